@@ -1,0 +1,51 @@
+# Everything needs only Python 3.11 or newer with venv, make and git. Extra words for a command go in ARGS:
+#   make lab ARGS="--no-browser --port=9000"      make test ARGS="-k claims"
+
+PYTHON ?= python3
+VENV := .venv
+BIN ?= $(VENV)/bin
+STAMP := $(VENV)/.set_up
+
+# The course's matrices are small: more threads slow them down and add up in another order.
+export OMP_NUM_THREADS ?= 2
+
+# The server listens to this machine only and asks for its token.
+LAB := $(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --LabApp.extension_manager=readonly \
+	--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
+# Inside a container the user is often root, and Jupyter wants to be told that this is meant.
+ifeq ($(shell id -u),0)
+LAB += --allow-root
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help lab test bench course clean
+
+help:  ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+lab: $(STAMP)  ## set up and open JupyterLab on the first notebook
+	$(LAB) $(ARGS)
+
+test: $(STAMP)  ## set up and pass everything: units, every notebook cell, the browser
+	$(BIN)/python -m pytest $(ARGS)
+
+bench: $(STAMP)  ## print the table of measured speeds
+	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+course: $(STAMP)  ## run the notebooks again and store their outputs and README's claims table
+	$(BIN)/python -m helpers.build $(ARGS)
+
+clean:  ## remove caches and screenshots; .venv stays
+	rm -rf .pytest_cache .ruff_cache .hypothesis build *.egg-info tests/browser/screenshots
+	find helpers tests notebooks -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf
+
+# JupyterLab's announcements ask a question at every start and then look for news on the web.
+# The stamp is made last: a set-up that was cut short is done again.
+$(STAMP): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "The course needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." >&2; \
+		echo "Name another one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --disable-pip-version-check -r requirements.txt
+	$(VENV)/bin/jupyter labextension disable --level=sys_prefix @jupyterlab/apputils-extension:announcements
+	@touch $@

@@ -1,0 +1,64 @@
+"""What every test run shares: one environment, one order, and a summary that hides nothing."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from helpers.build import KERNEL_ENVIRONMENT
+
+# The kernels that nbval starts inherit this, so a cell is compared under the environment it was
+# stored under. It must be set before anything imports torch. A backend would turn pictures off.
+os.environ.update(KERNEL_ENVIRONMENT)
+os.environ.pop("MPLBACKEND", None)
+
+ALLOWANCES = Path(__file__).parent / "tests" / "allowances.json"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Units first, then the notebooks, then the browser: the quickest answer comes first."""
+    items.sort(key=lambda item: 2 * bool(item.get_closest_marker("browser")) + is_cell(item.nodeid))
+
+
+def is_cell(nodeid: str) -> bool:
+    """Whether pytest's name for a test names a notebook cell."""
+    return ".ipynb::" in nodeid
+
+
+def skip_reasons(stats: dict) -> list[str]:
+    """Why each skipped test was skipped, in pytest's words."""
+    return [report.longrepr[2].removeprefix("Skipped: ") for report in stats.get("skipped", [])]
+
+
+def unexplained(reasons: list[str]) -> list[str]:
+    """The reasons that tests/allowances.json does not know."""
+    allowed = json.loads(ALLOWANCES.read_text(encoding="utf-8"))["skipped_tests"]
+    return sorted(set(reasons) - set(allowed))
+
+
+def summary(stats: dict) -> str:
+    """One line: how many tests and how many notebook cells ran, and how many were skipped."""
+    kinds = ("passed", "failed", "xfailed", "xpassed")
+    ran = [is_cell(report.nodeid) for kind in kinds for report in stats.get(kind, [])]
+    skipped = len(stats.get("skipped", []))
+    return f"{ran.count(False)} tests and {ran.count(True)} notebook cells ran, {skipped} skipped"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A skip without a reason on the list fails the run."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter and unexplained(skip_reasons(reporter.stats)) and session.exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Print what ran and why anything did not."""
+    terminalreporter.section("what ran")
+    terminalreporter.line(summary(terminalreporter.stats))
+    reasons = skip_reasons(terminalreporter.stats)
+    for reason in sorted(set(reasons)):
+        terminalreporter.line(f"skipped {reasons.count(reason)}: {reason}")
+    for reason in unexplained(reasons):
+        terminalreporter.line(f"NOT ALLOWED: no entry in tests/allowances.json for skip {reason!r}")

@@ -1,0 +1,73 @@
+"""A claim: what was published beside what this machine measured, in one line, and a stop when it does not hold.
+
+The line is for two readers: a person, and `build`, which collects the lines of all executed notebooks into README's
+table.
+"""
+
+import re
+from numbers import Integral, Real
+from typing import NamedTuple, Self
+
+LINE = re.compile(
+    r"claim (?P<id>[\w-]+) \| published: (?P<published>[^|]+) \| measured: (?P<measured>[^|]+)"
+    r" \| (?P<verdict>holds|DOES NOT HOLD)"
+)
+
+
+class ClaimDoesNotHold(AssertionError):
+    """What this machine measured does not bear the claim out."""
+
+
+class Claim(NamedTuple):
+    """One line of evidence."""
+
+    id: str
+    published: str
+    measured: str
+    holds: bool
+
+    def __str__(self) -> str:
+        verdict = "holds" if self.holds else "DOES NOT HOLD"
+        return f"claim {self.id} | published: {self.published} | measured: {self.measured} | {verdict}"
+
+    @classmethod
+    def parse(cls, line: str) -> Self | None:
+        """The claim that was printed as `line`; None for any other line."""
+        found = LINE.fullmatch(line.strip()) if len(line.splitlines()) == 1 else None
+        return found and cls(found["id"], found["published"], found["measured"], found["verdict"] == "holds")
+
+
+def claim(id: str, measured: str | float, holds: bool, published: str | float | None = None) -> None:
+    """Print the claim's line, and raise ClaimDoesNotHold when it does not hold.
+
+    `measured` and `published` are words or a number; a number that is not whole is printed to two significant figures.
+    `holds` is the comparison itself, true or false: a bare number there would hold whatever it is, so it raises
+    TypeError. ValueError for an id or a text that the line cannot carry.
+    """
+    verdict = _item(holds)
+    if not isinstance(verdict, bool):
+        raise TypeError(
+            f"claim {id}: holds is {holds!r}; expected one comparison, true or false, such as score > 0.5 or .all()"
+        )
+    made = Claim(id, "nothing" if published is None else _text(published), _text(measured), verdict)
+    if Claim.parse(str(made)) != made:
+        raise ValueError(
+            f"claim {id!r}: a claim is one line, its id letters, digits and hyphens, its texts not empty and without '|'; "
+            f"got published {made.published!r} and measured {made.measured!r}"
+        )
+    print(made)
+    if not made.holds:
+        raise ClaimDoesNotHold(str(made))
+
+
+def _text(value: str | float) -> str:
+    """Words as they are, a whole number as it is, any other number rounded so that its last digits cannot flicker."""
+    number = _item(value)
+    if isinstance(number, Real) and not isinstance(number, Integral):
+        return f"{float(f'{number:.2g}'):g}"
+    return str(number)
+
+
+def _item(value):
+    """The Python number inside a NumPy or torch scalar; anything else unchanged."""
+    return value.item() if getattr(value, "shape", None) == () else value

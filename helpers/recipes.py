@@ -1,0 +1,154 @@
+"""What the course's own runs are made of, and the command that trains them: `python -m helpers.training`.
+
+The recipe of the default run is small on purpose: the head is to be born while one watches. What makes it fast was measured:
+positions as loud as the tokens, no normalization, initial weights of a size at which the matrices already do something, and
+blocks whose period changes from sequence to sequence.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from tqdm import tqdm
+
+from helpers import corpus, heads, runs
+from helpers.model import AttentionOnlyTransformer, ModelConfig
+from helpers.sequences import Task, repeated_block, split_periods
+from helpers.training import Trainer, TrainingConfig, log_spaced, train
+
+TOKENIZER = runs.DATA / "tokenizer.json"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Model, task and training that belong together. `task` has a name, of `sequences.TASKS` or "text", and options."""
+
+    model: ModelConfig
+    task: dict[str, Any]
+    training: TrainingConfig
+
+    def trainer(self, device: str = "cpu", progress: bool = False) -> Trainer:
+        """A trainer at step 0. For text this reads and tokenises the corpus, or finds it in the cache."""
+        model = AttentionOnlyTransformer(self.model).to(device)
+        return Trainer(model, self._draw(progress), self.training)
+
+    def measure(self) -> Callable[[AttentionOnlyTransformer], dict[str, Any]]:
+        """All heads' scores and the repeat loss, on sequences that the training never shows: for repeated blocks, periods
+        that are kept for the test; for everything else, repeated random tokens."""
+        options = self.task["options"]
+        if self.task["name"] == "repeated_block":
+            unseen, generator = split_periods(options["n_ctx"])[1], torch.Generator().manual_seed(0)
+            tokens = repeated_block(16, options["n_ctx"], options["d_vocab"], generator, periods=unseen).tokens
+        else:
+            ids = heads.middle_ids(self._corpus().counts) if self.task["name"] == "text" else None
+            tokens = heads.probe(self.model.d_vocab, self.model.n_ctx, ids=ids)
+
+        held_out = self._corpus().validation_windows(self.model.n_ctx, 32) if self.task["name"] == "text" else None
+
+        def measured(model: AttentionOnlyTransformer) -> dict[str, Any]:
+            found = {name: values.tolist() for name, values in heads.score(model, tokens)._asdict().items()}
+            found["repeat_loss"] = heads.repeat_loss(model, tokens)
+            if held_out:
+                found["validation_loss"] = validation_loss(model, *held_out[:2])
+            return found
+
+        return measured
+
+    def _draw(self, progress: bool) -> Callable:
+        if self.task["name"] != "text":
+            return Task(self.task["name"], self.task["options"])
+        text, n_ctx = self._corpus(progress), self.model.n_ctx
+        return lambda batch, generator: text.windows(batch, n_ctx, generator)
+
+    def _corpus(self, progress: bool = False) -> corpus.Corpus:
+        folder = self.task["options"].get("folder")  # the course's tokenizer fits the library, not any folder
+        tokenizer = TOKENIZER if folder is None and TOKENIZER.is_file() else None
+        return corpus.load(folder, self.model.d_vocab, tokenizer, progress)
+
+
+@torch.no_grad()
+def validation_loss(model: AttentionOnlyTransformer, tokens: Tensor, targets: Tensor) -> float:
+    """Mean loss per token, in nats, on windows of files that the training never read."""
+    logits = model(tokens.to(model.W_U.device))
+    return F.cross_entropy(logits.flatten(0, 1), targets.to(logits.device).flatten()).item()
+
+
+_BLOCKS = dict(name="repeated_block", options=dict(n_ctx=48, d_vocab=64))
+
+RECIPES = {
+    "two_layers": Recipe(ModelConfig(n_ctx=48), _BLOCKS, TrainingConfig()),
+    "one_layer": Recipe(ModelConfig(n_ctx=48, n_layers=1), _BLOCKS, TrainingConfig()),
+    "text": Recipe(
+        ModelConfig(d_model=128, d_head=32, n_ctx=256, d_vocab=1024, init_pos=1.0),
+        dict(name="text", options={}),
+        TrainingConfig(steps=2400, batch=16, lr=0.005, muon_lr=0.01, rows="all"),
+    ),
+}
+
+
+def run_recipe(
+    recipe: Recipe, folder: Path | None = None, resume: bool = False, snapshots: int = 48, weights: int | None = None,
+    device: str = "cpu", progress: bool = False, command: str = "",
+) -> runs.Run:  # fmt: skip
+    """Train to the end and return the run: scores at about `snapshots` steps, and the weights at `weights` of these (by
+    default at all). With a folder, the run and a checkpoint stand on disk at every snapshot, and `resume` goes on from
+    there: to the same weights, bit by bit, as if it had never stopped."""
+    trainer = recipe.trainer(device, progress)
+    if resume:
+        run = runs.load(folder)
+        if (run.model, run.task, run.training) != (recipe.model, recipe.task, asdict(recipe.training)):
+            raise ValueError(f"the run in {folder} was made with other settings; give the same ones, or another folder")
+        trainer.restore(runs.load_checkpoint(folder))
+    else:
+        run = runs.Run(recipe.model, recipe.task, asdict(recipe.training), command)
+    schedule = log_spaced(recipe.training.steps, snapshots)
+    keep = {schedule[int(i)] for i in torch.linspace(0, len(schedule) - 1, min(weights or len(schedule), len(schedule)))}
+    bar = tqdm(total=recipe.training.steps, initial=trainer.step_number, unit="step", disable=not progress)
+    for snapshot in train(trainer, recipe.measure(), schedule):
+        run.history.append(dict(step=snapshot.step, loss=snapshot.loss, **snapshot.scores))
+        if snapshot.step in keep:
+            run.weights[snapshot.step] = snapshot.weights
+        run.losses = trainer.losses
+        if folder:
+            unfinished = snapshot.step < schedule[-1]
+            runs.save(run, folder, trainer.checkpoint() if unfinished else None)
+        best = max((score for layer in snapshot.scores["prefix_matching"] for score in layer), default=0.0)
+        bar.update(snapshot.step - bar.n)
+        bar.set_postfix_str(f"loss {snapshot.loss:.3f}, best prefix matching {best:.2f}")
+    return run
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser("python -m helpers.training", description="Train one of the course's runs.")
+    parser.add_argument("recipe", choices=RECIPES, help="two_layers: the default run; one_layer: its control; text: Python source")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the run; a run already there is not overwritten")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    parser.add_argument("--seed", type=int, default=0, help="of weights and data (default 0)")
+    parser.add_argument("--steps", type=int, help="default: the recipe's own")
+    parser.add_argument("--snapshots", type=int, default=48, help="about how many, in even ratios of steps (default 48)")
+    parser.add_argument("--weights", type=int, help="at how many of them to keep the weights (default: all)")
+    parser.add_argument("--threads", type=int, default=1, help="of torch (default 1: small matrices gain little from more)")
+    parser.add_argument("--folder", help="with text: a folder of your own text instead of the standard library")
+    parser.add_argument("--device", default="cpu", help="cpu (default), cuda or mps")
+    given = parser.parse_args(arguments)
+    recipe = RECIPES[given.recipe]
+    steps = given.steps or recipe.training.steps
+    recipe = replace(
+        recipe,
+        model=replace(recipe.model, seed=given.seed),
+        training=replace(recipe.training, seed=given.seed, steps=steps),
+        task=recipe.task | {"options": recipe.task["options"] | ({"folder": given.folder} if given.folder else {})},
+    )
+    if (given.out / "run.json").exists() and not given.resume:
+        parser.error(f"{given.out} holds a run already; add --resume to go on with it, or name another folder")
+    command = "python -m helpers.training " + " ".join(sys.argv[1:] if arguments is None else arguments)
+    torch.set_num_threads(given.threads)
+    run = run_recipe(recipe, given.out, given.resume, given.snapshots, given.weights, given.device, True, command)
+    print(heads.discover(run.model_at()))

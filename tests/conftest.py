@@ -1,0 +1,28 @@
+"""What the Python tests share: shapes are enforced, draws are repeated, no window opens."""
+
+import random
+import sys
+
+import hypothesis
+import jaxtyping
+import matplotlib
+import pytest
+
+# From here on every annotated function of helpers checks the shapes it is given and returns. Set
+# JAXTYPING_DISABLE=1 to run without.
+jaxtyping.install_import_hook("helpers", "beartype.beartype")
+
+# Not through MPLBACKEND: the notebooks' kernels would inherit it and draw no inline pictures.
+matplotlib.use("agg")
+
+hypothesis.settings.register_profile("course", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("course")
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """Start every test from the same random state, whichever tests ran before it."""
+    random.seed(0)
+    for name, seed in (("numpy.random", "seed"), ("torch", "manual_seed")):
+        if name in sys.modules:
+            getattr(sys.modules[name], seed)(0)

@@ -1,0 +1,182 @@
+"""The house stands: imports point down, nothing goes in a circle, and no file outgrows its reader."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.course import ROOT
+
+HELPERS = ROOT / "helpers"
+GROUND = {"model", "sequences", "corpus", "plotting", "claims"}
+MIDDLE = {
+    "training",
+    "optimizers",
+    "recipes",
+    "runs",
+    "circuits",
+    "basis",
+    "heads",
+    "handmade",
+    "interventions",
+    "lens",
+}
+TOP = {"sweeps", "checks", "explorables", "build"}
+FLOOR = {name: height for height, floor in enumerate((GROUND, MIDDLE, TOP)) for name in floor}
+MOST_LINES = {"model.py": 300}
+
+Graph = dict[str, set[str]]
+
+
+def imported(source: str, package: str = "helpers") -> set[str]:
+    """The full names of all modules that the source imports, wherever in it the import stands.
+
+    What a file does only as a command, under `if __name__ == "__main__"`, nobody gets who imports it.
+    """
+    tree = ast.parse(source)
+    tree.body = [node for node in tree.body if not is_command(node)]
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1]
+            start = ".".join([*above, node.module or ""]).strip(".") if node.level else node.module
+            names |= {f"{start}.{alias.name}" for alias in node.names}
+    return names
+
+
+def is_command(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
+
+
+def room(name: str) -> str | None:
+    """The part of helpers that a full module name leads into: a module, or a package as one."""
+    parts = name.split(".")
+    return parts[1] if parts[0] == "helpers" and len(parts) > 1 else None
+
+
+def house() -> Graph:
+    """Each room of helpers with the other rooms that it imports."""
+    graph: Graph = {}
+    for path in HELPERS.rglob("*.py"):
+        place = path.relative_to(HELPERS)
+        own = place.parts[0].removesuffix(".py")
+        package = ".".join(["helpers", *place.parent.parts])
+        found = {room(name) for name in imported(path.read_text(encoding="utf-8"), package)}
+        graph.setdefault(own, set()).update(found - {own, None})
+    return graph
+
+
+def wrong_imports(graph: Graph) -> list[str]:
+    """What points up, and what leaves the ground. Within an upper floor, sideways is allowed."""
+    wrong = []
+    for own, others in graph.items():
+        for other in others:
+            height = FLOOR.get(own, 0)
+            if own == "__init__" or height == 0 or FLOOR.get(other, 0) > height:
+                wrong.append(f"{own} imports {other}")
+    return sorted(wrong)
+
+
+def circle(graph: Graph) -> set[str]:
+    """The rooms that no order of building can satisfy: those in a circle or above one."""
+    left = dict(graph)
+    while free := [own for own, others in left.items() if not others & set(left)]:
+        for own in free:
+            del left[own]
+    return set(left)
+
+
+def source_lines() -> dict[Path, int]:
+    files = [path for kind in ("*.py", "*.js", "*.css") for path in HELPERS.rglob(kind)]
+    return {path: len(path.read_text(encoding="utf-8").splitlines()) for path in files}
+
+
+def test_every_room_has_a_floor():
+    assert set(house()) - {"__init__"} <= set(FLOOR)
+
+
+def test_imports_point_down():
+    assert wrong_imports(house()) == []
+
+
+def test_nothing_goes_in_a_circle():
+    assert circle(house()) == set()
+
+
+def test_only_the_bridge_imports_transformer_lens():
+    by_file = {path: path.read_text(encoding="utf-8") for path in HELPERS.rglob("*.py")}
+    guilty = {
+        path.name
+        for path, source in by_file.items()
+        if any(name.split(".")[0] == "transformer_lens" for name in imported(source))
+        or 'import_module("transformer_lens' in source
+    }
+    assert guilty <= {"lens.py"}
+
+
+def test_no_file_outgrows_its_reader():
+    long = {
+        path.name: count
+        for path, count in source_lines().items()
+        if count > MOST_LINES.get(path.name, 400)
+    }
+    assert long == {}
+
+
+def test_annotations_are_evaluated():
+    """Under `from __future__ import annotations` the shapes would be strings that nothing checks."""
+    guilty = [
+        path.name
+        for path in HELPERS.rglob("*.py")
+        if "__future__.annotations" in imported(path.read_text(encoding="utf-8"))
+    ]
+    assert guilty == []
+
+
+# The tests above can fail.
+
+
+@pytest.mark.parametrize(
+    ("source", "package", "names"),
+    [
+        ("import helpers.model as m", "helpers", {"helpers.model"}),
+        ("from helpers import model", "helpers", {"helpers.model"}),
+        ("from helpers.model import ModelConfig", "helpers", {"helpers.model.ModelConfig"}),
+        ("def f():\n    from . import heads", "helpers", {"helpers.heads"}),
+        ("from .heads import x", "helpers", {"helpers.heads.x"}),
+        ("from ..heads import x", "helpers.explorables", {"helpers.heads.x"}),
+        ("from .panel import x", "helpers.explorables", {"helpers.explorables.panel.x"}),
+        ('if __name__ == "__main__":\n    import helpers.runs', "helpers", set()),
+        ("if TYPE_CHECKING:\n    import helpers.runs", "helpers", {"helpers.runs"}),
+    ],
+)
+def test_every_form_of_import_is_read(source, package, names):
+    assert imported(source, package) == names
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "wrong"),
+    [
+        ("model", "claims", True),
+        ("model", "heads", True),
+        ("heads", "checks", True),
+        ("__init__", "model", True),
+        ("heads", "model", False),
+        ("heads", "circuits", False),
+        ("explorables", "training", False),
+    ],
+)
+def test_a_wrong_import_is_seen(own, other, wrong):
+    assert bool(wrong_imports({own: {other}})) == wrong
+
+
+def test_a_circle_is_seen():
+    graph = {"heads": {"runs"}, "runs": {"training"}, "training": {"heads"}, "basis": {"model"}}
+    assert circle(graph) == {"heads", "runs", "training"}
+    assert circle({**graph, "training": set()}) == set()
+
+
+def test_the_house_is_read_at_all():
+    assert "claims" in house()["build"]
