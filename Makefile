@@ -33,6 +33,7 @@ bench: $(STAMP)  ## print the table of measured speeds
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 course: $(STAMP)  ## run the notebooks again and store their outputs and README's claims table
+	$(BIN)/python -m helpers.birth
 	$(BIN)/python -m helpers.build $(ARGS)
 
 clean:  ## remove caches and screenshots; .venv stays
