@@ -66,6 +66,8 @@ def execute(path: Path) -> Execution:
         store_widget_state=False,
         record_timing=False,
         coalesce_streams=True,
+        # Else each kernel warns that what it says to this process is not encrypted.
+        extra_arguments=["--log-level=ERROR"],
         on_cell_execute=lambda cell, cell_index: started.update({cell_index: time.perf_counter()}),
         on_cell_executed=lambda cell, cell_index, execute_reply: seconds.update(
             {cell_index: time.perf_counter() - started[cell_index]}

@@ -10,7 +10,7 @@ Memory does not grow with depth: a hook reduces each layer's pattern to a few nu
 Source: Olsson et al. 2022, In-context Learning and Induction Heads, "Model Analysis Table" (head activation evaluators).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -75,16 +75,25 @@ def copying(
     the range and not the formula; 4 a / (a + S) - 1 shares the endpoints and would fit it as well. BOS is left out.
     """
     rows = induction_targets(tokens).any(-1)
-    attended = total = 0.0
-    for b in range(len(tokens)):  # sequences have different tokens
-        ids, position_id = tokens[b].unique(return_inverse=True)
-        direct = (W_U[:, ids] - W_U.mean(1, keepdim=True)).T  # [ids, d_model]
-        effect = torch.einsum("phd,hdm,vm->hpv", z[b][rows[b]], W_O, direct).relu()
-        effect[:, :, position_id[0]] = 0
-        attention = torch.zeros_like(effect).index_add_(2, position_id, pattern[b][:, rows[b]])
-        attended = attended + (attention * effect).sum((1, 2))
-        total = total + effect.sum((1, 2))
+    direct = W_U.T[tokens] - W_U.mean(1)  # [batch, key, d_model]: what raises the token at a key above the mean
+    reads = torch.einsum("hdm,bkm->bhdk", W_O, direct)
+    raised = torch.einsum("bqhd,bhdk->bhqk", z, reads).relu() * (tokens != tokens[:, :1])[:, None, None]
+    times = (tokens[:, :, None] == tokens[:, None, :]).sum(-1)  # a token that stands at several keys counts once in S
+    attended = (pattern * raised).sum(-1).transpose(0, 1)[:, rows].sum(-1)
+    total = (raised / times[:, None, None]).sum(-1).transpose(0, 1)[:, rows].sum(-1)
     return 2 * attended / total.clamp_min(1e-30) - 1
+
+
+def ideal_patterns(tokens: Int[Tensor, "batch pos"]) -> dict[str, Float[Tensor, "batch 1 query key"]]:
+    """What perfect heads would do on these tokens: the known cases by which a score is calibrated."""
+    targets = induction_targets(tokens).float()
+    here = torch.eye(tokens.shape[1]).expand_as(targets)
+    before = here.roll(-1, -1).tril()
+    rest = torch.zeros_like(targets)
+    rest[..., 0] = 1  # on BOS
+    induction = targets / targets.sum(-1, keepdim=True).clamp_min(1)
+    chosen = {"induction": induction, "previous token": before, "present token": here, "rest on BOS": rest}
+    return {name: torch.where(A.any(-1, keepdim=True), A, rest)[:, None] for name, A in chosen.items()}
 
 
 # ---- a probe, and the scores of all heads of a model
@@ -119,8 +128,11 @@ def probe(
 def repeated_tokens(
     ids: Sequence[int] | Tensor, block: int = 25, repeats: int = 4, sequences: int = 10, seed: int = 0
 ) -> Int[Tensor, "sequences pos"]:
-    """The paper's own probe: BOS, then `repeats` times the same `block` random distinct tokens out of `ids`."""
+    """The paper's own probe: BOS, then `repeats` times the same `block` random distinct tokens out of `ids`. ValueError
+    for fewer ids than that."""
     ids = torch.as_tensor(ids)
+    if len(ids) < block:
+        raise ValueError(f"a block of {block} distinct tokens out of {len(ids)} ids; give more ids, or a shorter block")
     generator = torch.Generator().manual_seed(seed)
     blocks = torch.stack([ids[torch.randperm(len(ids), generator=generator)[:block]] for _ in range(sequences)])
     return F.pad(blocks.repeat(1, repeats), (1, 0))
@@ -173,28 +185,28 @@ def repeat_loss(model, tokens: Int[Tensor, "batch pos"], fwd_hooks: Sequence = (
     return F.cross_entropy(logits[:, :-1][rows], tokens[:, 1:][rows]).item()
 
 
-def ablation_effect(model, tokens: Int[Tensor, "batch pos"], heads: Sequence[tuple[int, int]]) -> dict[tuple[int, int], float]:
-    """By how many nats the repeat loss rises when a head's output is set to zero and all that follows is recomputed."""
+def zero_heads(model, heads: Sequence[tuple[int, int]]) -> list[tuple[str, Callable]]:
+    """Hooks that set the outputs of these (layer, head) pairs to zero. ValueError for a head that does not exist."""
+    cfg = model.cfg
     for layer, head in heads:
-        if not (0 <= layer < model.cfg.n_layers and 0 <= head < model.cfg.n_heads):
+        if not (0 <= layer < cfg.n_layers and 0 <= head < cfg.n_heads):
             raise ValueError(
-                f"there is no head {head} in layer {layer}: the model has layers 0 to {model.cfg.n_layers - 1} and heads 0 "
-                f"to {model.cfg.n_heads - 1}; give pairs (layer, head)"
+                f"there is no head {head} in layer {layer}: the model has layers 0 to {cfg.n_layers - 1} and heads 0 to "
+                f"{cfg.n_heads - 1}; give pairs (layer, head)"
             )
 
-    def zero(head: int):
-        def hook_function(z, hook):
-            by_head = z.clone().view(*z.shape[:2], model.cfg.n_heads, -1)
-            by_head[:, :, head] = 0
-            return by_head.view_as(z)
+    def zero(z, hook):
+        by_head = z.clone().view(*z.shape[:2], cfg.n_heads, -1)
+        by_head[:, :, [head for layer, head in heads if layer == _layer(hook)]] = 0
+        return by_head.view_as(z)
 
-        return hook_function
+    return [(f"blocks.{layer}.attn.hook_z", zero) for layer in sorted({layer for layer, _ in heads})]
 
+
+def ablation_effect(model, tokens: Int[Tensor, "batch pos"], heads: Sequence[tuple[int, int]]) -> dict[tuple[int, int], float]:
+    """By how many nats the repeat loss rises when one head's output is set to zero and all that follows is recomputed."""
     intact = repeat_loss(model, tokens)
-    return {
-        (layer, head): repeat_loss(model, tokens, [(f"blocks.{layer}.attn.hook_z", zero(head))]) - intact
-        for layer, head in heads
-    }
+    return {head: repeat_loss(model, tokens, zero_heads(model, [head])) - intact for head in heads}
 
 
 # ---- discovery
@@ -221,7 +233,7 @@ class HeadReport:
 
     def __str__(self) -> str:
         def line(name: str, numbers: Sequence[float | None]) -> str:
-            return f"{name:>6}" + "".join(f"{'-' if n is None else format(n, '.2f'):>17}" for n in numbers)
+            return f"{name:>6}" + "".join(f"{'-' if n is None else format(round(n, 2) + 0.0, '.2f'):>17}" for n in numbers)
 
         lines = [" " * 6 + "".join(f"{name.replace('_', ' '):>17}" for name in self.chance)]
         lines += [line("chance", list(self.chance.values()))]
@@ -267,7 +279,7 @@ def discover(
 
 def chance_lines(tokens: Int[Tensor, "batch pos"]) -> dict[str, float]:
     """What each score is for attention that is spread evenly, and for a raise that has nothing to do with the attention."""
-    uniform = uniform_pattern(tokens.shape[1])
+    tokens, uniform = tokens.cpu(), uniform_pattern(tokens.shape[1])
     distinct = sum(len(sequence.unique()) - 1 for sequence in tokens) / len(tokens)
     return dict(
         prefix_matching=prefix_matching(uniform.expand(len(tokens), -1, -1, -1), tokens).item(),

@@ -15,6 +15,7 @@ Attention-Only Transformers"; smeared keys: Olsson et al. 2022, In-context Learn
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
@@ -27,10 +28,10 @@ from torch import Tensor, nn
 class ModelConfig:
     """The shape of a model and how its weights are drawn.
 
-    `positions`: "shortformer" adds W_pos only to what queries and keys read, so that no position ever enters the stream;
-    "standard" adds it to the stream once. `normalization`: what stands before each layer and before the unembedding.
-    `init_*` are standard deviations: of an entry of W_E and of W_pos, and for the other matrices of an output coordinate
-    when the input coordinates have standard deviation 1.
+    `positions`: "shortformer" adds W_pos only to what queries and keys read, so that no position ever enters the
+    stream; "standard" adds it to the stream once. `normalization`: what stands before each layer and before the
+    unembedding. `init_*` are standard deviations: of an entry of W_E and of W_pos, and for the other matrices of an
+    output coordinate when the input coordinates have standard deviation 1.
     """
 
     n_layers: int = 2
@@ -85,7 +86,7 @@ class ActivationCache(dict[str, Tensor]):
 
 
 class AttentionOnlyTransformer(nn.Module):
-    """`model(tokens)` gives the logits; all the weights are attributes, with one leading axis for layers and one for heads."""
+    """`model(tokens)` gives the logits; weights are attributes, with one leading axis for layers and one for heads."""
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -123,18 +124,18 @@ class AttentionOnlyTransformer(nn.Module):
         return self._normalize(-1, resid) @ self.W_U
 
     def _fused_attention(self, layer: int, x: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
-        batch, pos, d_model = x.shape
-
-        def read(W: Tensor, x: Tensor) -> Float[Tensor, "batch head pos d_head"]:
-            joined = W[layer].transpose(0, 1).flatten(1)  # [d_model, head * d_head]: one product for all the heads
-            return (x @ joined).view(batch, pos, self.cfg.n_heads, -1).transpose(1, 2)
-
-        at = x + self.W_pos[:pos] if self.cfg.positions == "shortformer" else x
-        q, k, v = read(self.W_Q, at), read(self.W_K, at), read(self.W_V, x)
+        at = x + self.W_pos[: x.shape[1]] if self.cfg.positions == "shortformer" else x
+        q, k, v = (self._fused_read(W[layer], x) for W, x in ((self.W_Q, at), (self.W_K, at), (self.W_V, x)))
         if self.cfg.smeared_keys:
-            k = self._smear(layer, k.transpose(1, 2)).transpose(1, 2)
-        z = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            k = self._smear(layer, k)
+        z = F.scaled_dot_product_attention(*(side.transpose(1, 2) for side in (q, k, v)), is_causal=True)
         return z.transpose(1, 2).flatten(2) @ self.W_O[layer].flatten(0, 1)
+
+    def _fused_read(
+        self, W: Float[Tensor, "head d_model d_head"], x: Float[Tensor, "batch pos d_model"]
+    ) -> Float[Tensor, "batch pos head d_head"]:
+        joined = W.transpose(0, 1).flatten(1)  # [d_model, head * d_head]: one product for all the heads
+        return (x @ joined).unflatten(-1, (self.cfg.n_heads, self.cfg.d_head))
 
     # ---- the explicit path
 
@@ -150,18 +151,10 @@ class AttentionOnlyTransformer(nn.Module):
     def run_with_hooks(
         self, tokens: Int[Tensor, "batch pos"], fwd_hooks: Iterable[tuple[NameFilter, HookFunction]] = ()
     ) -> Float[Tensor, "batch pos d_vocab"]:
-        """Logits, with each named activation passed through `function(value, hook)`; what it returns, if anything, replaces
-        the activation for all that comes after. ValueError for a name that the model does not have."""
+        """Logits, with each named activation passed through `function(value, hook)`; what it returns, if anything,
+        replaces the activation for all that comes after. ValueError for a name that the model does not have."""
         hooks = [(self._name_test(name), function) for name, function in fwd_hooks]
-
-        def hook(name: str, value: Tensor) -> Tensor:
-            for passes, function in hooks:
-                if passes(name):
-                    replaced = function(value, HookPoint(name))
-                    value = value if replaced is None else replaced
-            return value
-
-        return self._explicit_forward(tokens, hook)
+        return self._explicit_forward(tokens, partial(_pass_through, hooks))
 
     def hook_names(self) -> list[str]:
         """Every name that a hook can take."""
@@ -175,7 +168,7 @@ class AttentionOnlyTransformer(nn.Module):
 
     def _explicit_forward(self, tokens: Tensor, hook: Callable[[str, Tensor], Tensor]) -> Tensor:
         resid = hook("hook_embed", self.W_E[self._checked(tokens)])
-        positions = hook("hook_pos_embed", self.W_pos[: tokens.shape[1]].expand_as(resid))
+        positions = hook("hook_pos_embed", self.W_pos[: tokens.shape[1]].repeat(len(tokens), 1, 1))
         if self.cfg.positions == "standard":
             resid = resid + positions
         for layer in range(self.cfg.n_layers):
@@ -184,21 +177,11 @@ class AttentionOnlyTransformer(nn.Module):
             resid = hook(f"blocks.{layer}.hook_resid_post", resid + hook(f"blocks.{layer}.hook_attn_out", attn_out))
         return self._normalize(-1, resid, hook, "ln_final.") @ self.W_U
 
-    def _explicit_attention(self, layer: int, resid: Tensor, positions: Tensor, hook) -> Float[Tensor, "batch pos d_model"]:
-        block, attn = f"blocks.{layer}.", f"blocks.{layer}.attn."
-
-        def read(side: str, W: Tensor) -> Float[Tensor, "batch pos head d_head"]:
-            # A copy of the stream for every head and side, so that a hook can cut one path and leave the others.
-            x = resid.unsqueeze(2).expand(-1, -1, self.cfg.n_heads, -1)
-            x = self._normalize(layer, hook(f"{block}hook_{side}_input", x), hook, f"{block}ln1.")
-            if self.cfg.positions == "shortformer" and side in "qk":
-                x = x + positions.unsqueeze(2)
-            x = torch.einsum("bphm,hmd->bphd", x, W[layer])
-            if self.cfg.smeared_keys and side == "k":
-                x = self._smear(layer, x)
-            return hook(f"{attn}hook_{side}", x)
-
-        q, k, v = read("q", self.W_Q), read("k", self.W_K), read("v", self.W_V)
+    def _explicit_attention(
+        self, layer: int, resid: Tensor, positions: Tensor, hook: Callable[[str, Tensor], Tensor]
+    ) -> Float[Tensor, "batch pos d_model"]:
+        attn = f"blocks.{layer}.attn."
+        q, k, v = (self._explicit_read(side, layer, resid, positions, hook) for side in "qkv")
         scores = torch.einsum("bqhd,bkhd->bhqk", q, k) / math.sqrt(self.cfg.d_head)
         future = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
         scores = hook(f"{attn}hook_attn_scores", scores.masked_fill(future, -torch.inf))
@@ -206,6 +189,21 @@ class AttentionOnlyTransformer(nn.Module):
         z = hook(f"{attn}hook_z", torch.einsum("bhqk,bkhd->bqhd", pattern, v))
         result = hook(f"{attn}hook_result", torch.einsum("bphd,hdm->bphm", z, self.W_O[layer]))
         return result.sum(2)
+
+    def _explicit_read(
+        self, side: str, layer: int, resid: Tensor, positions: Tensor, hook: Callable[[str, Tensor], Tensor]
+    ) -> Float[Tensor, "batch pos head d_head"]:
+        block, W = f"blocks.{layer}.", dict(q=self.W_Q, k=self.W_K, v=self.W_V)[side]
+        # A copy of the stream for every head and side, so that a hook can cut one path, in place too, and leave the
+        # others. Each copy is normalized by itself: the hooks of ln1 fire for q, then for k, then for v.
+        x = hook(f"{block}hook_{side}_input", resid.unsqueeze(2).repeat(1, 1, self.cfg.n_heads, 1))
+        x = self._normalize(layer, x, hook, f"{block}ln1.")
+        if self.cfg.positions == "shortformer" and side in "qk":
+            x = x + positions.unsqueeze(2)
+        x = torch.einsum("bphm,hmd->bphd", x, W[layer])
+        if self.cfg.smeared_keys and side == "k":
+            x = self._smear(layer, x)
+        return hook(f"{block}attn.hook_{side}", x)
 
     # ---- what both paths share
 
@@ -220,10 +218,8 @@ class AttentionOnlyTransformer(nn.Module):
         if self.cfg.normalization == "LN":
             x = x - x.mean(-1, keepdim=True)
         scale = hook(f"{prefix}hook_scale", (x.square().mean(-1, keepdim=True) + 1e-5).sqrt())
-        x = x / scale * self.norm_gain[layer]
-        if self.cfg.normalization == "LN":
-            x = x + self.norm_bias[layer]
-        return hook(f"{prefix}hook_normalized", x)
+        x = hook(f"{prefix}hook_normalized", x / scale) * self.norm_gain[layer]
+        return x + self.norm_bias[layer] if self.cfg.normalization == "LN" else x
 
     def _smear(self, layer: int, k: Float[Tensor, "batch pos head d_head"]) -> Float[Tensor, "batch pos head d_head"]:
         """Each key becomes a blend of itself and the key before it; the first stays as it is."""
@@ -232,7 +228,9 @@ class AttentionOnlyTransformer(nn.Module):
 
     def _checked(self, tokens: Tensor) -> Tensor:
         if tokens.ndim != 2:
-            raise ValueError(f"tokens have shape {tuple(tokens.shape)}; expected [batch, pos] (one sequence: tokens[None])")
+            raise ValueError(
+                f"tokens have shape {tuple(tokens.shape)}; expected [batch, pos] (one sequence: tokens[None])"
+            )
         if tokens.shape[1] > self.cfg.n_ctx:
             raise ValueError(
                 f"the sequences have {tokens.shape[1]} tokens and the model's context n_ctx is {self.cfg.n_ctx}; "
@@ -254,9 +252,17 @@ class AttentionOnlyTransformer(nn.Module):
         return lambda fired: fired == name
 
 
+def _pass_through(hooks: list[tuple[Callable[[str], bool], HookFunction]], name: str, value: Tensor) -> Tensor:
+    for passes, function in hooks:
+        if passes(name):
+            replaced = function(value, HookPoint(name))
+            value = value if replaced is None else replaced
+    return value
+
+
 def sinusoids(n_ctx: int, d_model: int) -> Float[Tensor, "n_ctx d_model"]:
-    """Sines and cosines of the position, wavelengths from 2 to 2 n_ctx in even ratios: near positions differ in the fast
-    ones, far positions in the slow ones."""
+    """Sines and cosines of the position, wavelengths from 2 to 2 n_ctx in even ratios: near positions differ in the
+    fast ones, far positions in the slow ones."""
     half = (d_model + 1) // 2
     frequency = math.pi * torch.logspace(0, -math.log2(n_ctx), half, base=2.0)
     angle = torch.arange(n_ctx)[:, None] * frequency

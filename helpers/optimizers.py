@@ -39,7 +39,7 @@ class Muon(torch.optim.Optimizer):
     takes only single matrices. Source: Jordan et al. 2024, Muon (the Newton-Schulz coefficients are theirs).
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], lr: float, momentum: float = 0.9, weight_decay: float = 0.0):
+    def __init__(self, parameters: Iterable[nn.Parameter], lr: float, momentum: float = 0.95, weight_decay: float = 0.0):
         super().__init__(parameters, dict(lr=lr, momentum=momentum, weight_decay=weight_decay))
 
     @torch.no_grad()
@@ -53,6 +53,14 @@ class Muon(torch.optim.Optimizer):
                 tall = max(1.0, parameter.shape[-2] / parameter.shape[-1])
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
                 parameter.add_(update, alpha=-group["lr"] * math.sqrt(tall))
+
+
+# What each keeps for a parameter from its first step on: by this a checkpoint is known to be of another optimiser.
+STATE = {
+    torch.optim.AdamW: {"step", "exp_avg", "exp_avg_sq"},
+    torch.optim.SGD: {"momentum_buffer"},
+    Muon: {"momentum_buffer"},
+}
 
 
 def orthogonalise(matrix: Float[Tensor, "*stack rows columns"], steps: int = 5) -> Float[Tensor, "*stack rows columns"]:

@@ -143,6 +143,7 @@ def pattern_row(panels: Mapping[str, Any], title: str = "") -> Picture:
         ax.set_yticklabels([])
     axes[0].set(xlabel="key (attended to)", ylabel="query (attending)")
     fig.colorbar(image, ax=axes, shrink=0.7, aspect=25, label="attention (probability)")
+    fig.get_layout_engine().set(h_pad=0.1)
     fig.suptitle(title, x=0.01, ha="left", fontsize=11)
     return fig, f"{len(panels)} attention patterns side by side: {'; '.join(' '.join(name.split()) for name in panels)}."
 

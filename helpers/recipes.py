@@ -38,6 +38,10 @@ class Recipe:
         model = AttentionOnlyTransformer(self.model).to(device)
         return Trainer(model, self._draw(progress), self.training)
 
+    def probe_ids(self) -> list[int] | None:
+        """The token ids to probe with: for text without the most and the least common ones, else None for all."""
+        return heads.middle_ids(self._corpus().counts).tolist() if self.task["name"] == "text" else None
+
     def measure(self) -> Callable[[AttentionOnlyTransformer], dict[str, Any]]:
         """All heads' scores and the repeat loss, on sequences that the training never shows: for repeated blocks, periods
         that are kept for the test; for everything else, repeated random tokens."""
@@ -46,8 +50,7 @@ class Recipe:
             unseen, generator = split_periods(options["n_ctx"])[1], torch.Generator().manual_seed(0)
             tokens = repeated_block(16, options["n_ctx"], options["d_vocab"], generator, periods=unseen).tokens
         else:
-            ids = heads.middle_ids(self._corpus().counts) if self.task["name"] == "text" else None
-            tokens = heads.probe(self.model.d_vocab, self.model.n_ctx, ids=ids)
+            tokens = heads.probe(self.model.d_vocab, self.model.n_ctx, ids=self.probe_ids())
 
         held_out = self._corpus().validation_windows(self.model.n_ctx, 32) if self.task["name"] == "text" else None
 
@@ -81,19 +84,19 @@ def validation_loss(model: AttentionOnlyTransformer, tokens: Tensor, targets: Te
 
 _BLOCKS = dict(name="repeated_block", options=dict(n_ctx=48, d_vocab=64))
 
+_READER = ModelConfig(d_model=128, d_head=32, n_ctx=256, d_vocab=1024, init_pos=1.0)
+_READING = TrainingConfig(steps=2400, batch=16, lr=0.005, muon_lr=0.01, rows="all")
+
 RECIPES = {
     "two_layers": Recipe(ModelConfig(n_ctx=48), _BLOCKS, TrainingConfig()),
     "one_layer": Recipe(ModelConfig(n_ctx=48, n_layers=1), _BLOCKS, TrainingConfig()),
-    "text": Recipe(
-        ModelConfig(d_model=128, d_head=32, n_ctx=256, d_vocab=1024, init_pos=1.0),
-        dict(name="text", options={}),
-        TrainingConfig(steps=2400, batch=16, lr=0.005, muon_lr=0.01, rows="all"),
-    ),
+    "text": Recipe(_READER, dict(name="text", options={}), _READING),
+    "text_one_layer": Recipe(replace(_READER, n_layers=1), dict(name="text", options={}), _READING),
 }
 
 
 def run_recipe(
-    recipe: Recipe, folder: Path | None = None, resume: bool = False, snapshots: int = 48, weights: int | None = None,
+    recipe: Recipe, folder: Path | None = None, resume: bool = False, snapshots: int = 64, weights: int | None = None,
     device: str = "cpu", progress: bool = False, command: str = "",
 ) -> runs.Run:  # fmt: skip
     """Train to the end and return the run: scores at about `snapshots` steps, and the weights at `weights` of these (by
@@ -106,11 +109,13 @@ def run_recipe(
             raise ValueError(f"the run in {folder} was made with other settings; give the same ones, or another folder")
         trainer.restore(runs.load_checkpoint(folder))
     else:
-        run = runs.Run(recipe.model, recipe.task, asdict(recipe.training), command)
+        run = runs.Run(recipe.model, recipe.task, asdict(recipe.training), command, probe_ids=recipe.probe_ids())
     schedule = log_spaced(recipe.training.steps, snapshots)
-    keep = {schedule[int(i)] for i in torch.linspace(0, len(schedule) - 1, min(weights or len(schedule), len(schedule)))}
+    keep = {schedule[int(i)] for i in torch.linspace(len(schedule) - 1, 0, min(weights or len(schedule), len(schedule)))}
     bar = tqdm(total=recipe.training.steps, initial=trainer.step_number, unit="step", disable=not progress)
     for snapshot in train(trainer, recipe.measure(), schedule):
+        if run.history and snapshot.step <= run.history[-1]["step"]:  # stopped at step 0, and that snapshot is taken
+            continue
         run.history.append(dict(step=snapshot.step, loss=snapshot.loss, **snapshot.scores))
         if snapshot.step in keep:
             run.weights[snapshot.step] = snapshot.weights
@@ -127,19 +132,19 @@ def run_recipe(
 def main(arguments: list[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser("python -m helpers.training", description="Train one of the course's runs.")
-    parser.add_argument("recipe", choices=RECIPES, help="two_layers: the default run; one_layer: its control; text: Python source")
+    parser.add_argument("recipe", choices=RECIPES, help="two_layers: the default run; text: Python source; one_layer, text_one_layer: their controls")
     parser.add_argument("--out", type=Path, required=True, help="folder for the run; a run already there is not overwritten")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument("--seed", type=int, default=0, help="of weights and data (default 0)")
     parser.add_argument("--steps", type=int, help="default: the recipe's own")
-    parser.add_argument("--snapshots", type=int, default=48, help="about how many, in even ratios of steps (default 48)")
+    parser.add_argument("--snapshots", type=int, default=64, help="about how many, in even ratios of steps (default 64)")
     parser.add_argument("--weights", type=int, help="at how many of them to keep the weights (default: all)")
     parser.add_argument("--threads", type=int, default=1, help="of torch (default 1: small matrices gain little from more)")
     parser.add_argument("--folder", help="with text: a folder of your own text instead of the standard library")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda or mps")
     given = parser.parse_args(arguments)
     recipe = RECIPES[given.recipe]
-    steps = given.steps or recipe.training.steps
+    steps = recipe.training.steps if given.steps is None else given.steps
     recipe = replace(
         recipe,
         model=replace(recipe.model, seed=given.seed),
@@ -151,4 +156,6 @@ def main(arguments: list[str] | None = None) -> None:
     command = "python -m helpers.training " + " ".join(sys.argv[1:] if arguments is None else arguments)
     torch.set_num_threads(given.threads)
     run = run_recipe(recipe, given.out, given.resume, given.snapshots, given.weights, given.device, True, command)
+    if given.out.resolve().parent == runs.DATA / "runs":
+        runs.write_manifest()
     print(heads.discover(run.model_at()))

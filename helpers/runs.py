@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-import torch
 from torch import Tensor
 
 from helpers.model import AttentionOnlyTransformer, ModelConfig
@@ -31,16 +30,20 @@ class DamagedRun(ValueError):
     """A file of the run is missing, cut or edited."""
 
 
+RECORD = ("task", "training", "command", "versions", "probe_ids", "losses", "history")  # in run.json as they are in a Run
+
+
 @dataclass
 class Run:
     """`history` has one entry a snapshot: its step, the mean loss since the one before (nats) and its scores. `losses`
-    has one a step. `weights[step]` are the weights by name."""
+    has one a step. `weights[step]` are the weights by name. `probe_ids`: the tokens that the probe drew from, if not all."""
 
     model: ModelConfig
     task: dict[str, Any]
     training: dict[str, Any]
     command: str = ""
     versions: dict[str, str] = field(default_factory=lambda: versions())
+    probe_ids: list[int] | None = None
     losses: list[float] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
     weights: dict[int, dict[str, Tensor]] = field(default_factory=dict)
@@ -79,11 +82,11 @@ def save(run: Run, folder: str | Path, checkpoint: Mapping[str, Tensor] | None =
         files["checkpoint"] = _write_tensors(folder, "checkpoint", dict(checkpoint))
     record = dict(
         model=asdict(run.model), task=run.task, training=run.training, command=run.command, versions=run.versions,
-        files=files, losses=[round(loss, 5) for loss in run.losses], history=run.history,
+        probe_ids=run.probe_ids, files=files, losses=[round(loss, 5) for loss in run.losses], history=run.history,
     )  # fmt: skip
     write_atomically(folder / "run.json", (json.dumps(record) + "\n").encode())
     named = {file["name"] for file in files.values()}
-    for stale in folder.glob("*.safetensors"):
+    for stale in folder.glob("*.safetensors*"):  # and what a killed process left half-written
         if stale.name not in named:
             stale.unlink()
 
@@ -91,28 +94,29 @@ def save(run: Run, folder: str | Path, checkpoint: Mapping[str, Tensor] | None =
 def load(folder: str | Path) -> Run:
     """Read a run back. FileNotFoundError without a `run.json`; DamagedRun when a file is missing, cut, edited or of
     another shape."""
-    folder, record = Path(folder), _read_record(folder)
-    tensors = _read_tensors(folder, record["files"]["snapshots"])
+    folder = Path(folder)
+    record = _read_record(folder)
+    tensors = _read_tensors(folder, *record["files"]["snapshots"])
     weights: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in tensors.items():
+    for key, tensor in sorted(tensors.items()):  # safetensors gives them in any order
         step, name = key.split("/")
         weights.setdefault(int(step), {})[name] = tensor
-    config = ModelConfig(**record["model"])
-    expected = {name: weight.shape for name, weight in AttentionOnlyTransformer(config).named_parameters()}
+    expected = {name: weight.shape for name, weight in AttentionOnlyTransformer(record["model"]).named_parameters()}
     for step, found in weights.items():
         shapes = {name: tensor.shape for name, tensor in found.items()}
         if shapes != expected:
             raise DamagedRun(f"{folder.name} at step {step} holds {shapes}; its config makes {expected}; train the run again")
-    keys = ("task", "training", "command", "versions", "losses", "history")
-    return Run(config, weights=weights, **{key: record[key] for key in keys})
+    return Run(weights=weights, **{key: record[key] for key in ("model", *RECORD)})
 
 
 def load_checkpoint(folder: str | Path) -> dict[str, Tensor]:
     """The trainer's checkpoint. DamagedRun when it is cut or edited, ValueError when the run was saved without one."""
     record = _read_record(Path(folder))
     if "checkpoint" not in record["files"]:
-        raise ValueError(f"{Path(folder).name} was saved without a checkpoint, so it cannot be resumed; start a new run")
-    return _read_tensors(Path(folder), record["files"]["checkpoint"])
+        raise ValueError(
+            f"{Path(folder).name} has no checkpoint to go on from: it is finished, or was saved without one; start a new run"
+        )
+    return _read_tensors(Path(folder), *record["files"]["checkpoint"])
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -138,20 +142,46 @@ def _read_record(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"no run.json in {str(folder)!r}; give the folder of a run, such as data/runs/<name>")
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        record["files"]["snapshots"], record["model"], record["history"]
+        found = json.loads(path.read_text(encoding="utf-8"))
+        files = {kind: found["files"][kind] for kind in {"snapshots", *found["files"]}}
+        return dict(
+            {key: found[key] for key in RECORD},
+            model=ModelConfig(**found["model"]),
+            files={kind: (file["name"], file["sha256"]) for kind, file in files.items()},
+        )
     except (ValueError, KeyError, TypeError) as error:
         raise DamagedRun(f"run.json of {folder.name} is cut or edited ({error!r}); restore it, or train the run again") from error
-    return record
 
 
-def _read_tensors(folder: Path, file: dict[str, str]) -> dict[str, Tensor]:
-    path = folder / Path(file["name"]).name
+def _read_tensors(folder: Path, name: str, sha256: str) -> dict[str, Tensor]:
+    path = folder / Path(name).name
     content = path.read_bytes() if path.is_file() else b""
     digest = hashlib.sha256(content).hexdigest()
-    if digest != file["sha256"]:
+    if digest != sha256:
         raise DamagedRun(
-            f"{path.name} of {folder.name} has sha256 {digest[:12]}..., run.json expects {file['sha256'][:12]}...: the file is "
+            f"{path.name} of {folder.name} has sha256 {digest[:12]}..., run.json expects {sha256[:12]}...: the file is "
             "missing, cut or edited; restore it, or train the run again"
         )
-    return safetensors.torch.load(content)
+    try:
+        return safetensors.torch.load(content)
+    except safetensors.SafetensorError as error:
+        raise DamagedRun(f"{path.name} of {folder.name} holds no tensors ({error}); train the run again") from error
+
+
+def manifest(data: str | Path = DATA) -> dict[str, Any]:
+    """What lies in the data folder and where it came from: each run's command, seed, versions and files with their sha256,
+    and the tokenizer. `data/MANIFEST.json` holds it, and a test compares the two."""
+    data = Path(data)
+    made = {"tokenizer.json": dict(sha256=hashlib.sha256((data / "tokenizer.json").read_bytes()).hexdigest())}
+    for folder in sorted(path.parent for path in data.glob("runs/*/run.json")):
+        record = _read_record(folder)
+        files = dict(record["files"].values())
+        files["run.json"] = hashlib.sha256((folder / "run.json").read_bytes()).hexdigest()
+        made[f"runs/{folder.name}"] = dict(
+            command=record["command"], seed=record["training"]["seed"], versions=record["versions"], sha256=files
+        )
+    return made
+
+
+def write_manifest(data: str | Path = DATA) -> None:
+    write_atomically(Path(data) / "MANIFEST.json", (json.dumps(manifest(data), indent=2) + "\n").encode())

@@ -5,11 +5,12 @@ Every sequence opens with BOS, id 0, which no task draws again. Row i of a batch
 A loss over the other rows measures noise, and a score over them measures luck.
 
 The data decides what a model can learn. A block repeated at one fixed distance can be continued without looking at a
-single token (`fixed_period`, the trap), so `repeated_block` draws another distance for every sequence, and some distances
-never (`split_periods`): those are for the test.
+single token (`fixed_period`, the trap), so `repeated_block` draws another distance for every sequence, and some
+distances never (`split_periods`): those are for the test.
 
-Sources: repeated random tokens, Olsson et al. 2022, "Model Analysis Table"; trigger bigrams, Bietti et al. 2023, section
-3; in-context Markov chains, Edelman et al. 2024, section 2; skip-trigrams, Elhage et al. 2021, "Skip-Trigram Bugs".
+Sources: repeated random tokens, Olsson et al. 2022, "Model Analysis Table"; trigger bigrams, Bietti et al. 2023,
+section 3; in-context Markov chains, Edelman et al. 2024, section 2; skip-trigrams, Elhage et al. 2021, "Skip-Trigram
+Bugs".
 """
 
 from collections.abc import Callable, Sequence
@@ -66,13 +67,14 @@ def repeated_block(
 ) -> Batch:
     """A lead-in of random length, then a block repeated to the end; all tokens of lead-in and block are distinct.
 
-    The block's length is drawn for every sequence from `periods` (by default those that `split_periods` calls seen).
+    The block's length is drawn for every sequence from `periods` (by default those that `split_periods` calls seen and
+    the vocabulary can fill).
     Rule: find the earlier copy of the present token and answer with the token after it. Determined: every row whose
     token has occurred before. A row's distance to the answer is period - 1, which nothing but the match can tell.
 
     ValueError for a period that leaves no determined row or has more tokens than the vocabulary.
     """
-    periods = split_periods(n_ctx)[0] if periods is None else list(periods)
+    periods = [p for p in split_periods(n_ctx)[0] if p < d_vocab] if periods is None else list(periods)
     _check_periods(periods, n_ctx, d_vocab)
     period = _choose(periods, batch, generator)
     longest_lead = torch.clamp(torch.minimum(n_ctx - 2 * period, d_vocab - 1 - period), min=0)
@@ -96,19 +98,21 @@ def copied_segment(
 ) -> Batch:
     """Random tokens, in which one segment occurs a second time, at a random place.
 
-    Rule: as in `repeated_block`. Determined: the rows inside the copy from its second token on, a small share of all.
-    With `distinct` the segment's tokens differ from one another and occur nowhere else, so that the rule is always right.
-    Without it all tokens are drawn freely, and chance copies spoil some matches. ValueError for a segment that does not fit.
+    Rule: as in `repeated_block`. Determined: the rows that hold any token of the copy but its last, a small share of
+    all. With `distinct` the segment's tokens differ from one another and occur nowhere else, so that the rule is always
+    right. Without it all tokens are drawn freely, and chance copies spoil some matches. ValueError for a segment that
+    does not fit.
     """
-    if not 2 <= segment <= n_ctx // 2 or (distinct and segment > d_vocab - 2):
+    most = min(n_ctx // 2, d_vocab - 2) if distinct else n_ctx // 2
+    if not 2 <= segment <= most:
         raise ValueError(
             f"a segment of {segment} tokens; it must have at least 2, fit twice into n_ctx {n_ctx} and, if distinct, "
-            f"leave another token of d_vocab {d_vocab} over; try {min(n_ctx // 2, d_vocab - 2)} or fewer"
+            f"leave another token of d_vocab {d_vocab} over; try 2 to {most}"
         )
     device = generator.device
-    first = torch.randint(n_ctx - 2 * segment + 1, (batch, 1), generator=generator, device=device)
-    room = n_ctx - segment - (first + segment) + 1
-    second = first + segment + (torch.rand(batch, 1, generator=generator, device=device) * room).long()
+    # Any pair of places that fits is as likely as any other: drawn one after the other, they would often be neighbours.
+    places = torch.rand(batch, n_ctx - 2 * segment + 2, generator=generator, device=device).argsort(-1)[:, :2]
+    first, second = (places.sort(-1).values + torch.tensor([0, segment - 1], device=device)).split(1, dim=-1)
     position = torch.arange(n_ctx, device=device)
     inside = (position >= second) & (position < second + segment)
     source = torch.where(inside, position - second + first, position)
@@ -147,28 +151,32 @@ def skip_trigrams(
     default table neither the source nor the destination alone says which of two outs comes. Noise uses none of the ids
     in the table. ValueError for a table that contradicts itself or leaves no id for the noise.
     """
-    sources, destinations, _ = (sorted(set(column)) for column in zip(*trigrams))
-    used = {token for trigram in trigrams for token in trigram}
-    pairs = {(source, destination) for source, destination, _ in trigrams}
-    if len(pairs) < len(trigrams) or set(sources) & set(destinations) or min(used) < 1 or max(used) >= d_vocab:
+    columns = [sorted(set(column)) for column in zip(*trigrams, strict=False)]
+    used = sorted({token for trigram in trigrams for token in trigram})
+    pairs = {tuple(trigram[:2]) for trigram in trigrams}
+    apart = len(columns) == 3 and sum(map(len, columns)) == len(used)
+    if not apart or len(pairs) < len(trigrams) or used[0] < 1 or used[-1] >= d_vocab:
         raise ValueError(
-            f"trigrams {trigrams}: expected ids from 1 to {d_vocab - 1}, one out for each (source, destination) and no "
-            "source that is also a destination; try SKIP_TRIGRAMS"
+            f"trigrams {trigrams}: expected (source, destination, out) of ids from 1 to {d_vocab - 1}, one out for "
+            "each (source, destination) and no id in two of the three places; try SKIP_TRIGRAMS"
         )
     free = [token for token in range(1, d_vocab) if token not in used]
     if not free or n_ctx < 8:
-        raise ValueError(f"d_vocab {d_vocab} leaves {len(free)} ids for noise and n_ctx is {n_ctx}; try 16 and 8 or more")
+        raise ValueError(
+            f"d_vocab {d_vocab} leaves {len(free)} ids for noise and n_ctx is {n_ctx}; try 16 and 8 or more"
+        )
     device = generator.device
     table = torch.tensor(trigrams, device=device)
     body = _choose(free, batch, generator, n_ctx)
-    source = _choose(sources, batch, generator)
+    source = _choose(columns[0], batch, generator)
     body.scatter_(1, torch.randint(n_ctx // 4, (batch, 1), generator=generator, device=device), source)
     # From the first quarter on there are slots of two; a third of them get a destination and its out, the first always.
     slot = torch.arange(n_ctx // 4, n_ctx - 1, 2, device=device)
     planted = torch.rand(batch, len(slot), generator=generator, device=device) < 1 / 3
     planted[:, 0] = True
     draw = torch.rand(batch, len(slot), len(table), generator=generator, device=device)
-    trigram = table[draw.masked_fill(table[:, 0] != source[..., None], -1).argmax(-1)]  # [batch, slot, 3], its source fits
+    chosen = draw.masked_fill(table[:, 0] != source[..., None], -1).argmax(-1)  # any trigram with the right source
+    trigram = table[chosen]  # [batch, slot, 3]
     body[:, slot] = torch.where(planted, trigram[..., 1], body[:, slot])
     body[:, slot + 1] = torch.where(planted, trigram[..., 2], body[:, slot + 1])
     determined = torch.zeros_like(body, dtype=torch.bool)
@@ -182,17 +190,22 @@ def skip_trigrams(
 def trigger_bigrams(
     batch: int, n_ctx: int, d_vocab: int, generator: Generator, triggers: int = 4, chain: int = 0
 ) -> Batch:
-    """A Markov chain known beforehand, in which every sequence draws some trigger tokens and one fixed successor for each.
+    """A Markov chain known beforehand; every sequence has triggers of its own and one fixed successor for each.
 
-    Rule: after a trigger, what followed it before. Determined: the rows that hold a trigger for the second time or later;
-    at a trigger's first occurrence nothing settles the answer, elsewhere the chain does. ValueError for more triggers
-    than tokens.
+    Rule: after a trigger, what followed it before. Determined: the rows that hold a trigger for the second time or
+    later; at a trigger's first occurrence nothing settles the answer, elsewhere the chain does. No successor is a
+    trigger, or some sequences would run in a circle to their end. ValueError for triggers that leave no token over.
     """
-    if not 1 <= triggers <= d_vocab - 1:
-        raise ValueError(f"{triggers} triggers out of {d_vocab - 1} tokens; try a number from 1 to {d_vocab - 1}")
+    if not 1 <= triggers <= d_vocab - 2:
+        raise ValueError(
+            f"{triggers} triggers out of {d_vocab - 1} tokens, one of which must be left over; "
+            f"try a number from 1 to {d_vocab - 2}"
+        )
     matrix = transition_matrix(d_vocab, chain).to(generator.device)
-    trigger = _permutations(batch, d_vocab, generator)[:, :triggers]
-    successor = torch.randint(1, d_vocab, (batch, triggers), generator=generator, device=generator.device)
+    ids = _permutations(batch, d_vocab, generator)
+    trigger, others = ids[:, :triggers], ids[:, triggers:]
+    drawn = torch.randint(others.shape[1], (batch, triggers), generator=generator, device=generator.device)
+    successor = others.gather(1, drawn)
     outcome = torch.zeros(batch, d_vocab, dtype=torch.long, device=generator.device).scatter_(1, trigger, successor)
     everyone = torch.arange(batch, device=generator.device)
 
@@ -202,13 +215,13 @@ def trigger_bigrams(
         return torch.where(fixed[:, None] > 0, certain, matrix[token])
 
     body = _walk(batch, n_ctx, generator, next_distribution)
-    drawn = _batch(body, torch.ones_like(body, dtype=torch.bool))
-    is_trigger = outcome.gather(1, drawn.tokens) > 0
-    return drawn._replace(determined=is_trigger & _seen_before(drawn.tokens))
+    walked = _batch(body, torch.ones_like(body, dtype=torch.bool))
+    is_trigger = outcome.gather(1, walked.tokens) > 0
+    return walked._replace(determined=is_trigger & _seen_before(walked.tokens))
 
 
 def in_context_markov(batch: int, n_ctx: int, d_vocab: int, generator: Generator) -> Batch:
-    """A Markov chain of its own for every sequence: rows drawn from Dirichlet(1), the first token from its stationary law.
+    """A Markov chain of its own for every sequence: rows drawn from Dirichlet(1), first token from the stationary law.
 
     Rule: count what followed the present token so far. For token i the answer j has probability (c_ij + 1) / (c_i + k),
     k = d_vocab - 1. Determined (in distribution): the rows whose token has occurred before.
@@ -229,7 +242,7 @@ def in_context_markov(batch: int, n_ctx: int, d_vocab: int, generator: Generator
 def transition_matrix(d_vocab: int, chain: int = 0) -> Float[Tensor, "d_vocab d_vocab"]:
     """The known chain number `chain`: row i holds the probabilities of the tokens after token i; BOS never comes again.
 
-    Each row is Dirichlet around a Zipf law, so that tokens differ both in how common they are and in what they lead to.
+    Each row is a Zipf law times random factors: tokens differ both in how common they are and in what they lead to.
     """
     generator = Generator().manual_seed(chain)
     zipf = 1 / torch.arange(1, d_vocab)
@@ -281,8 +294,8 @@ def _check_periods(periods: Sequence[int], n_ctx: int, d_vocab: int) -> None:
     wrong = [period for period in periods if not 2 <= period <= most]
     if wrong or not periods:
         raise ValueError(
-            f"periods {wrong or periods}: in {n_ctx} positions, with {d_vocab - 1} tokens to draw from, a period must be "
-            f"from 2 to {most}; try shorter blocks, a longer n_ctx or a larger d_vocab"
+            f"periods {wrong or periods}: in {n_ctx} positions, with {d_vocab - 1} tokens to draw from, a period must "
+            f"be from 2 to {most}; try shorter blocks, a longer n_ctx or a larger d_vocab"
         )
 
 

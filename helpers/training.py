@@ -10,14 +10,16 @@ stops the run.
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from helpers.model import AttentionOnlyTransformer, ModelConfig
-from helpers.optimizers import make_optimizers
+from helpers.model import AttentionOnlyTransformer
+from helpers.optimizers import STATE, make_optimizers
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -58,7 +60,7 @@ class Snapshot(NamedTuple):
 
 
 class Diverged(RuntimeError):
-    """The loss is no longer a number."""
+    """The loss, or a weight, is no longer a number."""
 
 
 class Trainer:
@@ -88,10 +90,7 @@ class Trainer:
         loss = F.cross_entropy(logits.flatten(0, -2), targets.flatten())
         value = loss.item()
         if not math.isfinite(value):
-            raise Diverged(
-                f"the loss is {value} at step {self.step_number + 1}, learning rate {self.config.lr} ({self.config.optimizer}, "
-                f"muon_lr {self.config.muon_lr}); try a smaller one, from the last snapshot or from the start"
-            )
+            raise self.diverged(f"the loss is {value} at step {self.step_number + 1}")
         self.model.zero_grad()
         loss.backward()
         for optimizer in self.optimizers:
@@ -99,6 +98,13 @@ class Trainer:
         self.step_number += 1
         self.losses.append(value)
         return value
+
+    def diverged(self, what: str) -> Diverged:
+        """The error to raise, with the rates that led to it."""
+        return Diverged(
+            f"{what}, learning rate {self.config.lr} ({self.config.optimizer}, muon_lr {self.config.muon_lr}); try a smaller "
+            "one, from the last snapshot or from the start"
+        )
 
     def checkpoint(self) -> dict[str, Tensor]:
         """All that the next steps depend on, as tensors: weights, optimiser states, generator, losses so far."""
@@ -116,26 +122,27 @@ class Trainer:
         found = {name: tensor.shape for name, tensor in tensors.items() if name.startswith("model.")}
         if found != expected:
             raise ValueError(f"the checkpoint holds {found}, this model expects {expected}; build the model from the run's own config")
+        expected = {(str(number), key) for number, optimizer in enumerate(self.optimizers) for key in STATE[type(optimizer)]}
+        parts = {tuple(name.split(".")[1:]): tensor for name, tensor in tensors.items() if name.startswith("optimizer.")}
+        if parts and {(number, key) for number, _, key in parts} != expected:  # before the first step there are none
+            raise ValueError(f"the checkpoint was made with another optimiser than {self.config.optimizer}; use the run's own config")
         states: list[dict[int, dict]] = [{} for _ in self.optimizers]
-        for name, tensor in tensors.items():
-            if name.startswith("optimizer."):
-                number, index, key = name.split(".")[1:]
-                if int(number) >= len(states):
-                    raise ValueError(f"the checkpoint was made with another optimiser than {self.config.optimizer}; use the run's own config")
-                states[int(number)].setdefault(int(index), {})[key] = tensor.clone()
+        for (number, index, key), tensor in parts.items():
+            states[int(number)].setdefault(int(index), {})[key] = tensor.clone()
         with torch.no_grad():
             for name, weight in self.model.named_parameters():
                 weight.copy_(tensors[f"model.{name}"])
-        for optimizer, state in zip(self.optimizers, states):
+        for optimizer, state in zip(self.optimizers, states, strict=True):
             optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
         self.generator.set_state(tensors["generator"])
         self.losses = tensors["losses"].tolist()
         self.step_number = len(self.losses)
 
 
-def log_spaced(steps: int, count: int = 48) -> list[int]:
-    """0 and about `count` steps up to `steps`, in even ratios as far as whole numbers allow."""
-    return sorted({0, *torch.logspace(0, math.log10(steps), count).round().int().tolist()})
+def log_spaced(steps: int, count: int = 64) -> list[int]:
+    """0, `steps` and about `count` steps up to it, in even ratios as far as whole numbers allow."""
+    between = torch.logspace(0, math.log10(steps), count, dtype=torch.float64)[:-1].round().long()
+    return sorted({0, steps, *between.tolist()})
 
 
 def train(
@@ -143,15 +150,20 @@ def train(
 ) -> Iterator[Snapshot]:
     """Train from where the trainer stands, yielding a Snapshot at each step of the schedule (default: log-spaced).
 
-    `measure(model)` gives the scores. To stop, stop iterating: the trainer stays as it is and can go on.
+    `measure(model)` gives the scores. To stop, stop iterating: the trainer stays as it is and can go on. Raises Diverged
+    rather than yield weights that are not finite.
     """
     schedule = log_spaced(trainer.config.steps) if schedule is None else schedule
-    for at in sorted(step for step in schedule if step > trainer.step_number or step == trainer.step_number == 0):
-        since = trainer.step_number
+    start = trainer.step_number
+    for before, at in pairwise([0, *sorted(set(schedule))]):
+        if at < start or at == start > 0:  # this snapshot has been taken
+            continue
         while trainer.step_number < at:
             trainer.step()
-        losses = trainer.losses[since:]
+        losses = trainer.losses[before:]
         weights = {name: weight.detach().cpu().clone() for name, weight in trainer.model.named_parameters()}
+        if not all(weight.isfinite().all() for weight in weights.values()):
+            raise trainer.diverged(f"the weights are not finite after step {at}")
         yield Snapshot(at, sum(losses) / len(losses) if losses else math.nan, measure(trainer.model), weights)
 
 

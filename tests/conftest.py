@@ -8,15 +8,23 @@ import jaxtyping
 import matplotlib
 import pytest
 
+import tests.course
+
 # From here on every annotated function of helpers checks the shapes it is given and returns. Set
 # JAXTYPING_DISABLE=1 to run without.
-jaxtyping.install_import_hook("helpers", "beartype.beartype")
+jaxtyping.install_import_hook("helpers", f"{tests.course.__name__}.typechecked")
 
 # Not through MPLBACKEND: the notebooks' kernels would inherit it and draw no inline pictures.
 matplotlib.use("agg")
 
 hypothesis.settings.register_profile("course", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("course")
+
+
+@pytest.fixture
+def shapes_unchecked(monkeypatch):
+    """The shape checks off, as readers have it: for tests of what helpers say to bad input."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ import json
 import subprocess
 from pathlib import Path
 
+from beartype import BeartypeConf, beartype
 from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,3 +38,7 @@ def text_files() -> dict[Path, str]:
         except UnicodeDecodeError:
             continue
     return texts
+
+
+# As PEP 484 has it, and every reader expects: a whole number will do where a float is asked for.
+typechecked = beartype(conf=BeartypeConf(is_pep484_tower=True))

@@ -1,4 +1,4 @@
-"""The repository keeps its promises: commands, pins, sizes, skips, and nothing of the machine it was made on."""
+"""The repository keeps its promises: pins, commands, skips, sizes, and no trace of a machine."""
 
 import ast
 import os
@@ -148,7 +148,7 @@ def test_the_links_of_the_readme_resolve():
 
 
 def skips(source: str) -> Iterator[str | None]:
-    """The reason of every skip in a source; None where it is missing or put together at run time."""
+    """The reason of every skip in a source; None where it is missing or not a plain string."""
     tree = ast.parse(source)
     called = {id(node.func): node for node in ast.walk(tree) if isinstance(node, ast.Call)}
     for node in ast.walk(tree):
@@ -235,7 +235,7 @@ def test_git_ignores_what_a_run_leaves_behind():
 def test_the_model_is_imported_quickly():
     """What `import helpers.model` takes once torch is there: the median of three fresh processes.
 
-    Both in one process: torch alone takes seconds, and from run to run it varies by more than the budget.
+    Timed inside one process: torch's own import varies by more than the budget.
     """
     program = (
         "import time, torch; start = time.perf_counter(); "

@@ -1,4 +1,4 @@
-"""nbval, as pyproject.toml sets it up, sees a wrong output: a check that never fails is no check."""
+"""nbval, as pyproject.toml sets it up, sees a wrong output: a check must be able to fail."""
 
 import copy
 import subprocess
@@ -50,7 +50,7 @@ def first_text(notebook) -> int | None:
 
 
 def beginning():
-    """The code up to the first text of the notebook of the course whose first text comes soonest."""
+    """The start of a notebook of the course, up to its first text: the shortest such start."""
     found = []
     for path in NOTEBOOKS:
         notebook = read(path)

@@ -89,7 +89,7 @@ class Lab:
     def run_all(self, timeout: float = 120) -> list[dict]:
         """Clear the outputs, choose Run > Run All Cells, and return the cells once all have run.
 
-        Raises AssertionError with the error of the first cell that fails, or when the seconds are up.
+        Raises AssertionError with the first cell that fails, or when the seconds are up.
         """
         self.page.evaluate("() => jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
         self.menu("Run", "Run All Cells")
@@ -145,7 +145,7 @@ def browser():
 
 @pytest.fixture(scope="session")
 def course_copy(tmp_path_factory) -> Path:
-    """A folder with a copy of the notebooks, so that saving in JupyterLab never touches the real ones."""
+    """A copy of the notebooks, so that saving in JupyterLab never touches the real ones."""
     folder = tmp_path_factory.mktemp("lab")
     shutil.copytree(ROOT / "notebooks", folder / "notebooks")
     (folder / "data").symlink_to(ROOT / "data")
@@ -165,7 +165,7 @@ def server(course_copy, tmp_path_factory):
         f"--ServerApp.root_dir={course_copy}",
         "--expose-app-in-browser",
     ]
-    # `-o` and BIN: the environment that runs this test is the one to use, and it is not set up again.
+    # `-o` and BIN: use the environment that runs this test, and do not set it up again.
     command = ["make", "-o", ".venv/.set_up", "lab", f"BIN={Path(sys.executable).parent}"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     environment |= {"JUPYTER_TOKEN": token, "JUPYTER_CONFIG_DIR": str(home / "config")}
@@ -192,7 +192,7 @@ def server(course_copy, tmp_path_factory):
 
 
 def wait_for(url: str, process: subprocess.Popen, log: Path) -> None:
-    """Return when something answers at the address; fail with the server's words when it does not."""
+    """Return when something answers; fail with the server's words when nothing does."""
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end and process.poll() is None:
         try:
@@ -219,7 +219,7 @@ def stop(process: subprocess.Popen) -> None:
 
 @pytest.fixture
 def lab(browser, server):
-    """JupyterLab in a fresh tab. When the test is over, nothing may have complained or left the machine."""
+    """JupyterLab in a fresh tab. In the end nothing may have complained or left the machine."""
     SCREENSHOTS.mkdir(exist_ok=True)
     context = browser.new_context(viewport={"width": 1400, "height": 1000})
     lab = Lab(context.new_page(), *server)

@@ -1,4 +1,4 @@
-"""The first notebook in a real browser: every cell runs, nothing complains, nothing leaves the machine."""
+"""The first notebook in a real browser: every cell runs, and nothing complains or goes out."""
 
 from urllib.error import HTTPError
 from urllib.request import urlopen

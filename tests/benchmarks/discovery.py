@@ -1,0 +1,124 @@
+"""Scoring all heads of a big model, against caching every activation and asking TransformerLens' head detector.
+
+`python -m tests.benchmarks.discovery WAY SEQUENCES` prints the megabytes that one way adds to the memory of a fresh process.
+"""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import psutil
+import torch
+
+from helpers import heads
+from helpers.model import ModelConfig
+from tests.benchmarks import Row, Settings, by_turns, median_ratio, threads
+
+GPT2_SMALL = dict(n_layers=12, n_heads=12, d_model=768, d_head=64, n_ctx=1024, d_vocab=50257)
+SMALL = dict(n_layers=2, n_heads=2, d_model=32, d_head=16, n_ctx=128, d_vocab=500)
+PATTERNS = ("induction_head", "previous_token_head")
+
+
+def build(small: bool):
+    """A bridge of GPT-2 small's shape, MLPs included, with random weights."""
+    from helpers import lens
+
+    shape = SMALL if small else GPT2_SMALL
+    extra = dict(attn_only=False, d_mlp=4 * shape["d_model"], act_fn="gelu_new", normalization_type="LN")
+    return lens.native(ModelConfig(**shape), **extra)
+
+
+def ours(model, tokens) -> None:
+    heads.score(model, tokens)
+
+
+@torch.no_grad()
+def all_at_once(model, tokens) -> None:
+    """One forward pass over all sequences, as ours, with everything cached; then the detector, sequence by sequence."""
+    cache = model.run_with_cache(tokens)[1]
+    for number, sequence in enumerate(tokens):
+        detect(model, sequence, cache.apply_slice_to_batch_dim(number))
+
+
+@torch.no_grad()
+def one_by_one(model, tokens) -> None:
+    """The detector's own way: each sequence is run and cached by itself, which needs less memory and more time."""
+    for sequence in tokens:
+        detect(model, sequence, model.run_with_cache(sequence[None], remove_batch_dim=True)[1])
+
+
+def detect(model, sequence, cache) -> dict:
+    """The detector's scores, by the name of its pattern. It wants text; here the tokens are handed through."""
+    from transformer_lens.head_detector import detect_head
+
+    passes_tokens_on = SimpleNamespace(cfg=model.cfg, to_tokens=lambda tokens: tokens[None])
+    return {pattern: detect_head(passes_tokens_on, sequence, pattern, cache=cache) for pattern in PATTERNS}
+
+
+WAYS: dict[str, Callable] = {way.__name__: way for way in (ours, all_at_once, one_by_one)}
+
+
+def discover(settings: Settings) -> Iterator[Row]:
+    """Rows: our time and our peak memory over those of the two ways to use the detector."""
+    with threads(1):
+        model = build(settings.small)
+        tokens = probe(model.cfg, settings.probes)
+        rounds = by_turns([lambda way=way: way(model, tokens) for way in WAYS.values()], settings.discovery_rounds)
+        del model
+    memory = [added_memory(way, settings) for way in WAYS]
+    shape = f"all heads of a {'tiny' if settings.small else 'GPT-2-small-shaped'} bridge, {settings.probes} sequences of {tokens.shape[1]}"
+    for number, way in enumerate(("caching all sequences at once", "caching one sequence after the other"), 1):
+        against = f"{shape}, over {way} and calling detect_head"
+        time = median_ratio(rounds, 0, number)
+        seconds = [sorted(turn[at] for turn in rounds)[len(rounds) // 2] for at in (0, number)]
+        yield Row(f"time: {against}", "0.50", f"{time:.2f} ({seconds[0]:.1f} s to {seconds[1]:.1f} s)", time <= 0.5)
+        share = memory[0] / memory[number]
+        yield Row(f"peak memory: {against}", "0.33", f"{share:.2f} ({memory[0]:.0f} MB to {memory[number]:.0f} MB)", share <= 1 / 3)
+
+
+def probe(cfg, sequences: int):
+    """So many of the course's probe sequences."""
+    return heads.probe(cfg.d_vocab, cfg.n_ctx, sequences)
+
+
+def added_memory(way: str, settings: Settings) -> float:
+    """By how many megabytes a fresh process grows at the most while it scores, once the model stands."""
+    command = [sys.executable, "-m", "tests.benchmarks.discovery", way, str(settings.probes), *["small"] * settings.small]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1])
+
+
+@contextmanager
+def peak_memory() -> Iterator[list[float]]:
+    """A list that holds, after the block, the megabytes by which this process had grown when it was largest in it."""
+    process, done, grown = psutil.Process(), threading.Event(), [0.0]
+    start = process.memory_info().rss
+
+    def look() -> None:
+        while not done.wait(0.002):
+            grown[0] = max(grown[0], (process.memory_info().rss - start) / 1e6)
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        yield grown
+    finally:
+        done.set()
+        watcher.join()
+
+
+def main() -> None:
+    way, sequences, *small = sys.argv[1:]
+    torch.set_num_threads(1)
+    model = build(bool(small))
+    tokens = probe(model.cfg, int(sequences))
+    WAYS[way](model, tokens[:1, :40])  # what is imported and set up once is not this way's memory
+    with peak_memory() as grown:
+        WAYS[way](model, tokens)
+    print(grown[0])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""Pictures: each is published with a sentence that says what its data say."""
+
+import io
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from helpers import heads, plotting, sequences
+
+
+@pytest.fixture
+def published(monkeypatch):
+    """What `show` sends to the front end for a picture."""
+
+    def publish(picture):
+        sent = []
+        monkeypatch.setattr(plotting, "display", lambda data, raw, metadata: sent.append((data, metadata)))
+        plotting.show(*picture)
+        assert len(sent) == 1
+        return sent[0]
+
+    return publish
+
+
+def history(*best: float) -> list[dict]:
+    return [
+        dict(step=10 * i, loss=1.0, prefix_matching=[[0.1], [score]], previous_token=[[score / 2], [0.0]])
+        for i, score in enumerate(best)
+    ]
+
+
+def pattern(pos: int = 8) -> torch.Tensor:
+    return heads.uniform_pattern(pos)[0]
+
+
+def batch() -> sequences.Batch:
+    return sequences.repeated_block(4, 24, 32, torch.Generator().manual_seed(0), periods=[5, 7])
+
+
+PICTURES = {
+    "sequences": lambda: plotting.sequences(batch().tokens, batch().determined),
+    "patterns": lambda: plotting.patterns([pattern(), pattern()], "title"),
+    "pattern_row": lambda: plotting.pattern_row({"before": pattern()[0], "after": pattern()[0]}),
+    "training_story": lambda: plotting.training_story(
+        history(0.1, 0.2, 0.8), [4.0] * 10 + [0.5] * 20, 4.1, dict(prefix_matching=0.04, previous_token=0.06)
+    ),
+    "best_over_training": lambda: plotting.best_over_training({"two": history(0.1, 0.9), "one": history(0.1, 0.1)}, 0.04),
+    "bars": lambda: plotting.bars({"a": 0.5, "b\n(2)": -0.001}, "cost (nats)", 0.1, highlight=["a"]),
+    "birth_frame": lambda: plotting.birth_frame([4.0, 3.0, 2.0], 2, 4.1, [pattern(), pattern()]),
+    "reading": lambda: plotting.reading(["<bos>", "de", "f", "⏎···", "f"], [0.1, 0.0, 0.8, 0.1, 0.0], 4),
+}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_every_picture_is_published_as_png_with_its_sentence(name, published):
+    data, metadata = published(PICTURES[name]())
+    image = Image.open(io.BytesIO(data["image/png"]))
+    assert image.width > 300 and len(np.unique(np.asarray(image.convert("L")))) > 10  # something is drawn
+    assert len(data["text/plain"].split()) >= 5
+    assert metadata["image/png"]["alt"] == data["text/plain"]
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_the_same_data_give_the_same_picture(name, published):
+    assert published(PICTURES[name]()) == published(PICTURES[name]())
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_drawing_leaves_the_readers_style_alone(name):
+    before = dict(mpl.rcParams)
+    PICTURES[name]()
+    assert dict(mpl.rcParams) == before
+
+
+def test_a_picture_that_says_nothing_is_refused():
+    with pytest.raises(ValueError, match="the picture says 'a figure'; expected a sentence"):
+        plotting.show(plotting.figure(), "a figure")
+
+
+def test_the_strip_of_sequences_reads_its_data():
+    _, says = plotting.sequences(batch().tokens, batch().determined)
+    periods = [len(set(row[-8:].tolist())) for row in batch().tokens]  # the last tokens are inside the repeats
+    assert ", ".join(map(str, periods)) in says
+    assert f"{batch().determined.float().mean():.0%} of the rows" in says
+
+
+@pytest.mark.parametrize("best, when", [((0.1, 0.2, 0.8), "before step 100"), ((0.1, 0.2, 0.3), "never passes one half")])
+def test_the_story_says_when_the_head_was_born(best, when):
+    chance = dict(prefix_matching=0.04, previous_token=0.06)
+    assert when in plotting.training_story(history(*best), [1.0] * 30, 4.1, chance)[1]
+
+
+@pytest.mark.parametrize("final, fell", [(0.5, "falls below half"), (4.0, "stays above half")])
+def test_the_story_says_whether_the_loss_fell(final, fell):
+    chance = dict(prefix_matching=0.04, previous_token=0.06)
+    assert fell in plotting.training_story(history(0.1), [4.0] * 10 + [final] * 20, 4.1, chance)[1]
+
+
+def test_birth_is_the_first_step_above_the_threshold():
+    assert plotting.birth(history(0.1, 0.6, 0.4, 0.9)) == 10
+    assert plotting.birth(history(0.1, 0.5)) is None
+
+
+def test_bars_do_not_print_minus_zero():
+    assert plotting.bars({"a": -0.001, "b": 0.25}, "cost")[1] == "cost: a 0.00, b 0.25."
+
+
+def test_reading_names_the_token_attended_to_and_the_one_before_it():
+    _, says = plotting.reading(["<bos>", "zor", "b", "·", "zor"], [0.1, 0.0, 0.8, 0.1, 0.0], 4)
+    assert says == "From the framed token 'zor', number 4, most attention goes to 'b', number 2, right after token 'zor'."
+
+
+def test_patterns_count_the_stripes():
+    scores = dict(prefix_matching=[[0.0], [0.9]], previous_token=[[0.8], [0.1]])
+    assert "1 by prefix matching, 1 by previous token" in plotting.patterns([pattern(), pattern()], "", scores)[1]
+
+
+def test_the_ink_can_be_read_on_every_shade():
+    def luminance(colour):
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in mpl.colors.to_rgb(colour)]
+        return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+    for value in np.linspace(0, 1, 50):
+        face = mpl.colormaps["cividis"](value)
+        dark, light = sorted([luminance(face), luminance(plotting._ink(face))])
+        assert (light + 0.05) / (dark + 0.05) > 4, value  # WCAG's contrast ratio
+
+
+def test_the_movie_moves_and_rests_on_its_last_frame():
+    frames = [plotting.birth_frame([4.0, 3.0, 2.0], step, 4.1, [pattern()])[0] for step in (1, 2, 3)]
+    movie = Image.open(io.BytesIO(plotting.movie(frames)))
+    durations = []
+    for index in range(movie.n_frames):
+        movie.seek(index)
+        durations.append(movie.info["duration"])
+    assert movie.n_frames == 3 and durations[-1] > 5 * durations[0]
