@@ -43,18 +43,21 @@ def check_head(model, layer: int, head: int) -> None:
 # ---- the two circuits of a head ("Splitting attention head terms into circuits")
 
 
+@torch.no_grad()
 def QK(model, layer: int, head: int) -> Float[Tensor, "d_model d_model"]:
     """Where a head attends: x_query @ QK @ x_key / sqrt(d_head) is a score. Rank at most d_head."""
     check_head(model, layer, head)
     return model.W_Q[layer, head] @ model.W_K[layer, head].T
 
 
+@torch.no_grad()
 def OV(model, layer: int, head: int) -> Float[Tensor, "d_model d_model"]:
     """What a head moves: attending to x adds x @ OV to the stream. Rank at most d_head."""
     check_head(model, layer, head)
     return model.W_V[layer, head] @ model.W_O[layer, head]
 
 
+@torch.no_grad()
 def full_qk(model, layer: int, head: int) -> Float[Tensor, "query_token key_token"]:
     """The score that a key token gets from a query token, positions left out. Rows are not comparable: softmax takes
     away any constant of a row."""
@@ -63,6 +66,7 @@ def full_qk(model, layer: int, head: int) -> Float[Tensor, "query_token key_toke
     return queries @ keys.T / math.sqrt(keys.shape[1])
 
 
+@torch.no_grad()
 def full_ov(model, layer: int, head: int) -> Float[Tensor, "source_token output_token"]:
     """What full attention to a source token adds to the logit of an output token."""
     check_head(model, layer, head)
@@ -77,6 +81,7 @@ def positivity(eigenvalues: Complex[Tensor, "*draws rank"]) -> Float[Tensor, "*d
     return eigenvalues.sum(-1).real / eigenvalues.abs().sum(-1).clamp_min(1e-30)
 
 
+@torch.no_grad()
 def copying_eigenvalues(model, layer: int, head: int) -> Complex[Tensor, " d_head"]:
     """The eigenvalues of full_ov but for its zeros: AB and BA share them, so d_head x d_head is enough."""
     check_head(model, layer, head)
@@ -95,10 +100,11 @@ def copying_statistic(model, layer: int, head: int) -> float:
 def copying_null(d_vocab: int, d_model: int, d_head: int, draws: int, generator: Generator) -> Float[Tensor, " draws"]:
     """The copying statistic of Gaussian matrices of these shapes: mean 0, standard deviation 1.5 to 2.1 over d_head."""
     shapes = (d_vocab, d_model), (d_model, d_head), (d_head, d_model), (d_model, d_vocab)
-    drawn = [[torch.randn(shape, generator=generator) for shape in shapes] for _ in range(draws)]
-    return positivity(torch.stack([_ov_eigenvalues(*weights) for weights in drawn]))
+    draw = partial(torch.randn, generator=generator)
+    return positivity(torch.stack([_ov_eigenvalues(*map(draw, shapes)) for _ in range(draws)]))
 
 
+@torch.no_grad()
 def diagonal_copying(model, layer: int, head: int) -> float:
     """The share of tokens that raise their own logit: positive on the diagonal of full_ov. 1/2 by chance."""
     check_head(model, layer, head)
@@ -106,6 +112,7 @@ def diagonal_copying(model, layer: int, head: int) -> float:
     return ((written * model.W_U.T).sum(-1) > 0).float().mean().item()
 
 
+@torch.no_grad()
 def top1_copying(model, layer: int, head: int) -> float:
     """The share of tokens that raise no other logit as much as their own. 1 / d_vocab by chance."""
     circuit = full_ov(model, layer, head)
@@ -116,9 +123,10 @@ def _ov_eigenvalues(W_E: Tensor, W_V: Tensor, W_O: Tensor, W_U: Tensor) -> Compl
     return torch.linalg.eigvals((W_O.double() @ W_U.double()) @ (W_E.double() @ W_V.double()))
 
 
-# ---- matching ("Mechanistic evidence" for induction heads)
+# ---- matching ("Checking the mechanistic theory" of induction heads)
 
 
+@torch.no_grad()
 def full_matching(model, previous_head: Head, induction_head: Head) -> Float[Tensor, "query_token moved_token"]:
     """The score that a key gets from a query token, for the token that the earlier head moved to that key.
 
@@ -129,6 +137,7 @@ def full_matching(model, previous_head: Head, induction_head: Head) -> Float[Ten
     return queries @ moved.T
 
 
+@torch.no_grad()
 def matching_eigenvalues(model, previous_head: Head, induction_head: Head) -> Complex[Tensor, " d_head"]:
     """The eigenvalues of full_matching but for its zeros, from d_head x d_head. All positive: same tokens match."""
     queries, moved = _matching_factors(model, previous_head, induction_head)
@@ -150,6 +159,7 @@ def _matching_factors(model, previous_head: Head, induction_head: Head) -> tuple
 # ---- virtual weights ("Virtual Weights and the Residual Stream as a Communication Channel")
 
 
+@torch.no_grad()
 def virtual_weights(
     model, writer: str | Head, reader: str | tuple[int, int, str]
 ) -> Float[Tensor, "writer_inputs reader_outputs"]:
@@ -203,8 +213,8 @@ def path_expansion(
 
     Shortest paths first. Patterns and norm scales are frozen, so each term is linear in the embedding it starts from.
     Standard positions are part of that embedding; LayerNorm's bias goes with the embedding wherever that is read.
-    AssertionError, with the largest difference, if the terms do not sum to the logits. ValueError for more than
-    `most_terms` paths: L layers of H heads have (1 + H)^L.
+    AssertionError, with the largest difference, if the terms do not sum to the logits, to 1e-5 of the largest of them.
+    ValueError for more than `most_terms` paths: L layers of H heads have (1 + H)^L.
     """
     cfg = model.cfg
     if (1 + cfg.n_heads) ** cfg.n_layers > most_terms:
@@ -288,9 +298,12 @@ def term_importance(
     Record, then iterate: after one ordinary pass the patterns (and norm scales) are forced, and in each further pass
     every head adds to the stream what it would have written in the pass before, at first nothing. L + 2 passes in all.
     `rows`: where the loss is taken (default everywhere). `heads`: only paths through these (default all).
-    AssertionError if, with all heads, order L is not the true loss to 1e-5. Source: "Term importance analysis".
+    AssertionError if, with all heads, order L is not the true loss to 1e-5. ValueError when `rows` marks none.
+    Source: "Term importance analysis".
     """
     rows = torch.ones_like(targets, dtype=torch.bool) if rows is None else rows
+    if not rows.any():
+        raise ValueError("`rows` marks no row, so there is no loss to take; mark some, or leave it out to take all rows")
     logits, frozen = model.run_with_cache(tokens, lambda name: name.endswith(("hook_pattern", "hook_scale")))
     allowed = torch.ones(model.cfg.n_layers, model.cfg.n_heads, 1).to(logits)
     if heads is not None:

@@ -304,7 +304,8 @@ def test_a_gauge_on_one_side_only_breaks_the_head():
 
 @pytest.mark.parametrize("side", ["qk", "vo"])
 @pytest.mark.parametrize(
-    ("matrix", "says"), [(torch.ones(5, 5), "no inverse to rely on"), (torch.eye(4), r"shape \(4, 4\); expected \[5, 5\]")]
+    ("matrix", "says"),
+    [(torch.ones(5, 5), "no inverse to rely on"), (torch.eye(4), r"shape \(4, 4\); expected \[5, 5\]")],
 )
 @pytest.mark.usefixtures("shapes_unchecked")
 def test_what_is_no_gauge_is_refused(side, matrix, says):

@@ -15,6 +15,7 @@ from helpers import circuits, handmade
 from helpers.heads import induction_targets, probe
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 
+
 @pytest.fixture(autouse=True)
 def one_thread():
     """Matrices this small lose by being shared out."""
@@ -211,8 +212,9 @@ def test_the_papers_caveat_positive_eigenvalues_and_a_token_that_lowers_itself()
     assert circuits.top1_copying(model, 0, 0) == 0.5
 
 
-def test_the_transposed_circuit_copies_as_many_but_not_the_same_to_the_top():
-    matrix = torch.tensor([[1.0, 2.0, 2.0], [0.0, 3.0, 0.0], [0.0, 0.0, 3.0]])  # token 0 raises 1 and 2 more than itself
+def test_the_transposed_circuit_brings_others_to_the_top():
+    """Token 0 raises tokens 1 and 2 more than itself, and is itself raised by no other."""
+    matrix = torch.tensor([[1.0, 2.0, 2.0], [0.0, 3.0, 0.0], [0.0, 0.0, 3.0]])
     assert circuits.top1_copying(model_with_ov(matrix), 0, 0) == pytest.approx(2 / 3)
     assert circuits.top1_copying(model_with_ov(matrix.T), 0, 0) == 1
 
@@ -546,6 +548,13 @@ def test_one_layer_alone_and_one_after_another():
     assert nothing.tolist() == pytest.approx(3 * [second[0].item()])
 
 
+def test_without_a_row_there_is_no_loss():
+    model = lively(**SMALL)
+    tokens = some_tokens(model)
+    with pytest.raises(ValueError, match="marks no row"):
+        circuits.term_importance(model, tokens, tokens, torch.zeros_like(tokens, dtype=torch.bool))
+
+
 def test_l_layers_need_l_plus_2_passes(monkeypatch):
     model = lively(**SMALL | dict(n_layers=3))
     passes, forward = [], model._explicit_forward
@@ -581,6 +590,11 @@ def test_an_order_that_misses_the_true_loss_is_caught(monkeypatch):
 def test_nothing_keeps_gradients():
     model = lively(**SMALL).requires_grad_(True)
     tokens = some_tokens(model)
+    for of_weights in (circuits.QK, circuits.OV, circuits.full_qk, circuits.full_ov, circuits.copying_eigenvalues):
+        assert not of_weights(model, 0, 0).requires_grad
+    for of_a_pair in (circuits.full_matching, circuits.matching_eigenvalues):
+        assert not of_a_pair(model, (0, 0), (1, 0)).requires_grad
+    assert not circuits.virtual_weights(model, "embed", "unembed").requires_grad
     assert not circuits.path_expansion(model, tokens)["direct"].requires_grad
     assert not circuits.score_expansion(model, tokens, 1, 0)["K"].requires_grad
     assert not circuits.term_importance(model, tokens, tokens).requires_grad

@@ -24,7 +24,9 @@ def load() -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser("python -m tests.benchmarks", description="Measure the course's numbers here.")
-    parser.add_argument("names", nargs="*", metavar="name", help=f"what to measure, of {', '.join(GROUPS)} (default: all)")
+    parser.add_argument(
+        "names", nargs="*", metavar="name", help=f"what to measure, of {', '.join(GROUPS)} (default: all)"
+    )
     parser.add_argument("--quick", action="store_true", help="fewer seeds, rounds and tokens: noisier")
     parser.add_argument("--seeds", type=int, help="how many seeds must form the head (default 16, quick 4)")
     given = parser.parse_args(arguments)

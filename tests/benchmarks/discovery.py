@@ -3,11 +3,13 @@
 `python -m tests.benchmarks.discovery WAY SEQUENCES` prints the megabytes that one way adds to the memory of a fresh process.
 """
 
+import statistics
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import SimpleNamespace
 
 import psutil
@@ -16,6 +18,7 @@ import torch
 from helpers import heads
 from helpers.model import ModelConfig
 from tests.benchmarks import Row, Settings, by_turns, median_ratio, threads
+from tests.course import ROOT
 
 GPT2_SMALL = dict(n_layers=12, n_heads=12, d_model=768, d_head=64, n_ctx=1024, d_vocab=50257)
 SMALL = dict(n_layers=2, n_heads=2, d_model=32, d_head=16, n_ctx=128, d_vocab=500)
@@ -63,20 +66,25 @@ WAYS: dict[str, Callable] = {way.__name__: way for way in (ours, all_at_once, on
 
 def discover(settings: Settings) -> Iterator[Row]:
     """Rows: our time and our peak memory over those of the two ways to use the detector."""
+    rounds = timed(settings)
+    memory = [added_memory(way, settings) for way in WAYS]
+    shape = f"all heads of a {'tiny' if settings.small else 'GPT-2-small-shaped'} bridge, {settings.probes} sequences"
+    for number, cached in enumerate(("all sequences at once", "one sequence after the other"), 1):
+        against = f"{shape}, over caching everything of {cached} and calling detect_head"
+        share = median_ratio(rounds, 0, number)
+        mine, theirs = (statistics.median(seconds[at] for seconds in rounds) for at in (0, number))
+        yield Row(f"time: {against}", "0.50", f"{share:.2f} ({mine:.1f} s to {theirs:.1f} s)", share <= 0.5)
+        mine, theirs = memory[0], memory[number]
+        measured = f"{mine / theirs:.2f} ({mine:.0f} MB to {theirs:.0f} MB)"
+        yield Row(f"peak memory: {against}", "0.33", measured, mine / theirs <= 1 / 3)
+
+
+def timed(settings: Settings) -> list[tuple[float, ...]]:
+    """The seconds of all ways by turns, on one thread."""
     with threads(1):
         model = build(settings.small)
         tokens = probe(model.cfg, settings.probes)
-        rounds = by_turns([lambda way=way: way(model, tokens) for way in WAYS.values()], settings.discovery_rounds)
-        del model
-    memory = [added_memory(way, settings) for way in WAYS]
-    shape = f"all heads of a {'tiny' if settings.small else 'GPT-2-small-shaped'} bridge, {settings.probes} sequences of {tokens.shape[1]}"
-    for number, way in enumerate(("caching all sequences at once", "caching one sequence after the other"), 1):
-        against = f"{shape}, over {way} and calling detect_head"
-        time = median_ratio(rounds, 0, number)
-        seconds = [sorted(turn[at] for turn in rounds)[len(rounds) // 2] for at in (0, number)]
-        yield Row(f"time: {against}", "0.50", f"{time:.2f} ({seconds[0]:.1f} s to {seconds[1]:.1f} s)", time <= 0.5)
-        share = memory[0] / memory[number]
-        yield Row(f"peak memory: {against}", "0.33", f"{share:.2f} ({memory[0]:.0f} MB to {memory[number]:.0f} MB)", share <= 1 / 3)
+        return by_turns([partial(way, model, tokens) for way in WAYS.values()], settings.discovery_rounds)
 
 
 def probe(cfg, sequences: int):
@@ -86,8 +94,9 @@ def probe(cfg, sequences: int):
 
 def added_memory(way: str, settings: Settings) -> float:
     """By how many megabytes a fresh process grows at the most while it scores, once the model stands."""
-    command = [sys.executable, "-m", "tests.benchmarks.discovery", way, str(settings.probes), *["small"] * settings.small]
-    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1])
+    given = [way, str(settings.probes), *["small"] * settings.small]
+    command = [sys.executable, "-m", "tests.benchmarks.discovery", *given]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout)
 
 
 @contextmanager
