@@ -7,7 +7,7 @@ BIN ?= $(VENV)/bin
 STAMP := $(VENV)/.set_up
 
 # The course's matrices are small: more threads slow them down and add up in another order.
-export OMP_NUM_THREADS ?= 2
+export OMP_NUM_THREADS ?= 1
 
 # The server listens to this machine only and asks for its token.
 LAB := $(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --LabApp.extension_manager=readonly \

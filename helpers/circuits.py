@@ -303,7 +303,7 @@ def term_importance(
     """
     rows = torch.ones_like(targets, dtype=torch.bool) if rows is None else rows
     if not rows.any():
-        raise ValueError("`rows` marks no row, so there is no loss to take; mark some, or leave it out to take all rows")
+        raise ValueError("`rows` marks no row, so there is no loss to take; mark some, or leave it out for all")
     logits, frozen = model.run_with_cache(tokens, lambda name: name.endswith(("hook_pattern", "hook_scale")))
     allowed = torch.ones(model.cfg.n_layers, model.cfg.n_heads, 1).to(logits)
     if heads is not None:

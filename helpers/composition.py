@@ -138,7 +138,9 @@ def _heads(weights: Float[Tensor, "layer head rows columns"]) -> Float[Tensor, "
     return weights.double().flatten(0, 1)
 
 
-def _scores(writing: Tensor, reading: Tensor) -> Float[Tensor, "writer reader"]:
+def _scores(
+    writing: Float[Tensor, "writer rank d_model"], reading: Float[Tensor, "reader d_model rank_2"]
+) -> Float[Tensor, "writer reader"]:
     products = torch.stack([_norms(written @ reading) for written in writing])  # in a loop: all pairs at once are large
     return products / (_norms(writing)[:, None] * _norms(reading))
 

@@ -70,7 +70,7 @@ def sequences(tokens, determined, rows: int = 6) -> Picture:
     tokens, determined = _array(tokens)[:rows], _array(determined)[:rows]
     fig = figure(10, 0.5 * len(tokens) + 0.7)
     ax = fig.subplots()
-    for row, (sequence, marks) in enumerate(zip(tokens, determined)):
+    for row, (sequence, marks) in enumerate(zip(tokens, determined, strict=True)):
         repeated = {token for token in sequence.tolist() if (sequence == token).sum() > 1}
         in_order = dict.fromkeys(token for token in sequence.tolist() if token in repeated)
         shade = {token: i / max(len(in_order) - 1, 1) for i, token in enumerate(in_order)}
@@ -136,7 +136,7 @@ def pattern_row(panels: Mapping[str, Any], title: str = "") -> Picture:
     """A few single patterns [query, key] side by side, each with its name above it."""
     fig = figure(2.5 * len(panels) + 0.9, 3.0)
     axes = fig.subplots(1, len(panels), squeeze=False)[0]
-    for ax, (name, pattern) in zip(axes, panels.items()):
+    for ax, (name, pattern) in zip(axes, panels.items(), strict=True):
         image = _draw_pattern(ax, _array(pattern))
         ax.set_title(name, fontsize=9, pad=5)
     for ax in axes[1:]:
@@ -213,7 +213,7 @@ def best_over_training(runs: Mapping[str, Sequence[Mapping[str, Any]]], chance: 
     ax = fig.subplots()
     colours = [COLOUR[score], COLOUR["control"], COLOUR["accent"], COLOUR["previous_token"]]
     last = {}
-    for (name, history), colour, dash in zip(runs.items(), colours, ("solid", (0, (5, 2)), "dotted", "dashdot")):
+    for (name, history), colour, dash in zip(runs.items(), colours, ("solid", (0, (5, 2)), "dotted", "dashdot"), strict=False):
         steps = [max(entry["step"], 0.7) for entry in history]
         best = [np.max(entry[score]) for entry in history]
         ax.plot(steps, best, color=colour, ls=dash, lw=2.2)
@@ -233,7 +233,7 @@ def bars(groups: Mapping[str, float], ylabel: str, chance: float | None = None, 
     fig = figure(max(4.5, max(0.5, 0.11 * longest) * len(groups) + 1.6), 3.1)
     ax = fig.subplots()
     drawn = ax.bar(list(groups), list(groups.values()), width=0.72, color="#b9bfc4")
-    for name, bar in zip(groups, drawn):
+    for name, bar in zip(groups, drawn, strict=True):
         if name in highlight:
             bar.set(facecolor=COLOUR["prefix_matching"], hatch="//", edgecolor="white")
     ax.bar_label(drawn, fmt=_two_digits, padding=2, fontsize=8.5)

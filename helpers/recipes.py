@@ -125,7 +125,8 @@ def run_recipe(
             runs.save(run, folder, trainer.checkpoint() if unfinished else None)
         best = max((score for layer in snapshot.scores["prefix_matching"] for score in layer), default=0.0)
         bar.update(snapshot.step - bar.n)
-        bar.set_postfix_str(f"loss {snapshot.loss:.3f}, best prefix matching {best:.2f}")
+        loss = f"loss {snapshot.loss:.3f}, " if snapshot.loss else ""
+        bar.set_postfix_str(f"{loss}best prefix matching {best:.2f}")
     return run
 
 

@@ -84,7 +84,7 @@ def save(run: Run, folder: str | Path, checkpoint: Mapping[str, Tensor] | None =
         model=asdict(run.model), task=run.task, training=run.training, command=run.command, versions=run.versions,
         probe_ids=run.probe_ids, files=files, losses=[round(loss, 5) for loss in run.losses], history=run.history,
     )  # fmt: skip
-    write_atomically(folder / "run.json", (json.dumps(record) + "\n").encode())
+    write_atomically(folder / "run.json", (json.dumps(record, allow_nan=False) + "\n").encode())
     named = {file["name"] for file in files.values()}
     for stale in folder.glob("*.safetensors*"):  # and what a killed process left half-written
         if stale.name not in named:

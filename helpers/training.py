@@ -51,10 +51,10 @@ class TrainingConfig:
 
 
 class Snapshot(NamedTuple):
-    """The run at one step: mean loss since the snapshot before (nats), what was measured, and the weights."""
+    """The run at one step: mean loss since the snapshot before (nats; None at step 0), what was measured, the weights."""
 
     step: int
-    loss: float
+    loss: float | None
     scores: dict[str, list]
     weights: dict[str, Tensor]
 
@@ -122,10 +122,12 @@ class Trainer:
         found = {name: tensor.shape for name, tensor in tensors.items() if name.startswith("model.")}
         if found != expected:
             raise ValueError(f"the checkpoint holds {found}, this model expects {expected}; build the model from the run's own config")
-        expected = {(str(number), key) for number, optimizer in enumerate(self.optimizers) for key in STATE[type(optimizer)]}
-        parts = {tuple(name.split(".")[1:]): tensor for name, tensor in tensors.items() if name.startswith("optimizer.")}
-        if parts and {(number, key) for number, _, key in parts} != expected:  # before the first step there are none
-            raise ValueError(f"the checkpoint was made with another optimiser than {self.config.optimizer}; use the run's own config")
+        kept = {(str(number), key) for number, made in enumerate(self.optimizers) for key in STATE[type(made)]}
+        parts = {tuple(name.split(".")[1:]): part for name, part in tensors.items() if name.startswith("optimizer.")}
+        if parts and {(number, key) for number, _, key in parts} != kept:  # before the first step there are none
+            raise ValueError(
+                f"the checkpoint was made with another optimiser than {self.config.optimizer}; use the run's own config"
+            )
         states: list[dict[int, dict]] = [{} for _ in self.optimizers]
         for (number, index, key), tensor in parts.items():
             states[int(number)].setdefault(int(index), {})[key] = tensor.clone()
@@ -164,7 +166,7 @@ def train(
         weights = {name: weight.detach().cpu().clone() for name, weight in trainer.model.named_parameters()}
         if not all(weight.isfinite().all() for weight in weights.values()):
             raise trainer.diverged(f"the weights are not finite after step {at}")
-        yield Snapshot(at, sum(losses) / len(losses) if losses else math.nan, measure(trainer.model), weights)
+        yield Snapshot(at, sum(losses) / len(losses) if losses else None, measure(trainer.model), weights)
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def test_prints_are_one_stream(built):
 
 def test_the_kernel_runs_in_the_notebook_s_folder_and_in_the_fixed_environment(built):
     assert outputs(built, 8)[0].data["text/plain"] == repr(built.parent.name)
-    assert outputs(built, 5)[0].text.split() == ["2", "True"]
+    assert outputs(built, 5)[0].text.split() == ["1", "True"]
 
 
 def test_pictures_are_kept_and_widgets_leave_their_text(built):

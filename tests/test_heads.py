@@ -149,7 +149,9 @@ def test_the_chance_line_is_what_evenly_spread_attention_gets():
     assert chance["ablation_effect"] == 0
 
 
-@pytest.mark.parametrize(("block", "repeats", "chance"), [(25, 4, 0.031), (16, 2, 0.041), (25, 2, 0.027), (50, 2, 0.014)])
+@pytest.mark.parametrize(
+    ("block", "repeats", "chance"), [(25, 4, 0.031), (16, 2, 0.041), (25, 2, 0.027), (50, 2, 0.014)]
+)
 def test_the_papers_own_probe_has_its_rows_and_its_chance_line(block, repeats, chance):
     tokens = heads.repeated_tokens(range(1, 200), block, repeats)
     assert tokens.shape == (10, block * repeats + 1)
@@ -175,7 +177,7 @@ def test_the_papers_probe_needs_enough_ids():
 
 
 def copying_of(pattern: Tensor, tokens: Tensor, circuit: Tensor) -> Tensor:
-    """The score of heads whose value of a token is its one-hot vector and whose W_O is `circuit` [head, token, token]."""
+    """The score of heads whose values are one-hot tokens and whose W_O is `circuit` [head, token, token]."""
     d_vocab = circuit.shape[-1]
     v = torch.nn.functional.one_hot(tokens, d_vocab).float()
     z = torch.einsum("bhqk,bkd->bqhd", pattern, v)
@@ -320,7 +322,7 @@ def test_the_middle_ids_drop_the_commonest_and_the_least_common():
 
 
 def blank(n_layers: int, n_heads: int, d_vocab: int, n_ctx: int, **options) -> AttentionOnlyTransformer:
-    """A model without heads. The stream has blocks: the present token, the previous token, the prediction, the position.
+    """A model without heads. Its stream has blocks: present token, previous token, prediction, position.
 
     All heads' weights are zero, so they attend evenly and write nothing.
     """
@@ -336,7 +338,7 @@ def blank(n_layers: int, n_heads: int, d_vocab: int, n_ctx: int, **options) -> A
 
 
 def plant_shift(model: AttentionOnlyTransformer, at: tuple[int, int], distance: int, to_block: int) -> None:
-    """A head that attends `distance` positions back, whatever stands there, and copies it into a block of the stream."""
+    """A head that attends `distance` positions back, whatever stands there, and copies it into a block."""
     V, n_ctx = model.cfg.d_vocab, model.cfg.n_ctx
     model.W_Q[at][3 * V :, :n_ctx] = 1000 * torch.eye(n_ctx)
     model.W_K[at][3 * V : 3 * V + n_ctx - distance, distance:n_ctx] = torch.eye(n_ctx - distance)
@@ -359,7 +361,9 @@ def plant_copying(model: AttentionOnlyTransformer, at: tuple[int, int], to_block
     model.W_O[at][:V, to_block * V : (to_block + 1) * V] = sign * torch.eye(V)
 
 
-def planted(n_heads: int = 2, d_vocab: int = 12, n_ctx: int = 32, sign: float = 1.0, **options) -> AttentionOnlyTransformer:
+def planted(
+    n_heads: int = 2, d_vocab: int = 12, n_ctx: int = 32, sign: float = 1.0, **options
+) -> AttentionOnlyTransformer:
     """Two layers: a previous-token head and an induction head, K-composed. The other heads do nothing."""
     model = blank(2, n_heads, d_vocab, n_ctx, **options)
     plant_shift(model, PREVIOUS, 1, 1)

@@ -255,3 +255,13 @@ def test_helpers_are_ours():
         [sys.executable, "-c", program], cwd=ROOT / "tests", capture_output=True, text=True
     )
     assert Path(found.stdout.strip()) == ROOT / "helpers" / "__init__.py"
+
+
+def test_the_code_keeps_ruffs_rules():
+    checked = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", "--no-cache", "helpers", "tests", "notebooks"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert checked.returncode == 0, checked.stdout

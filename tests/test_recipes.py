@@ -159,9 +159,8 @@ def own_text(tmp_path, monkeypatch) -> str:
 
 def test_the_text_recipe_trains_on_a_folder_of_ones_own(own_text, tmp_path):
     recipe = RECIPES["text"]
-    recipe = replace(
-        recipe, task=dict(name="text", options={"folder": own_text}), training=replace(recipe.training, steps=5, batch=8)
-    )
+    task, training = dict(name="text", options={"folder": own_text}), replace(recipe.training, steps=5, batch=8)
+    recipe = replace(recipe, task=task, training=training)
     run = run_recipe(recipe, tmp_path / "run", snapshots=2)
     first, *_, last = run.history
     assert [entry["step"] for entry in run.history] == [0, 1, 5]
@@ -177,8 +176,8 @@ def test_text_is_read_from_the_train_split_and_scored_on_the_other_with_common_i
     recipe = replace(RECIPES["text"], task=dict(name="text", options={"folder": own_text}))
     text = corpus.load(own_text, 1024)
     trainer = recipe.trainer()
-    drawn, expected = trainer.task(3, torch.Generator().manual_seed(1)), text.windows(3, 256, torch.Generator().manual_seed(1))
-    assert all(map(torch.equal, drawn, expected))
+    drawn = trainer.task(3, torch.Generator().manual_seed(1))
+    assert all(map(torch.equal, drawn, text.windows(3, 256, torch.Generator().manual_seed(1))))
     validated = []
     monkeypatch.setattr(recipes, "validation_loss", lambda model, tokens, targets: validated.append((tokens, targets)))
     ids = heads.middle_ids(text.counts).tolist()
@@ -211,8 +210,8 @@ def test_the_courses_tokenizer_is_for_the_library_alone(monkeypatch, tmp_path, f
 
 
 def test_the_command_reads_a_folder_of_ones_own(own_text, tmp_path, capsys):
-    arguments = ["text_one_layer", "--steps", "1", "--snapshots", "1", "--folder", own_text, "--out", str(tmp_path / "run")]
-    recipes.main(arguments)
+    arguments = ["text_one_layer", "--steps", "1", "--snapshots", "1", "--folder", own_text]
+    recipes.main([*arguments, "--out", str(tmp_path / "run")])
     record = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
     assert record["task"] == {"name": "text", "options": {"folder": own_text}}
     assert "folder" not in RECIPES["text"].task["options"]

@@ -107,9 +107,8 @@ def test_a_run_that_was_loaded_and_saved_again_is_the_same_file_by_file(saved, t
 
 
 def test_a_checkpoint_comes_back_bit_by_bit(saved, tmp_path):
-    odd = dict(
-        a=torch.randn(5, 3).T, b=torch.tensor(7.0), c=torch.arange(4, dtype=torch.uint8), d=torch.rand(2, dtype=torch.float64)
-    )
+    odd = dict(a=torch.randn(5, 3).T, b=torch.tensor(7.0), c=torch.arange(4, dtype=torch.uint8))
+    odd["d"] = torch.rand(2, dtype=torch.float64)
     runs.save(some_run(), tmp_path / "odd", odd)
     loaded = runs.load_checkpoint(tmp_path / "odd")
     assert same(loaded, odd) and all(loaded[name].dtype == odd[name].dtype for name in odd)
@@ -235,7 +234,7 @@ def test_the_manifest_names_every_file_with_its_sha256_and_what_made_it(tmp_path
 
 
 @pytest.mark.parametrize(("place", "written"), [("data/runs", 1), ("elsewhere", 0)])
-def test_the_command_writes_the_manifest_of_the_courses_own_runs_and_of_no_others(tmp_path, monkeypatch, place, written):
+def test_the_command_writes_the_manifest_of_the_courses_own_runs_only(tmp_path, monkeypatch, place, written):
     calls = []
     monkeypatch.setattr(runs, "DATA", tmp_path / "data")
     monkeypatch.setattr(runs, "write_manifest", lambda *_: calls.append(1))
@@ -513,14 +512,15 @@ def test_the_command_explains_itself(capsys):
         recipes.main(["--help"])
     told = capsys.readouterr().out
     assert caught.value.code == 0
-    options = ("--out", "--resume", "--seed", "--steps", "--snapshots", "--weights", "--threads", "--folder", "--device")
-    assert all(word in told for word in ("python -m helpers.training", *recipes.RECIPES, *options))
+    options = "out resume seed steps snapshots weights threads folder device".split()
+    assert all(f"--{option}" in told for option in options)
+    assert all(word in told for word in ("python -m helpers.training", *recipes.RECIPES))
 
 
-@pytest.mark.parametrize("wrong", [["three_layers", "--out", "x"], ["one_layer"], ["one_layer", "--out", "x", "--steps", "few"]])
+@pytest.mark.parametrize("wrong", ["three_layers --out x", "one_layer", "one_layer --out x --steps few"])
 def test_the_command_refuses_what_it_does_not_know(wrong, capsys):
     with pytest.raises(SystemExit) as caught:
-        recipes.main(wrong)
+        recipes.main(wrong.split())
     assert caught.value.code == 2 and "usage: python -m helpers.training" in capsys.readouterr().err
 
 

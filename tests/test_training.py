@@ -167,8 +167,9 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_step_and_rate(optimize
             before = weights_of(trainer)
             trainer.step()
     at = trainer.step_number
-    assert at >= 1 and f"at step {at + 1}, learning rate 1000000.0 ({optimizer}, muon_lr 1000000.0)" in str(caught.value)
-    assert "smaller" in str(caught.value)
+    told = str(caught.value)
+    assert at >= 1 and f"at step {at + 1}, learning rate 1000000.0 ({optimizer}, muon_lr 1000000.0)" in told
+    assert "smaller" in told
     assert len(trainer.losses) == at and all(map(math.isfinite, trainer.losses))
     after = weights_of(trainer)
     assert all(torch.equal(before[name].nan_to_num(), after[name].nan_to_num()) for name in before)
@@ -177,7 +178,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_step_and_rate(optimize
 def test_weights_that_are_no_numbers_never_make_a_snapshot():
     """The last update of a run has no loss after it to betray it."""
     trainer, taken = small_trainer("SGD", lr=3e38, weight_decay=1.0), []
-    with pytest.raises(Diverged, match=r"weights are not finite after step 1, learning rate 3e\+38 \(SGD, muon_lr 0.03\)"):
+    with pytest.raises(Diverged, match=r"weights are not finite after step 1, learning rate 3e\+38 \(SGD, muon_lr"):
         for snapshot in train(trainer, nothing, [0, 1]):
             taken.append(snapshot.step)
     assert taken == [0] and math.isfinite(trainer.losses[0])
@@ -209,7 +210,7 @@ def test_the_schedule_runs_from_zero_to_the_last_step(steps, count):
     assert (schedule[0], schedule[-1]) == (0, steps)
     assert len(schedule) <= count + 2
     gaps = [after - before for before, after in zip(schedule[1:], schedule[2:], strict=False)]
-    assert all(next_gap >= gap - 1 for gap, next_gap in zip(gaps, gaps[1:], strict=False))  # ever wider, but for rounding
+    assert all(wider >= gap - 1 for gap, wider in zip(gaps, gaps[1:], strict=False))  # but for rounding
 
 
 def test_the_schedule_has_even_ratios():
@@ -231,7 +232,7 @@ def test_snapshots_come_at_the_steps_of_the_schedule_and_no_others():
 def test_a_snapshot_holds_the_mean_loss_since_the_last_the_scores_and_the_weights_of_its_step():
     trainer = small_trainer()
     snapshots = list(train(trainer, lambda model: {"norm": model.W_U.norm().item()}, [0, 3, 10]))
-    assert isinstance(snapshots[0], Snapshot) and math.isnan(snapshots[0].loss)
+    assert isinstance(snapshots[0], Snapshot) and snapshots[0].loss is None
     assert [snapshot.loss for snapshot in snapshots[1:]] == pytest.approx(
         [sum(trainer.losses[:3]) / 3, sum(trainer.losses[3:]) / 7]
     )
@@ -322,7 +323,7 @@ def test_muon_without_heads_is_adamw_and_restores_as_such():
 def test_a_checkpoint_of_another_shape_is_refused_and_changes_nothing(other):
     trainer = small_trainer(model=other)
     before = weights_of(trainer)
-    with pytest.raises(ValueError, match="the checkpoint holds .*W_Q.* expects .*W_Q.*build the model from the run's own"):
+    with pytest.raises(ValueError, match="the checkpoint holds .*W_Q.* expects .*W_Q.*; build the model from the"):
         trainer.restore(small_trainer().checkpoint())
     assert same(before, weights_of(trainer))
 
