@@ -41,7 +41,7 @@ class Settings:
     seeds: int = 16
     budget: int | None = None  # steps of a run; None: the recipe's own
     rounds: int = 25  # of a comparison of training steps
-    probes: int = 4  # sequences that all heads of the GPT-2-small shape are scored on
+    probes: int = 10  # sequences that all heads of the GPT-2-small shape are scored on: as many as heads.probe draws
     discovery_rounds: int = 3
     small: bool = False  # a tiny shape in place of GPT-2 small
     segment_tokens: float = 9e6  # after which the copied segment is given up
