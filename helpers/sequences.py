@@ -68,9 +68,9 @@ def repeated_block(
     """A lead-in of random length, then a block repeated to the end; all tokens of lead-in and block are distinct.
 
     The block's length is drawn for every sequence from `periods` (by default those that `split_periods` calls seen and
-    the vocabulary can fill).
-    Rule: find the earlier copy of the present token and answer with the token after it. Determined: every row whose
-    token has occurred before. A row's distance to the answer is period - 1, which nothing but the match can tell.
+    the vocabulary can fill). Rule: find the earlier copy of the present token and answer with the token after it.
+    Determined: every row whose token has occurred before. A row's distance to the answer is period - 1, which nothing
+    but the match can tell.
 
     ValueError for a period that leaves no determined row or has more tokens than the vocabulary.
     """

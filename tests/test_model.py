@@ -38,15 +38,6 @@ configs = st.builds(
 anything = settings(max_examples=40)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Matrices this small lose by being shared out, and lose much when the machine is busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def name_of(config: ModelConfig) -> str:
     return f"{config.positions}-{config.normalization}-{'smeared' if config.smeared_keys else 'plain'}"
 

@@ -38,15 +38,6 @@ SIGMAS = (
 )
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Matrices this small lose by being shared out, and lose much when the machine is busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def seeded_with(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
