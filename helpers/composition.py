@@ -69,7 +69,7 @@ def p_values(
     Westfall and Young 1993). The smallest value possible is 1 / (draws + 1). For three kinds at once multiply by 3.
     """
     everything = torch.cat([scores[None], null])  # the model is one more draw if there is nothing in it
-    spread = everything.std(0).clamp_min(1e-9)  # a reader of the whole stream scores the same however it is turned
+    spread = everything.std(0).clamp_min(1e-6)  # rounding: a reader of the whole stream scores the same when turned
     z = (everything - everything.mean(0)) / spread
     largest = z.nan_to_num(-torch.inf).flatten(1).amax(1)
     p = (largest[:, None, None] >= z[0]).double().mean(0)

@@ -15,15 +15,6 @@ from helpers.model import AttentionOnlyTransformer, ModelConfig
 SAME, BROKEN = 1e-10, 1e-1  # of logits whose standard deviation is about 1
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Matrices this small lose by being shared out."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def lively(seed: int = 0, gain: bool = False, bias: bool = False, **config) -> AttentionOnlyTransformer:
     """Random weights with uneven patterns, in float64; with a gain or a bias that is not trivial, if asked."""
     shape = dict(n_layers=2, n_heads=3, d_model=16, d_head=5, n_ctx=12, d_vocab=20)

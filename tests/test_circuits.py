@@ -15,16 +15,6 @@ from helpers import circuits, handmade
 from helpers.heads import induction_targets, probe
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Matrices this small lose by being shared out."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 # ---- random models, all of whose sizes differ, so that a transposed answer has another shape
 
 

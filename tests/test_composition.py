@@ -17,15 +17,6 @@ STATED = 0.05  # the share of false alarms promised for 200 models: 2% and more 
 WRITER, READER = (0, 2), (1, 5)  # where a composer is planted among 8 x 8 pairs
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Matrices this small lose by being shared out."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def random_model(seed: int = 0, **sizes) -> AttentionOnlyTransformer:
     shape = dict(n_layers=2, n_heads=8, d_model=64, d_head=8, n_ctx=4, d_vocab=3) | sizes
     return AttentionOnlyTransformer(ModelConfig(**shape, seed=seed)).requires_grad_(False)
@@ -273,7 +264,7 @@ def test_a_reader_that_no_rotation_changes_has_no_small_p_value():
     null = composition_null(model, "Q", 99, torch.Generator().manual_seed(0))
     scores = composition_scores(model, "Q")
     assert null[:, :, 0].std() < 1e-6 and p_values(scores, null)[:, 0].min() > 0.2
-    scores[:, 0] = null[:, :, 0].max() + 1e-14  # rounding, far above rounding
+    scores[:, 0] = null[:, :, 0].max() + 1e-8  # the largest of all, by rounding
     assert p_values(scores, null)[:, 0].min() > 0.2
 
 

@@ -17,15 +17,6 @@ INDUCTION = {
 }
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Matrices this small lose by being shared out."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def repeats(d_vocab: int, n_ctx: int, seed: int = 0):
     return repeated_block(24, n_ctx, d_vocab, torch.Generator().manual_seed(seed))
 
