@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from helpers import heads, plotting, sequences
+from helpers.plotting import core
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def published(monkeypatch):
 
     def publish(picture):
         sent = []
-        monkeypatch.setattr(plotting, "display", lambda data, raw, metadata: sent.append((data, metadata)))
+        monkeypatch.setattr(core, "display", lambda data, raw, metadata: sent.append((data, metadata)))
         plotting.show(*picture)
         assert len(sent) == 1
         return sent[0]
@@ -77,7 +78,7 @@ def test_drawing_leaves_the_readers_style_alone(name):
 
 def test_a_picture_that_says_nothing_is_refused():
     with pytest.raises(ValueError, match="the picture says 'a figure'; expected a sentence"):
-        plotting.show(plotting.figure(), "a figure")
+        plotting.show(core.figure(), "a figure")
 
 
 def test_the_strip_of_sequences_reads_its_data():
@@ -125,7 +126,7 @@ def test_the_ink_can_be_read_on_every_shade():
 
     for value in np.linspace(0, 1, 50):
         face = mpl.colormaps["cividis"](value)
-        dark, light = sorted([luminance(face), luminance(plotting._ink(face))])
+        dark, light = sorted([luminance(face), luminance(core.ink(face))])
         assert (light + 0.05) / (dark + 0.05) > 4, value  # WCAG's contrast ratio
 
 

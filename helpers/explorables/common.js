@@ -1,0 +1,35 @@
+// What every explorable's view shares. Python puts it before the view's own file, so that nothing is imported.
+
+const CIVIDIS = ["00224e", "123570", "3b496c", "575d6d", "707173", "8a8678", "a59c74", "c3b369", "e1cc55", "fee838"].map(
+  (hex) => [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16)),
+);
+const SHADES = Array.from({ length: 256 }, (_, value) => {
+  const place = (value / 255) * (CIVIDIS.length - 1);
+  const low = Math.min(Math.floor(place), CIVIDIS.length - 2);
+  return CIVIDIS[low].map((part, i) => part + (CIVIDIS[low + 1][i] - part) * (place - low));
+});
+// Signed values from -1 to 1: blue below zero, white at zero, vermilion above, as in the static pictures.
+const SIGNED = (value) => {
+  const end = value < 0 ? [0, 114, 178] : [213, 94, 0];
+  return end.map((part) => Math.round(255 + (part - 255) * Math.min(Math.abs(value), 1)));
+};
+const SVG = "http://www.w3.org/2000/svg";
+
+function make(tag, attributes = {}, ...children) {
+  const element = ["svg", "g", "path", "line", "rect", "text", "circle", "title"].includes(tag)
+    ? document.createElementNS(SVG, tag)
+    : document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value !== undefined) element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+// Every view begins so: the class that carries the style, and JupyterLab's keyboard commands kept out.
+function begin(el, name) {
+  el.classList.add("explorable", name);
+  el.dataset.lmSuppressShortcuts = "true";
+  el.addEventListener("keydown", (event) => event.stopPropagation()); // or a focused slider loses its arrow keys
+}

@@ -1,0 +1,56 @@
+"""Static pictures. Each comes with a sentence, computed from the same data, that says what it shows.
+
+`show(fig, says)` publishes both: the sentence is the picture's text for those who cannot see it, and what a regression
+test compares. Every function here takes plain data and returns the pair, so a cell reads `show(*patterns(...))`.
+
+One colour, one meaning, throughout the course: `COLOUR`. Probabilities are in cividis, signed values in a diverging map
+centred on zero. Colour never stands alone: lines differ in style, maps print their numbers.
+"""
+
+from helpers.plotting.attention import head_board, pattern_row, patterns
+from helpers.plotting.basis import (
+    allowed,
+    broken_turns,
+    changes,
+    kurtosis_by_basis,
+    kurtosis_on_the_way,
+    kurtosis_sweep,
+    rounding_cost,
+    signed_maps,
+    twin_gaps,
+)
+from helpers.plotting.core import COLOUR, show
+from helpers.plotting.interventions import (
+    composition,
+    fits,
+    lottery,
+    pulls,
+    recovered,
+    seed_curves,
+    signed_board,
+)
+from helpers.plotting.one_layer import (
+    bigrams,
+    copying_plane,
+    final_losses,
+    loss_and_levels,
+    rank_sweep,
+    scores_and_pattern,
+    skip_trigram_board,
+    term_board,
+    token_maps,
+)
+from helpers.plotting.reading import reading, sequences
+from helpers.plotting.rotation import turning
+from helpers.plotting.stream import stream_diagram
+from helpers.plotting.training import bars, best_over_training, birth, birth_frame, movie, training_story
+from helpers.plotting.virtual import (
+    activation_places,
+    angles,
+    boards,
+    composition_panels,
+    matching_and_copying,
+    orders,
+    score_row,
+    talk_map,
+)

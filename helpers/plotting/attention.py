@@ -1,0 +1,94 @@
+"""Pictures of what heads do."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+
+from helpers.plotting.core import COLOUR, NAME, Picture, array, figure, ink, styled
+
+
+@styled
+def patterns(by_layer: Sequence, title: str = "", scores: Mapping[str, Any] | None = None) -> Picture:
+    """Attention patterns of one sequence, a row a layer and a column a head: `by_layer[layer]` is [head, query, key].
+
+    Above each stands the larger of its two scores, if given."""
+    by_layer = [array(pattern) for pattern in by_layer]
+    n_layers, n_heads = len(by_layer), len(by_layer[0])
+    fig = figure(2.35 * n_heads + 0.9, 2.5 * n_layers + 0.5)
+    axes = fig.subplots(n_layers, n_heads, squeeze=False)
+    strongest = []
+    for layer, head in np.ndindex(n_layers, n_heads):
+        ax = axes[layer, head]
+        image = draw_pattern(ax, by_layer[layer][head])
+        label, colour = f"{layer}.{head}", "#222222"
+        if scores is not None:
+            name = max(("prefix_matching", "previous_token"), key=lambda name: scores[name][layer][head])
+            value = float(scores[name][layer][head])
+            if value > 0.3:
+                label, colour = f"{layer}.{head}  {NAME[name]} {value:.2f}", COLOUR[name]
+                strongest.append((NAME[name], value))
+        ax.set_title(label, fontsize=9, color=colour, pad=4)
+        if head:
+            ax.set_yticklabels([])
+        if layer < n_layers - 1:
+            ax.set_xticklabels([])
+    axes[-1, 0].set(xlabel="key (attended to)", ylabel="query (attending)")
+    fig.colorbar(image, ax=axes, shrink=0.6, aspect=30, label="attention (probability)")
+    fig.suptitle(title, x=0.01, ha="left", fontsize=11)
+    found = [f"{sum(name == kind for name, _ in strongest)} by {kind}" for kind in NAME.values() if any(name == kind for name, _ in strongest)]
+    return fig, (
+        f"Attention patterns of {n_layers} layer{'s' * (n_layers > 1)} with {n_heads} head{'s' * (n_heads > 1)} each"
+        + (f"; scores above 0.3: {', '.join(found)}." if found else "; none is a clean stripe." if scores is not None else ".")
+    )
+
+
+@styled
+def pattern_row(panels: Mapping[str, Any], title: str = "") -> Picture:
+    """A few single patterns [query, key] side by side, each with its name above it."""
+    fig = figure(2.5 * len(panels) + 0.9, 3.0)
+    axes = fig.subplots(1, len(panels), squeeze=False)[0]
+    for ax, (name, pattern) in zip(axes, panels.items(), strict=True):
+        image = draw_pattern(ax, array(pattern))
+        ax.set_title(name, fontsize=9, pad=5)
+    for ax in axes[1:]:
+        ax.set_yticklabels([])
+    axes[0].set(xlabel="key (attended to)", ylabel="query (attending)")
+    fig.colorbar(image, ax=axes, shrink=0.7, aspect=25, label="attention (probability)")
+    fig.get_layout_engine().set(h_pad=0.1)
+    fig.suptitle(title, x=0.01, ha="left", fontsize=11)
+    return fig, f"{len(panels)} attention patterns side by side: {'; '.join(' '.join(name.split()) for name in panels)}."
+
+
+@styled
+def head_board(report) -> Picture:
+    """Every head's scores as a board, a row a score and a column a head, with the numbers printed."""
+    rows, chance = report.rows, report.chance
+    names = [name for name in ("prefix_matching", "previous_token") if name in chance]
+    values = np.array([[getattr(row, name) for row in rows] for name in names])
+    fig = figure(0.85 * len(rows) + 2.8, 2.0)
+    ax = fig.subplots()
+    ax.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    for (y, x), value in np.ndenumerate(values):
+        ax.text(x, y, f"{value:.2f}", ha="center", va="center", fontsize=9, color=ink(mpl.colormaps["cividis"](value)))
+    for x, row in enumerate(rows):
+        if (row.layer, row.head) in report.induction_heads:
+            ax.add_patch(mpl.patches.Rectangle((x - 0.48, -0.47), 0.96, 0.94, fill=False, edgecolor=COLOUR["prefix_matching"], lw=2.5))
+    ax.set_xticks(range(len(rows)), [f"{row.layer}.{row.head}" for row in rows])
+    ax.set_yticks(range(len(names)), [f"{NAME[name]}\n(chance {chance[name]:.2f})" for name in names])
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    ax.set_title("What each head does (layer.head). Framed: induction heads")
+    best = [f"{NAME[name]} at most {values[i].max():.1f}" for i, name in enumerate(names)]
+    return fig, f"A board of {len(rows)} heads: {' and '.join(best)}; {len(report.induction_heads)} named as induction heads."
+
+
+def draw_pattern(ax: Axes, pattern: np.ndarray):
+    future = np.triu(np.ones_like(pattern, dtype=bool), 1)
+    colours = mpl.colormaps["cividis"].with_extremes(bad="#f4f4f2")
+    image = ax.imshow(np.ma.masked_array(pattern, future), cmap=colours, vmin=0, vmax=1)
+    ax.tick_params(length=2, labelsize=7)
+    ax.spines[:].set_visible(False)
+    return image

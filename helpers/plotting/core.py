@@ -1,0 +1,72 @@
+"""What every picture shares: the style, the colours, and the sentence that goes with it."""
+
+import io
+
+import matplotlib as mpl
+import numpy as np
+from IPython.display import display
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image  # a dependency of matplotlib
+
+# Okabe and Ito's palette, which the common forms of colour blindness can tell apart.
+COLOUR = dict(
+    prefix_matching="#D55E00", previous_token="#0072B2", copying="#009E73", loss="#333333", chance="#888888",
+    control="#CC79A7", accent="#E69F00",
+)  # fmt: skip
+NAME = dict(prefix_matching="prefix matching", previous_token="previous token", copying="copying")
+STYLE = {
+    "font.family": "DejaVu Sans", "font.size": 10, "axes.titlesize": 11, "axes.titlelocation": "left",
+    "axes.titlepad": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#666666",
+    "axes.labelcolor": "#333333", "xtick.color": "#666666", "ytick.color": "#666666", "text.color": "#222222",
+    "axes.grid": False, "lines.linewidth": 1.8, "legend.frameon": False, "figure.facecolor": "white",
+    "savefig.facecolor": "white", "image.interpolation": "nearest",
+}  # fmt: skip
+Picture = tuple[Figure, str]
+
+
+def show(fig: Figure, says: str) -> None:
+    """Publish a figure with the sentence that says what it shows. ValueError for a sentence that says nothing."""
+    if len(says.split()) < 5:
+        raise ValueError(f"the picture says {says!r}; expected a sentence of five words or more with what one can see in it")
+    drawn, content = io.BytesIO(), io.BytesIO()
+    fig.savefig(drawn, format="png", dpi=110, bbox_inches="tight")
+    # 256 colours, chosen for this picture, look the same and make the notebook a third of the size.
+    Image.open(drawn).convert("RGB").quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(content, "PNG", optimize=True)
+    display({"image/png": content.getvalue(), "text/plain": says}, raw=True, metadata={"image/png": {"alt": says}})
+
+
+def figure(width: float = 8, height: float = 3.2, **layout) -> Figure:
+    """An empty figure, apart from pyplot's list of open ones, so that none is drawn twice or kept alive."""
+    return Figure(figsize=(width, height), layout="constrained", **layout)
+
+
+def styled(draw):
+    """Draw in the course's style, whatever the reader has set."""
+
+    def drawn(*arguments, **options) -> Picture:
+        with mpl.rc_context(STYLE):
+            return draw(*arguments, **options)
+
+    drawn.__name__, drawn.__doc__, drawn.__wrapped__ = draw.__name__, draw.__doc__, draw
+    return drawn
+
+
+def array(values) -> np.ndarray:
+    return values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)
+
+
+def two_digits(value: float) -> str:
+    return f"{round(value, 2) + 0.0:.2f}"  # + 0.0 turns -0.00 into 0.00
+
+
+def ink(face) -> str:
+    """Black or white, whichever reads better on this colour."""
+    red, green, blue = mpl.colors.to_rgb(face)
+    return "white" if 0.299 * red + 0.587 * green + 0.114 * blue < 0.5 else "#111111"
+
+
+def chance_line(ax: Axes, value: float, label: str | None = None) -> None:
+    ax.axhline(value, color=COLOUR["chance"], lw=1, ls=(0, (1, 2)), zorder=0)
+    if label:
+        ax.annotate(label, (0.004, value), xycoords=("axes fraction", "data"), xytext=(0, 3), textcoords="offset points", color="#777777", fontsize=8)

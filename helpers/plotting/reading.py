@@ -1,0 +1,76 @@
+"""Pictures of what a model reads."""
+
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import numpy as np
+
+from helpers.plotting.core import COLOUR, Picture, array, figure, ink, styled
+
+
+@styled
+def sequences(tokens, determined, rows: int = 6) -> Picture:
+    """Some sequences of a batch as strips of tokens; determined rows carry a bar, and equal tokens one shade."""
+    tokens, determined = array(tokens)[:rows], array(determined)[:rows]
+    fig = figure(10, 0.5 * len(tokens) + 0.7)
+    ax = fig.subplots()
+    for row, (sequence, marks) in enumerate(zip(tokens, determined, strict=True)):
+        repeated = {token for token in sequence.tolist() if (sequence == token).sum() > 1}
+        in_order = dict.fromkeys(token for token in sequence.tolist() if token in repeated)
+        shade = {token: i / max(len(in_order) - 1, 1) for i, token in enumerate(in_order)}
+        for column, token in enumerate(sequence.tolist()):
+            face = mpl.colormaps["cividis"](0.25 + 0.75 * shade[token]) if token in shade else "#f1f1ee"
+            ax.add_patch(mpl.patches.Rectangle((column, row + 0.12), 0.94, 0.62, facecolor=face, linewidth=0))
+            ax.text(
+                column + 0.47, row + 0.44, "B" if token == 0 else str(token), ha="center", va="center", fontsize=6.5,
+                color=ink(face),
+            )  # fmt: skip
+            if marks[column]:
+                ax.plot([column, column + 0.94], [row + 0.83] * 2, color=COLOUR["prefix_matching"], lw=2.2, solid_capstyle="butt")
+    ax.set(xlim=(-0.2, tokens.shape[1]), ylim=(len(tokens), 0), yticks=[], xlabel="position in the sequence (B is BOS)")
+    ax.set_title("What the model reads. Underlined: the rows whose next token the earlier copy settles")
+    ax.spines["left"].set_visible(False)
+    periods = [_period(sequence) for sequence in tokens]
+    return fig, (
+        f"{len(tokens)} sequences of {tokens.shape[1]} tokens, each a lead-in of its own length and then a repeated block; the blocks "
+        f"have {', '.join(map(str, periods))} tokens, and {determined.mean():.0%} of the rows shown are determined."
+    )
+
+
+@styled
+def reading(tokens: Sequence[str], weights, query: int, title: str = "", width: int = 64) -> Picture:
+    """A text, set as it is written, each token shaded by the attention that the framed token pays to it."""
+    weights = array(weights)
+    places, line, column = [], 0, 0
+    for token in tokens:
+        if "⏎" in token:  # what stands after the line's end opens the next line
+            line, column, token = line + token.count("⏎"), 0, token.rpartition("⏎")[2]
+        if column + len(token) > width:
+            line, column = line + 1, 0
+        places.append((line, column, token))
+        column += len(token)
+    point = 10.5
+    glyph = 0.602 * point / 72  # inches: DejaVu Sans Mono is this wide
+    fig = figure(glyph * (width + 2), 0.27 * (line + 1) + 0.55)
+    ax = fig.subplots()
+    shades = mpl.colormaps["cividis"]
+    for index, (row, start, shown) in enumerate(places):
+        weight = float(weights[index]) if index < len(weights) else 0.0
+        face = shades(0.15 + 0.85 * weight) if weight > 0.02 else "none"
+        frame = COLOUR["prefix_matching"] if index == query else "none"
+        ax.add_patch(mpl.patches.Rectangle((start, row), max(len(shown), 0.6), 0.9, facecolor=face, edgecolor=frame, lw=2))
+        colour = ink(face) if weight > 0.02 else "#222222"
+        ax.text(start, row + 0.47, shown.replace("·", " "), family="DejaVu Sans Mono", fontsize=point, va="center", color=colour)
+    ax.set(xlim=(-0.5, width), ylim=(line + 1.1, -0.15))
+    ax.axis("off")
+    ax.set_title(title)
+    top = int(np.argmax(weights[: query + 1]))
+    return fig, (
+        f"From the framed token {tokens[query]!r}, number {query}, most attention goes to {tokens[top]!r}, number {top}, "
+        f"right after token {tokens[top - 1]!r}."
+    )
+
+
+def _period(sequence: np.ndarray) -> int:
+    """The distance at which the last token occurred before."""
+    return int(len(sequence) - 1 - np.flatnonzero(sequence[:-1] == sequence[-1])[-1]) if (sequence[:-1] == sequence[-1]).any() else 0

@@ -1,0 +1,130 @@
+"""Pictures of a training, and of what is compared after it."""
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import ticker
+from matplotlib.figure import Figure
+from PIL import Image  # a dependency of matplotlib
+
+from helpers.plotting.attention import draw_pattern
+from helpers.plotting.core import COLOUR, NAME, Picture, array, chance_line, figure, styled, two_digits
+
+
+@styled
+def training_story(
+    history: Sequence[Mapping[str, Any]], losses: Sequence[float], chance_loss: float, chance: Mapping[str, float], title: str = ""
+) -> Picture:
+    """The loss, and below it every head's prefix matching and previous-token score, over the steps of a training.
+
+    `history`: one entry a snapshot with "step", "prefix_matching" and "previous_token" (both [layer][head])."""
+    fig = figure(9, 5.2)
+    above, below = fig.subplots(2, 1, sharex=True, height_ratios=[1, 1.15])
+    above.plot(np.arange(1, len(losses) + 1), losses, color=COLOUR["loss"], lw=1.1)
+    chance_line(above, chance_loss, f"guessing: {chance_loss:.2f}")
+    above.set(ylabel="loss (nats)", ylim=(0, max(chance_loss, max(losses)) * 1.12))
+    steps = [max(entry["step"], 0.7) for entry in history]
+    for name, dash in (("previous_token", (0, (4, 1.5))), ("prefix_matching", "solid")):
+        curves = np.array([np.ravel(np.array(entry[name], dtype=float)) for entry in history])
+        for number, curve in enumerate(curves.T):
+            below.plot(steps, curve, color=COLOUR[name], ls=dash, lw=1.6, alpha=0.9, label=NAME[name] if number == 0 else None)
+        chance_line(below, chance[name])
+    below.set(xlabel="training step", ylabel="score of every head\n(share of attention)", ylim=(-0.02, 1.04), xscale="log")
+    below.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+    below.legend(loc="upper left")
+    born = birth(history)
+    if born is not None:
+        for ax in (above, below):
+            ax.axvline(born, color=COLOUR["accent"], lw=1.2, zorder=0)
+        above.text(born, above.get_ylim()[1], f" birth, step {born}", color="#9a6b00", fontsize=9, va="top")
+    above.set_title(title or "The loss falls when the heads form")
+    when = f"first passes one half before step {math.ceil((born + 1) / 100) * 100}" if born is not None else "never passes one half"
+    fell = "falls below half of what guessing costs" if np.mean(losses[-20:]) < chance_loss / 2 else "stays above half of what guessing costs"
+    return fig, f"Over {len(losses)} steps the loss {fell} ({chance_loss:.1f} nats), and the best prefix-matching score {when}."
+
+
+@styled
+def best_over_training(runs: Mapping[str, Sequence[Mapping[str, Any]]], chance: float, score: str = "prefix_matching", title: str = "") -> Picture:
+    """The best head of several trainings on one axis, each by its history."""
+    fig = figure(8, 3.3)
+    ax = fig.subplots()
+    colours = [COLOUR[score], COLOUR["control"], COLOUR["accent"], COLOUR["previous_token"]]
+    last = {}
+    for (name, history), colour, dash in zip(runs.items(), colours, ("solid", (0, (5, 2)), "dotted", "dashdot"), strict=False):
+        steps = [max(entry["step"], 0.7) for entry in history]
+        best = [np.max(entry[score]) for entry in history]
+        ax.plot(steps, best, color=colour, ls=dash, lw=2.2)
+        ax.annotate(name, (steps[-1], best[-1]), xytext=(6, 0), textcoords="offset points", color=colour, va="center", annotation_clip=False)
+        last[name] = best[-1]
+    chance_line(ax, chance, f"chance: {chance:.2f}")
+    ax.set(xlabel="training step", ylabel=f"best head's {NAME[score]}", xscale="log", ylim=(-0.02, 1.04))
+    ax.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+    ax.set_title(title)
+    return fig, f"The best head's {NAME[score]} ends at {', '.join(f'{value:.1f} ({name})' for name, value in last.items())}; chance is {chance:.2f}."
+
+
+@styled
+def bars(groups: Mapping[str, float], ylabel: str, chance: float | None = None, title: str = "", highlight: Sequence[str] = (), says: str = "") -> Picture:
+    """One number each, as bars with the numbers on them; those in `highlight` stand out."""
+    longest = max(len(line) for name in groups for line in name.split("\n"))
+    fig = figure(max(4.5, max(0.5, 0.11 * longest) * len(groups) + 1.6), 3.1)
+    ax = fig.subplots()
+    drawn = ax.bar(list(groups), list(groups.values()), width=0.72, color="#b9bfc4")
+    for name, bar in zip(groups, drawn, strict=True):
+        if name in highlight:
+            bar.set(facecolor=COLOUR["prefix_matching"], hatch="//", edgecolor="white")
+    ax.bar_label(drawn, fmt=two_digits, padding=2, fontsize=8.5)
+    if chance is not None:
+        chance_line(ax, chance, f"chance: {chance:.2f}")
+    ax.set(ylabel=ylabel)
+    ax.margins(y=0.14)
+    ax.set_title(title)
+    return fig, says or f"{ylabel}: " + ", ".join(f"{' '.join(name.split())} {two_digits(value)}" for name, value in groups.items()) + "."
+
+
+@styled
+def birth_frame(losses: Sequence[float], step: int, chance_loss: float, by_layer: Sequence) -> Picture:
+    """One moment of a training: the loss up to `step`, and every head's pattern on one sequence at that step."""
+    by_layer = [array(pattern) for pattern in by_layer]
+    n_layers, n_heads = len(by_layer), len(by_layer[0])
+    fig = figure(9.6, 3.5)
+    left, right = fig.subfigures(1, 2, width_ratios=[1, 1.45])
+    ax = left.subplots()
+    ax.plot(np.arange(1, len(losses) + 1), losses, color="#dddddd", lw=1)
+    ax.plot(np.arange(1, step + 1), losses[:step], color=COLOUR["loss"], lw=1.4)
+    ax.plot(max(step, 1), losses[max(step, 1) - 1], "o", color=COLOUR["accent"], ms=7)
+    chance_line(ax, chance_loss)
+    ax.set(xscale="log", xlabel="training step", ylabel="loss (nats)", ylim=(0, chance_loss * 1.1))
+    ax.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+    ax.set_title(f"step {step}")
+    axes = right.subplots(n_layers, n_heads, squeeze=False)
+    for layer, head in np.ndindex(n_layers, n_heads):
+        draw_pattern(axes[layer, head], by_layer[layer][head])
+        axes[layer, head].set(xticks=[], yticks=[])
+    for layer in range(n_layers):
+        axes[layer, 0].set_ylabel(f"layer {layer}")
+    return fig, f"At step {step} the loss is {losses[max(step, 1) - 1]:.1f} nats; beside it the patterns of {n_layers * n_heads} heads."
+
+
+def movie(figures: Sequence[Figure], seconds_a_frame: float = 0.16) -> bytes:
+    """The figures as an animated GIF that rests on the last one, in few enough colours to be small."""
+    frames = []
+    for fig in figures:
+        content = io.BytesIO()
+        fig.savefig(content, format="png", dpi=80)
+        frames.append(Image.open(content).convert("RGB").quantize(96, dither=Image.Dither.NONE))
+    milliseconds = [int(1000 * seconds_a_frame)] * (len(frames) - 1) + [2500]
+    out = io.BytesIO()
+    frames[0].save(out, format="GIF", save_all=True, append_images=frames[1:], duration=milliseconds, loop=0, optimize=True)
+    return out.getvalue()
+
+
+def birth(history: Sequence[Mapping[str, Any]], threshold: float = 0.5) -> int | None:
+    """The first step at which some head's prefix matching passes the threshold."""
+    for entry in history:
+        if np.max(entry["prefix_matching"], initial=0.0) > threshold:
+            return entry["step"]
+    return None
