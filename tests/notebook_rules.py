@@ -215,6 +215,13 @@ def code_in_a_row(notebook):
             yield f"{name(run[0])}: {len(run)} code cells without a word between them; at most 3"
 
 
+@rule
+def too_few_exercises(notebook):
+    stubs = [cell for cell in cells(notebook, "code") if "exercise" in tags(cell)]
+    if len(stubs) < 3:
+        yield f"{len(stubs)} exercises (cells tagged exercise); at least 3"
+
+
 # Prose
 
 

@@ -70,6 +70,8 @@ def good_notebook():
         new_code_cell("print(1)", execution_count=number + 1, outputs=[stream("1\n")])
         for number in range(25)
     ]
+    for stub in code[:3]:
+        stub.metadata.tags = ["exercise"]
     body = [cell for pair in zip(text, code, strict=True) for cell in pair]
     first = new_markdown_cell("# Does it hold?\n\nIt takes 30 minutes.")
     last = new_markdown_cell(
@@ -142,6 +144,7 @@ BREACHES = [
     ("metadata", lambda nb: nb.metadata.update(widgets={})),
     ("metadata", lambda nb: nb.metadata.kernelspec.update(name="ir")),
     ("metadata", store(view({WIDGET_VIEW: {"model_id": "1"}}))),
+    ("too_few_exercises", lambda nb: code(nb, 1).metadata.update(tags=[])),
     ("forbidden_code", source("ax.plot(x);")),
     ("forbidden_code", source("x = 1;  # quiet\nx")),
     ("forbidden_code", source("clear_output()")),
