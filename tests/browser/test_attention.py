@@ -1,0 +1,155 @@
+"""The attention explorable in a real browser, by pointer and by keyboard alone."""
+
+import re
+
+import pytest
+import torch
+
+from helpers import runs
+from helpers.sequences import repeated_block
+from tests.browser.scene import NAMELESS, latency, run_cell, write_notebook
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+CELLS = (
+    """import torch
+from helpers import handmade, runs
+from helpers.explorables.attention import Attention
+from helpers.sequences import repeated_block
+
+model = runs.load(runs.DATA / "runs" / "two_layers").model_at()
+tokens = repeated_block(1, 48, 64, torch.Generator().manual_seed(1), periods=[14]).tokens
+explorable = Attention(model, tokens)
+explorable""",
+    'explorable.show(handmade.previous_token_head(64, 8), tokens[0, :6], ["<b>", *"vwxyz"])',
+    "explorable.look(0, 0, 3)",
+)
+BUSY = 400  # milliseconds; the target is 50, on a machine that does nothing else
+
+
+@pytest.fixture(scope="module")
+def notebook(course_copy):
+    return write_notebook(course_copy, "attention.ipynb", *CELLS)
+
+
+@pytest.fixture
+def page(lab, notebook):
+    lab.open(notebook)
+    lab.page.evaluate("() => jupyterapp.commands.execute('application:toggle-left-area')")
+    run_cell(lab.page, 0)
+    lab.page.locator(".attention .chip").nth(47).wait_for(timeout=60_000)
+    lab.page.locator(".attention").scroll_into_view_if_needed()
+    yield lab.page
+    lab.screenshot("attention")
+
+
+@pytest.fixture(scope="module")
+def cache():
+    model = runs.load(runs.DATA / "runs" / "two_layers").model_at()
+    tokens = repeated_block(1, 48, 64, torch.Generator().manual_seed(1), periods=[14]).tokens
+    with torch.no_grad():
+        return model.run_with_cache(tokens)[1]
+
+
+def chip(page, position):
+    return page.locator(".attention .chip").nth(position)
+
+
+def number(page, position) -> float:
+    """What the token's name says to a screen reader."""
+    return float(re.search(r"[\d.]+$", chip(page, position).get_attribute("aria-label")).group())
+
+
+def says(page) -> str:
+    return page.locator(".attention .says").inner_text()
+
+
+def test_the_pointer_moves_the_query_and_the_tokens_show_the_pattern(page, cache):
+    chip(page, 30).hover()
+    row = cache["pattern", 1][0, 0, 30]
+    for key in range(31):
+        assert number(page, key) == pytest.approx(row[key].item(), abs=0.006)
+        printed = chip(page, key).locator("small").inner_text()
+        assert bool(printed) == (row[key] >= 0.05 or key == 30)
+    assert "in the future" in chip(page, 31).get_attribute("aria-label")
+    best = row.argmax().item()
+    assert f"{row[best]:.2f} of the attention goes to position {best} " in says(page)
+
+    chip(page, 40).hover()
+    assert says(page).startswith("Head 1.0 from position 40 ")
+
+
+def test_a_click_holds_the_query_so_that_another_token_can_be_read(page, cache):
+    chip(page, 30).click()
+    chip(page, 9).hover()
+    assert "Head 1.0, from position 30 “" in says(page) and "to position 9 " in says(page)
+    assert f"{cache['pattern', 1][0, 0, 30, 9]:.2f} of the attention" in says(page)
+    page.keyboard.press("Tab")  # any key reaches the view only with the focus in it
+    chip(page, 30).focus()
+    page.keyboard.press("Escape")
+    chip(page, 9).hover()
+    assert "from position 9 " in says(page)
+
+
+def test_everything_by_keyboard_alone(page, cache):
+    page.get_by_label("from: whom does it attend to?").focus()
+    page.keyboard.press("Tab")  # to the weighting
+    page.keyboard.press("Tab")  # to the tokens: one stop for all of them
+    page.keyboard.press("Home")
+    for _ in range(20):
+        page.keyboard.press("ArrowRight")
+    assert "from position 20 " in says(page)
+    assert page.evaluate("() => document.activeElement.matches('.attention .chip.chosen')")
+
+    page.keyboard.press("Shift+ArrowUp")
+    page.keyboard.press("Shift+ArrowRight")
+    assert says(page).startswith("Head 0.1 from position 20 ")
+    assert number(page, 19) == pytest.approx(cache["pattern", 0][0, 1, 20, 19].item(), abs=0.006)
+
+    page.keyboard.press("Tab")  # the board: one stop, and arrows move the head
+    page.keyboard.press("ArrowRight")
+    assert says(page).startswith("Head 0.2 from position 20 ")
+    assert page.locator(".attention .board [aria-checked=true]").inner_text() == "0.2"
+
+    page.keyboard.press("Tab")  # the pattern: up and down the query, left and right the key
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    assert "from position 21 " in says(page) and "to position 19 " in says(page)
+    assert f"{cache['pattern', 0][0, 2, 21, 19]:.2f} of the attention" in says(page)
+    page.keyboard.press("Escape")
+
+    page.get_by_label("from: whom does it attend to?").focus()
+    page.keyboard.press("ArrowRight")
+    column = cache["pattern", 0][0, 2, :, 21]
+    assert "Head 0.2 to position 21 " in says(page)
+    assert number(page, 30) == pytest.approx(column[30].item(), abs=0.006)
+    assert "too early" in chip(page, 20).get_attribute("aria-label")
+    assert f"give {column[21:].sum():.2f} in sum" in says(page)
+
+
+def test_value_weighted_is_attention_times_the_length_of_v(page, cache):
+    chip(page, 30).hover()
+    page.get_by_label("value-weighted").click()
+    weighted = cache["pattern", 1][0, 0, 30] * cache["v", 1][0, :, 0].norm(dim=-1)
+    for key in range(31):
+        assert number(page, key) == pytest.approx(weighted[key].item(), abs=0.006)
+    assert "Rows no longer sum to 1" in page.locator(".attention .hint").first.inner_text()
+
+
+def test_python_shows_another_model_and_turns_the_view(page):
+    run_cell(page, 1)
+    page.wait_for_function("() => document.querySelectorAll('.attention .chip').length === 6")
+    assert page.locator(".attention .board button").count() == 1
+    run_cell(page, 2)
+    page.wait_for_function("() => document.querySelector('.attention .says').textContent.includes('from position 3 ')")
+    assert "1.00 of the attention goes to position 2 “w”, one step back" in says(page)
+
+
+def test_it_has_names_and_answers_at_pointer_speed(page):
+    assert page.evaluate(NAMELESS, ".attention") == 0
+    chips = [chip(page, position).bounding_box() for position in range(48)]
+    places = [(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2) for box in chips] * 2
+    median, late = latency(page, [lambda at=at: page.mouse.move(*at) for at in places])
+    print(f"pointer to painted: median {median:.0f} ms, 95th percentile {late:.0f} ms")
+    assert late < BUSY
