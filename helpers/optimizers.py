@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Iterable
+from inspect import unwrap
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -19,11 +21,11 @@ def make_optimizers(
     rest = [weight for name, weight in model.named_parameters() if name not in HEAD_MATRICES]
     adamw = dict(lr=lr, betas=(0.9, 0.95), weight_decay=weight_decay, fused=True)
     if optimizer == "AdamW":
-        made = [torch.optim.AdamW(rest + heads, **adamw)]
+        made = [AdamW(rest + heads, **adamw)]
     elif optimizer == "SGD":
-        made = [torch.optim.SGD(rest + heads, lr=lr, momentum=0.9, weight_decay=weight_decay)]
+        made = [SGD(rest + heads, lr=lr, momentum=0.9, weight_decay=weight_decay)]
     elif optimizer == "Muon":
-        made = [torch.optim.AdamW(rest, **adamw)]
+        made = [AdamW(rest, **adamw)]
         made += [Muon(heads, lr=muon_lr, weight_decay=weight_decay)] if heads else []
     else:
         raise ValueError(f"optimizer is {optimizer!r}; choose 'AdamW', 'SGD' or 'Muon'")
@@ -32,7 +34,23 @@ def make_optimizers(
     return made
 
 
-class Muon(torch.optim.Optimizer):
+class Uncompiled(torch.optim.Optimizer):
+    """torch's optimisers keep its compiler away from some of their methods, and load it to do so: over a second in a fresh
+    process. Nothing is compiled here, so their own code is called as it stands, without that guard."""
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        unwrap(torch.optim.Optimizer.add_param_group)(self, param_group)
+
+
+class AdamW(Uncompiled, torch.optim.AdamW):
+    step = torch.no_grad()(unwrap(torch.optim.AdamW.step))
+
+
+class SGD(Uncompiled, torch.optim.SGD):
+    step = torch.no_grad()(unwrap(torch.optim.SGD.step))
+
+
+class Muon(Uncompiled):
     """Steps of equal size in all directions of a matrix: the momentum, with its singular values brought near 1.
 
     For the stacked matrices [layer, head, rows, columns] of this course, each orthogonalised by itself; torch.optim.Muon
@@ -57,8 +75,8 @@ class Muon(torch.optim.Optimizer):
 
 # What each keeps for a parameter from its first step on: by this a checkpoint is known to be of another optimiser.
 STATE = {
-    torch.optim.AdamW: {"step", "exp_avg", "exp_avg_sq"},
-    torch.optim.SGD: {"momentum_buffer"},
+    AdamW: {"step", "exp_avg", "exp_avg_sq"},
+    SGD: {"momentum_buffer"},
     Muon: {"momentum_buffer"},
 }
 

@@ -1,6 +1,8 @@
 """A training can be watched, stopped anywhere and resumed bit by bit, and a loss that is no number stops it."""
 
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from helpers.model import AttentionOnlyTransformer, ModelConfig
 from helpers.optimizers import Muon, make_optimizers, orthogonalise
 from helpers.sequences import Batch, Task
 from helpers.training import Diverged, Snapshot, Trainer, TrainingConfig, log_spaced, train
+from tests.course import ROOT
 
 RATES = {"AdamW": dict(lr=0.01), "SGD": dict(lr=0.5), "Muon": dict(lr=0.01, muon_lr=0.03)}
 OPTIMIZERS = list(RATES)
@@ -404,3 +407,14 @@ def test_muon_remembers_the_gradients_before():
     weight.grad = torch.zeros(1, 1, 8, 8)
     optimizer.step()
     assert (weight.detach() - before).diagonal(dim1=-2, dim2=-1).max() < -0.6
+
+
+@pytest.mark.parametrize("optimizer", ["AdamW", "SGD", "Muon"])
+def test_no_step_loads_torchs_compiler(optimizer):
+    """It takes over a second to load, in every fresh process, and nothing here is compiled."""
+    program = (
+        "import sys; from dataclasses import replace; from helpers.recipes import RECIPES; base = RECIPES['one_layer'];"
+        f"replace(base, training=replace(base.training, optimizer='{optimizer}')).trainer().step();"
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0

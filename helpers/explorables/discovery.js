@@ -1,101 +1,99 @@
 // The view of Discovery. It keeps every snapshot it is sent and draws the one under the scrubber; nothing is asked of
-// the kernel but training.
+// the kernel but training. Left stands what happens over the training, right what is there at the step under the scrubber.
 
-const CIVIDIS = ["00224e", "123570", "3b496c", "575d6d", "707173", "8a8678", "a59c74", "c3b369", "e1cc55", "fee838"].map(
-  (hex) => [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16)),
-);
-const SHADES = Array.from({ length: 256 }, (_, value) => {
-  const place = (value / 255) * (CIVIDIS.length - 1);
-  const low = Math.min(Math.floor(place), CIVIDIS.length - 2);
-  return CIVIDIS[low].map((part, i) => part + (CIVIDIS[low + 1][i] - part) * (place - low));
-});
-const WIDTH = 460, LEFT = 34, RIGHT = 8; // of the two graphs, in their own units
-const SVG = "http://www.w3.org/2000/svg";
-
-function make(tag, attributes = {}, ...children) {
-  const element = ["svg", "path", "line", "text", "circle"].includes(tag)
-    ? document.createElementNS(SVG, tag)
-    : document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else if (value !== undefined) element.setAttribute(name, value);
-  }
-  element.append(...children);
-  return element;
-}
+const LEFT = 34, RIGHT = 10, BORN = 0.5;
+const TEXT_NOTE = "Text takes minutes where random tokens take seconds: each step is some twenty times the work, and it takes more of them.";
+const LOADING = "Reading Python's standard library and cutting it into tokens. The first time this takes a while; then it is kept.";
 
 function render({ model, el }) {
-  let snapshots = [], index = 0, following = true, chosen = null, query = null;
+  let snapshots = [], index = 0, following = true, born = null, query = null, due = 0;
+  let picked = {}; // what the reader chose: head, writer, reader as [layer, head]; what is missing follows the training
   const shape = () => model.get("shape");
   const tell = (what, more = {}) => model.send({ do: what, ...more });
+  const same = (a, b) => a[0] === b[0] && a[1] === b[1];
+  const named = ([layer, head]) => `${layer}.${head}`;
 
   // ---- controls
 
   const train = make("button", { class: "main", onclick: () => tell(model.get("status") === "training" ? "pause" : "train") });
   const step = make("button", { onclick: () => tell("step") }, "Step");
   const reset = make("button", { onclick: () => tell("reset", { settings: settings() }) }, "Reset");
-  const layers = make("select", {}, ...[1, 2, 3].map((n) => make("option", { value: n }, String(n))));
-  const task = make("select", {}, ...["random periods", "one fixed period"].map((name) => make("option", {}, name)));
+  const options = (values) => values.map((value) => make("option", { value }, String(value)));
+  const task = make("select", {}, ...options(["random periods", "one fixed period", "text"]));
+  const layers = make("select", {}, ...options([1, 2, 3]));
+  const perLayer = make("select", {}, ...options([1, 2, 4, 8]));
+  const smeared = make("input", { type: "checkbox" });
   const rate = make("input", { type: "number", min: 0.001, max: 1, step: 0.005 });
   const seed = make("input", { type: "number", min: 0, step: 1 });
-  const settings = () => ({ n_layers: +layers.value, task: task.value, muon_lr: +rate.value, seed: +seed.value });
-  for (const control of [layers, task, rate, seed]) control.addEventListener("change", () => tell("reset", { settings: settings() }));
-  for (const field of [rate, seed])
-    field.addEventListener("keydown", (event) => { if (event.key === "Enter") tell("reset", { settings: settings() }); });
-  const controls = make("div", { class: "row" }, train, step, reset,
-    make("label", {}, "layers", layers), make("label", {}, "data", task),
-    make("label", {}, "learning rate", rate), make("label", {}, "seed", seed));
+  const settings = () => ({ n_layers: +layers.value, n_heads: +perLayer.value, smeared_keys: smeared.checked, task: task.value,
+    muon_lr: rate.value === "" ? 0 : +rate.value, seed: seed.value === "" ? -1 : +seed.value });
+  for (const control of [layers, perLayer, smeared, rate, seed])
+    control.addEventListener("change", () => tell("reset", { settings: settings() }));
+  task.addEventListener("change", () => { // another task brings its own learning rate
+    const { muon_lr, ...others } = settings();
+    tell("reset", { settings: others });
+  });
+  const choices = [["data", task], ["layers", layers], ["heads", perLayer], ["smeared keys", smeared], ["learning rate", rate], ["seed", seed]];
+  const controls = make("div", { class: "row" }, train, step, reset, ...choices.map(([name, control]) => make("label", {}, name, control)));
+  const note = make("p", { class: "note", role: "status" });
 
   const scrubber = make("input", { type: "range", min: 0, max: 0, step: 1, "aria-label": "Scrub through the training",
     oninput: () => go(+scrubber.value) });
-  const where = make("span", {});
-  const scrub = make("div", { class: "scrub" }, make("span", {}, "scrub"), scrubber, where);
+  const where = make("span", { class: "where" });
+  const toBirth = make("button", { onclick: () => go(born.at) }, "To the birth");
+  const scrub = make("div", { class: "scrub" }, scrubber, where, toBirth);
 
   // ---- the linked views
 
-  const lossGraph = make("svg", { viewBox: `0 0 ${WIDTH} 165`, role: "img" });
-  const scoreGraph = make("svg", { viewBox: `0 0 ${WIDTH} 235`, role: "img" });
-  for (const graph of [lossGraph, scoreGraph]) {
+  const graphs = { loss: 150, scores: 190, composition: 130, copying: 140 };
+  for (const [name, height] of Object.entries(graphs)) {
+    const svg = (graphs[name] = make("svg", { role: "img", height }));
     const point = (event) => {
-      if (event.type === "pointermove" && !event.buttons) return;
-      const box = graph.getBoundingClientRect();
-      const at = (((event.clientX - box.left) / box.width) * WIDTH - LEFT) / (WIDTH - LEFT - RIGHT) * shape().steps;
+      if (!snapshots.length || (event.type === "pointermove" && !event.buttons)) return;
+      const box = svg.getBoundingClientRect();
+      const at = ((event.clientX - box.left - LEFT) / (box.width - LEFT - RIGHT)) * shape().steps;
       go(snapshots.reduce((best, snapshot, i) => Math.abs(snapshot.step - at) < Math.abs(snapshots[best].step - at) ? i : best, 0));
     };
-    graph.addEventListener("pointerdown", point);
-    graph.addEventListener("pointermove", point);
+    svg.addEventListener("pointerdown", point);
+    svg.addEventListener("pointermove", point);
   }
+  const key = (text, colour) => make("span", { class: "key", style: `color: var(--${colour})` }, text);
+  const writer = make("select", { "aria-label": "Head that writes", onchange: () => pair("writer", writer) });
+  const reader = make("select", { "aria-label": "Head that reads", onchange: () => pair("reader", reader) });
+  const pairTitle = make("h4", {}, "K-composition: head ", reader, " reads what ", writer, " wrote", key("‒ ‒ 1 in 20 by chance", "faint"));
+  const copyingTitle = make("h4", {});
+  const over = make("div", {},
+    make("h4", {}, "Loss in nats, where the token", key("— came before", "ink"), key("‒ ‒ is new", "faint")), graphs.loss,
+    make("h4", {}, "Every head", key("— prefix matching", "match"), key("‒ ‒ previous token", "before")), graphs.scores,
+    pairTitle, graphs.composition, copyingTitle, graphs.copying);
   const board = make("div", { class: "board", role: "group", "aria-label": "Heads: choose one to see its pattern" });
   const canvas = make("canvas", { tabindex: 0, role: "img" });
   const patternTitle = make("h4", {});
+  const strip = make("div", { class: "strip", "aria-hidden": "true" });
   const says = make("p", { class: "says", "aria-live": "polite" });
+  const moment = make("div", { class: "moment" },
+    make("div", {}, make("h4", {}, "Heads, at this step", key("prefix matching", "match"), " over ", make("span", { class: "before" }, "previous token")), board),
+    make("div", { class: "pattern" }, patternTitle, canvas), make("div", {}, strip, says));
 
   canvas.addEventListener("pointermove", (event) => {
     const box = canvas.getBoundingClientRect();
-    query = Math.floor(((event.clientY - box.top) / box.height) * shape().pos);
-    caption(Math.floor(((event.clientX - box.left) / box.width) * shape().pos));
+    const place = (at, from, size) => Math.min(Math.max(Math.floor(((at - from) / size) * shape().pos), 0), shape().pos - 1);
+    look(place(event.clientY, box.top, box.height), place(event.clientX, box.left, box.width));
   });
-  canvas.addEventListener("pointerleave", () => { query = null; draw(); });
+  canvas.addEventListener("pointerleave", () => look(null));
+  strip.addEventListener("pointerover", (event) => { if (event.target.dataset.at) look(+event.target.dataset.at); });
+  strip.addEventListener("pointerleave", () => look(null));
   canvas.addEventListener("keydown", (event) => {
     const move = { ArrowUp: -1, ArrowDown: 1 }[event.key];
-    if (event.key === "Escape") query = null;
-    else if (move) query = Math.min(Math.max((query ?? shape().pos - 1) + move, 0), shape().pos - 1);
-    else return;
+    if (event.key !== "Escape" && !move) return;
     event.preventDefault(); // or the page scrolls
-    draw();
+    look(move ? Math.min(Math.max((query ?? shape().pos - 1) + move, 0), shape().pos - 1) : null);
   });
 
-  el.classList.add("discovery");
-  el.dataset.lmSuppressShortcuts = "true"; // keys pressed in here are not JupyterLab's commands
-  el.append(controls, scrub,
-    make("div", { class: "views" },
-      make("div", {}, make("h4", {}, "Loss, in nats"), lossGraph,
-        make("h4", {}, "Every head's scores", make("span", { class: "key", style: "color: var(--match)" }, "— prefix matching"),
-          make("span", { class: "key", style: "color: var(--before)" }, "- - previous token")), scoreGraph, says),
-      make("div", {}, make("h4", {}, "Heads: ", make("span", { class: "match" }, "prefix matching"), " over ",
-        make("span", { class: "before" }, "previous token")), board, patternTitle, canvas)));
+  begin(el, "discovery");
+  el.append(controls, note, scrub, make("div", { class: "views" }, over, moment));
 
-  // ---- drawing
+  // ---- what is chosen
 
   function go(to) {
     index = Math.min(Math.max(to, 0), snapshots.length - 1);
@@ -103,140 +101,240 @@ function render({ model, el }) {
     draw();
   }
 
-  const x = (at) => LEFT + (at / shape().steps) * (WIDTH - LEFT - RIGHT);
+  // The head that was born first, unless the reader chose another; and who it may have read.
+  const head = () => picked.head ?? born?.head ?? [shape().n_layers - 1, 0];
+  const readerHead = () => picked.reader ?? (head()[0] > 0 ? head() : born?.head[0] ? born.head : [shape().n_layers - 1, 0]);
+  function writerHead() {
+    const below = readerHead()[0];
+    if (picked.writer && picked.writer[0] < below) return picked.writer;
+    const scores = (born ? snapshots[born.at] : snapshots.at(-1)).previous_token.slice(0, below);
+    return best(scores) ?? [0, 0];
+  }
+  function best(scores) {
+    let found = null;
+    scores.forEach((row, l) => row.forEach((score, h) => { if (!found || score > scores[found[0]][found[1]]) found = [l, h]; }));
+    return found;
+  }
+  function choose(at) {
+    picked.head = at;
+    if (at[0] > 0) picked.reader = at;
+    else picked.writer = at;
+    draw();
+  }
+  function pair(role, select) {
+    picked[role] = select.value.split(".").map(Number);
+    const { reader: reads, writer: writes } = picked;
+    if (role === "writer" && writes[0] >= readerHead()[0]) picked.reader = [writes[0] + 1, readerHead()[1]];
+    if (role === "reader" && writes && writes[0] >= reads[0]) delete picked.writer;
+    draw();
+  }
 
-  function graph(svg, height, top, curves, levels, label) {
-    const y = (value) => height - 18 - (value / top) * (height - 26);
-    const parts = [0, 0.25, 0.5, 0.75, 1].map((share) => Math.round(share * shape().steps)).map((at) =>
-      make("text", { x: x(at), y: height - 4, "text-anchor": "middle" }, String(at)));
-    for (const at of [0, top / 2, top]) parts.push(make("text", { x: LEFT - 5, y: y(at) + 3, "text-anchor": "end" }, String(+at.toFixed(1))));
-    parts.push(make("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: y(0), y2: y(0), stroke: "var(--rule)" }));
-    for (const level of levels) parts.push(make("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: y(level), y2: y(level), stroke: "var(--faint)", "stroke-dasharray": "1 3" }));
-    for (const { points, colour, dash, strong } of curves) {
-      const d = points.filter(([, value]) => value !== null).map(([at, value], i) => `${i ? "L" : "M"}${x(at).toFixed(1)} ${y(value).toFixed(1)}`).join("");
-      parts.push(make("path", { d, fill: "none", stroke: colour, "stroke-width": strong ? 2.6 : 1.3, "stroke-dasharray": dash, opacity: strong ? 1 : 0.75 }));
+  // ---- drawing
+
+  function graph(svg, { low = 0, top, curves, levels = [], band, label, axis }) {
+    const width = svg.clientWidth || 460, height = +svg.getAttribute("height"), foot = axis ? 18 : 6, { steps } = shape();
+    const x = (at) => LEFT + (at / steps) * (width - LEFT - RIGHT);
+    const y = (value) => height - foot - ((value - low) / (top - low)) * (height - foot - 6);
+    const across = (value, style) => make("line", { x1: LEFT, x2: width - RIGHT, y1: y(value), y2: y(value), ...style });
+    const parts = [across(low, { class: "base" })];
+    if (band) parts.push(make("rect", { class: "band", x: LEFT, width: width - LEFT - RIGHT, y: y(band), height: y(-band) - y(band) }));
+    for (const at of [low, (low + top) / 2, top]) parts.push(make("text", { x: LEFT - 6, y: y(at) + 3, "text-anchor": "end" }, String(+at.toFixed(2))));
+    if (axis) for (const share of [0, 0.25, 0.5, 0.75, 1])
+      parts.push(make("text", { x: x(share * steps), y: height - 4, "text-anchor": share === 1 ? "end" : "middle" }, share === 1 ? `${steps} steps` : String(Math.round(share * steps))));
+    const now = snapshots[index].step;
+    for (const { value, colour, dash, strong, faint } of curves) {
+      let d = "", last = -2, pen = "M", dot = null;
+      snapshots.forEach((snapshot, i) => {
+        const number = value(snapshot);
+        if (number === null || number === undefined) return;
+        if (i === index) dot = number;
+        if (x(snapshot.step) - last < 1 && i < snapshots.length - 1) return; // a pixel is enough
+        if (pen === "" && number > top) return; // off the scale, and it was before
+        last = x(snapshot.step);
+        d += `${pen || "M"}${last.toFixed(1)} ${y(Math.min(number, top)).toFixed(1)}`;
+        pen = number > top ? "" : "L";
+      });
+      parts.push(make("path", { d, fill: "none", stroke: `var(--${colour})`, "stroke-width": strong ? (dash ? 1.8 : 2.4) : 1.2, "stroke-dasharray": dash, opacity: faint ? 0.3 : strong ? 1 : 0.7 }));
+      if (strong && dot !== null && dot <= top) parts.push(make("circle", { cx: x(now), cy: y(dot), r: 3.5, fill: `var(--${colour})` }));
     }
-    const now = snapshots[index]?.step ?? 0;
-    parts.push(make("line", { x1: x(now), x2: x(now), y1: 4, y2: height - 18, stroke: "var(--now)", "stroke-width": 1.5 }));
+    for (const { value, name } of levels) parts.push(across(value, { class: "level" }), make("text", { class: "halo", x: width - RIGHT - 6, y: y(value) - 4, "text-anchor": "end" }, name));
+    parts.push(make("line", { class: "now", x1: x(now), x2: x(now), y1: 2, y2: height - foot }));
+    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     svg.replaceChildren(...parts);
     svg.setAttribute("aria-label", label);
   }
 
-  function draw() {
-    const here = snapshots[index];
-    if (!here) return;
-    const { n_layers, n_heads, pos, steps, guessing, chance } = shape();
-    if (!chosen || chosen[0] >= n_layers) chosen = [n_layers - 1, 0];
-    const [layer, head] = chosen;
+  function draw() { // at most once a frame
+    due ||= requestAnimationFrame(() => { due = 0; if (snapshots.length && el.isConnected) drawAll(); });
+  }
+
+  function drawAll() {
+    const here = snapshots[index], { n_layers, n_heads, steps, guessing, chance } = shape(), chosen = head();
     scrubber.max = snapshots.length - 1;
     scrubber.value = index;
     scrubber.setAttribute("aria-valuetext", `step ${here.step}`);
     where.textContent = `step ${here.step} of ${steps}`;
-    graph(lossGraph, 165, 5, [{ points: snapshots.map((s) => [s.step, s.loss]), colour: "var(--ink)", strong: true }], [guessing],
-      `Loss over the steps; at step ${here.step} it is ${here.loss?.toFixed(2) ?? "not measured yet"}, guessing costs ${guessing.toFixed(2)}`);
-    const curves = [];
-    for (let l = 0; l < n_layers; l++)
-      for (let h = 0; h < n_heads; h++)
-        for (const [score, colour, dash] of [["previous_token", "var(--before)", "4 3"], ["prefix_matching", "var(--match)", undefined]])
-          curves.push({ points: snapshots.map((s) => [s.step, s[score][l][h]]), colour, dash, strong: l === layer && h === head });
-    curves.sort((a, b) => a.strong - b.strong);
-    const best = Math.max(...here.prefix_matching.flat());
-    graph(scoreGraph, 235, 1, curves, [chance.prefix_matching], `Scores of every head over the steps; at step ${here.step} the best prefix matching is ${best.toFixed(2)}`);
-    drawBoard(here, n_layers, n_heads);
-    drawPattern(here, pos, n_heads);
-    caption();
+    toBirth.disabled = !born;
+    toBirth.title = born ? `step ${snapshots[born.at].step}: the first head passes one half` : "no head has passed one half yet";
+    graph(graphs.loss, { top: Math.ceil(1.44 * guessing), levels: [{ value: guessing, name: "guessing" }],
+      curves: [{ value: (s) => s.loss_new, colour: "faint", dash: "4 3" }, { value: (s) => s.loss, colour: "ink", strong: true }],
+      label: `Loss over the steps. At step ${here.step}: ${here.loss.toFixed(2)} nats where the token came before, ${here.loss_new.toFixed(2)} where it is new; guessing costs ${guessing.toFixed(2)}` });
+    const all = here.prefix_matching.flatMap((row, l) => row.map((_, h) => [l, h]));
+    const curves = all.flatMap(([l, h]) => [["previous_token", "before", "4 3"], ["prefix_matching", "match"]].map(([score, colour, dash]) =>
+      ({ value: (s) => s[score][l][h], colour, dash, strong: same([l, h], chosen) })));
+    graph(graphs.scores, { top: 1, levels: [{ value: chance, name: "chance" }], curves: curves.sort((a, b) => a.strong - b.strong),
+      label: `Scores of every head over the steps. At step ${here.step} the best prefix matching is ${Math.max(...here.prefix_matching.flat()).toFixed(2)}, chance is ${chance.toFixed(2)}` });
+    drawPair(here, n_layers, n_heads);
+    drawCopying(here, all, chosen);
+    drawBoard(here, all, n_heads, chosen);
+    drawPattern(here, chosen);
   }
 
-  function drawBoard(here, n_layers, n_heads) {
-    if (board.children.length !== n_layers * n_heads) {
-      board.style.gridTemplateColumns = `repeat(${n_heads}, 1fr)`;
-      board.replaceChildren();
-      for (let l = 0; l < n_layers; l++)
-        for (let h = 0; h < n_heads; h++)
-          board.append(make("button", { onclick: () => { chosen = [l, h]; draw(); } },
-            make("small", {}, `${l}.${h}`), make("span", {}), make("br"), make("span", {})));
+  function drawPair(here, n_layers, n_heads) {
+    for (const part of [pairTitle, graphs.composition]) part.style.display = n_layers > 1 ? "" : "none"; // one layer: nobody to read
+    if (n_layers < 2) return;
+    const reads = readerHead(), writes = writerHead();
+    offer(reader, 1, n_layers, n_heads, reads);
+    offer(writer, 0, n_layers - 1, n_heads, writes);
+    const at = ([l, h]) => l * n_heads + h, score = (s, w, r) => s.composition[at(w)][at(r) - n_heads];
+    const top = Math.max(0.3, ...snapshots.flatMap((s) => s.composition.flat()));
+    const chosen = { value: (s) => score(s, writes, reads), colour: "ink", strong: true };
+    const limit = { value: (s) => s.composition_limit, colour: "faint", dash: "4 3" };
+    const others = here.composition.flatMap((row, w) => row.map((_, r) => ({ value: (s) => s.composition[w][r], colour: "ink", faint: true })));
+    const limits = snapshots.filter((s) => s.composition_limit !== null);
+    graph(graphs.composition, { top: Math.ceil(10 * top) / 10, curves: [...(others.length <= 64 ? others : []), limit, chosen],
+      levels: [{ value: shape().composition_chance, name: "chance" }],
+      label: `K-composition over the steps. At step ${here.step} head ${named(reads)} reads head ${named(writes)} with ${chosen.value(here).toFixed(3)}; `
+        + `chance is ${shape().composition_chance.toFixed(3)}, and one random model in twenty has a pair above ${limits.at(-1)?.composition_limit.toFixed(3)}` });
+  }
+
+  function offer(select, from, to, n_heads, chosen) {
+    const values = Array.from({ length: (to - from) * n_heads }, (_, i) => `${from + Math.floor(i / n_heads)}.${i % n_heads}`);
+    if (values.join() !== [...select.options].map((option) => option.value).join()) select.replaceChildren(...options(values));
+    select.value = named(chosen);
+  }
+
+  function drawCopying(here, all, chosen) {
+    copyingTitle.replaceChildren(`Copying eigenvalues of head ${named(chosen)}`, key("— share that is positive, less the negative", "copy"));
+    const curves = all.map(([l, h]) => ({ value: (s) => s.copying[l][h], colour: "copy", strong: same([l, h], chosen), faint: !same([l, h], chosen) }));
+    graph(graphs.copying, { low: -1, top: 1, band: shape().copying_chance, curves: curves.sort((a, b) => a.strong - b.strong), axis: true,
+      label: `Copying statistic over the steps, from -1 to 1. At step ${here.step} head ${named(chosen)} has ${here.copying[chosen[0]][chosen[1]].toFixed(2)}; `
+        + `random matrices lie within ${shape().copying_chance.toFixed(2)} of 0` });
+  }
+
+  function drawBoard(here, all, n_heads, chosen) {
+    if (board.children.length !== all.length || board.dataset.heads !== String(n_heads)) {
+      board.dataset.heads = n_heads;
+      board.style.gridTemplateColumns = `repeat(${n_heads}, minmax(0, 1fr))`;
+      board.replaceChildren(...all.map((at) => make("button", { onclick: () => choose(at) },
+        make("small", {}, named(at)), make("span", {}), make("br"), make("span", {}))));
     }
     [...board.children].forEach((button, i) => {
-      const l = Math.floor(i / n_heads), h = i % n_heads;
-      const match = here.prefix_matching[l][h], before = here.previous_token[l][h];
+      const [l, h] = all[i], match = here.prefix_matching[l][h], before = here.previous_token[l][h];
       const [first, second] = button.querySelectorAll("span");
       first.textContent = match.toFixed(2);
       second.textContent = before.toFixed(2);
-      first.className = match > 0.5 ? "match" : "";
-      second.className = before > 0.5 ? "before" : "";
-      button.setAttribute("aria-pressed", l === chosen[0] && h === chosen[1]);
+      first.className = match > BORN ? "match" : "";
+      second.className = before > BORN ? "before" : "";
+      button.setAttribute("aria-pressed", same([l, h], chosen));
       button.setAttribute("aria-label", `layer ${l}, head ${h}: prefix matching ${match.toFixed(2)}, previous token ${before.toFixed(2)}`);
     });
   }
 
-  const attention = (row, column) => snapshots[index].pattern[((chosen[0] * shape().n_heads + chosen[1]) * shape().pos + row) * shape().pos + column] / 255;
+  const attention = (row, column) => {
+    const { n_heads, pos } = shape(), [l, h] = head();
+    return snapshots[index].pattern[((l * n_heads + h) * pos + row) * pos + column] / 255;
+  };
 
-  function drawPattern(here, pos) {
-    const [layer, head] = chosen;
-    canvas.width = canvas.height = pos;
-    const context = canvas.getContext("2d");
+  function drawPattern(here, chosen) {
+    const { pos } = shape(), context = canvas.getContext("2d");
+    if (canvas.width !== pos) canvas.width = canvas.height = pos;
     const image = context.createImageData(pos, pos);
     for (let row = 0; row < pos; row++)
-      for (let column = 0; column <= row; column++) {
-        const at = 4 * (row * pos + column);
-        const shade = SHADES[Math.round(attention(row, column) * 255)];
-        image.data.set([...shade, row === query || query === null ? 255 : 110], at);
-      }
+      for (let column = 0; column <= row; column++)
+        image.data.set([...SHADES[Math.round(attention(row, column) * 255)], row === query || query === null ? 255 : 110], 4 * (row * pos + column));
     context.putImageData(image, 0, 0);
-    patternTitle.textContent = `Head ${layer}.${head} at step ${here.step}: each row attends to the columns`;
+    patternTitle.textContent = `Where head ${named(chosen)} looks: from each row to the columns`;
+    look(query);
   }
 
-  function caption(column) {
-    const here = snapshots[index];
-    const { tokens, pos } = shape();
-    const status = model.get("status");
-    const trouble = status.startsWith("refused") || status.startsWith("stopped");
-    says.classList.toggle("refused", trouble);
-    if (trouble) { says.textContent = status; return; }
-    if (query !== null) {
-      const row = Math.min(query, pos - 1);
-      let key = column;
-      if (key === undefined || key > row) for (let j = key = 0; j <= row; j++) if (attention(row, j) > attention(row, key)) key = j;
-      says.textContent = `From position ${row} (token ${tokens[row]}), ${(100 * attention(row, key)).toFixed(0)}% of the attention goes to position ${key} (token ${tokens[key]})`
-        + (key > 1 && tokens[key - 1] === tokens[row] ? `, right after an earlier ${tokens[row]}: an induction target.` : ".");
-    } else {
-      const flat = here.prefix_matching.flat();
-      const above = flat.filter((score) => score > 0.5).length;
-      says.textContent = `Step ${here.step}: ${here.loss === null ? "nothing learned yet" : `loss ${here.loss.toFixed(2)} nats`}. `
+  // A row of the pattern: what one position attends to. Without a row in hand, the strip shows the last one.
+  function look(row, column) {
+    if (!snapshots.length) return;
+    const changed = row !== query, { labels, pos } = shape(), from = Math.min(row ?? pos - 1, pos - 1);
+    query = row;
+    if (changed) draw();
+    if (strip.children.length !== pos || strip.dataset.labels !== labels.join()) {
+      strip.dataset.labels = labels.join();
+      strip.replaceChildren(...labels.map((label, at) => make("span", { "data-at": at }, label)));
+    }
+    [...strip.children].forEach((token, at) => {
+      const share = at <= from ? attention(from, at) : 0;
+      token.style.background = `color-mix(in srgb, var(--ink) ${Math.round(100 * share)}%, transparent)`;
+      token.className = at === from ? "from" : at > from ? "later" : share > 0.45 ? "strong" : "";
+    });
+    caption(row === null ? null : from, column);
+  }
+
+  function caption(row, column) {
+    const here = snapshots[index], { labels, tokens } = shape(), flat = here.prefix_matching.flat();
+    if (row === null) {
+      const above = flat.filter((score) => score > BORN).length;
+      says.textContent = `Step ${here.step}: loss ${here.loss.toFixed(2)} nats where the token came before, ${here.loss_new.toFixed(2)} where it is new. `
         + (above ? `${above} of ${flat.length} heads match prefixes.` : "No head matches prefixes.");
+    } else {
+      let at = column;
+      if (at === undefined || at > row) for (let j = (at = 0); j <= row; j++) if (attention(row, j) > attention(row, at)) at = j;
+      says.textContent = `From position ${row} (${labels[row]}), ${(100 * attention(row, at)).toFixed(0)}% of the attention goes to position ${at} (${labels[at]})`
+        + (at > 1 && tokens[at - 1] === tokens[row] ? `, right after an earlier ${labels[row]}: an induction target.` : ".");
     }
     canvas.setAttribute("aria-label", `Attention pattern; arrow keys choose a row. ${says.textContent}`);
   }
 
   function controlsFollow() {
-    const status = model.get("status"), chosenSettings = model.get("settings");
+    const status = model.get("status"), chosen = model.get("settings"), trouble = model.get("trouble");
     train.textContent = status === "training" ? "Pause" : "Train";
-    train.disabled = status === "finished" || status.startsWith("stopped");
+    train.disabled = !["ready", "training", "paused"].includes(status);
     step.disabled = train.disabled;
-    layers.value = chosenSettings.n_layers;
-    task.value = chosenSettings.task;
-    rate.value = chosenSettings.muon_lr;
-    seed.value = chosenSettings.seed;
-    if (snapshots.length) caption();
+    layers.value = chosen.n_layers;
+    perLayer.value = chosen.n_heads;
+    smeared.checked = chosen.smeared_keys;
+    task.value = chosen.task;
+    rate.value = chosen.muon_lr;
+    seed.value = chosen.seed;
+    note.textContent = status === "loading" ? LOADING : trouble || (chosen.task === "text" && status === "ready" ? TEXT_NOTE : "");
+    note.classList.toggle("refused", Boolean(trouble));
   }
 
   function hear(message, buffers) {
     if (message.type === "reset") {
-      snapshots = []; index = 0; following = true; query = null;
+      snapshots = []; index = 0; following = true; born = null; query = null; picked = {};
       controlsFollow();
-    } else if (message.type === "snapshot") {
+    } else if (message.type === "refused") controlsFollow();
+    else if (message.type === "snapshot") {
       if (snapshots.length && message.step <= snapshots.at(-1).step) return; // another view asked for them all
       snapshots.push({ ...message, pattern: new Uint8Array(buffers[0].buffer, buffers[0].byteOffset, buffers[0].byteLength) });
+      const strongest = best(message.prefix_matching);
+      if (!born && message.prefix_matching[strongest[0]][strongest[1]] > BORN) born = { at: snapshots.length - 1, head: strongest };
       if (following) index = snapshots.length - 1;
+      if (snapshots.length % 5 === 0) tell("saw"); // or the kernel takes the view for closed
       draw();
     }
   }
+
+  const watched = ["change:status", "change:settings", "change:trouble"];
   model.on("msg:custom", hear);
-  model.on("change:status", controlsFollow);
-  model.on("change:settings", controlsFollow);
+  for (const event of watched) model.on(event, controlsFollow);
+  const resized = new ResizeObserver(draw);
+  resized.observe(el);
   controlsFollow();
   tell("show");
-  return () => { model.off("msg:custom", hear); tell("pause"); };
+  return () => {
+    model.off("msg:custom", hear);
+    for (const event of watched) model.off(event, controlsFollow);
+    resized.disconnect();
+    tell("pause");
+  };
 }
 
 export default { render };

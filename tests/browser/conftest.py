@@ -8,6 +8,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import urlopen
@@ -155,14 +157,20 @@ def course_copy(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def server(course_copy, tmp_path_factory):
     """`make lab`, with settings of its own; yields its address and its token."""
-    home = tmp_path_factory.mktemp("home")
+    with serving(course_copy, tmp_path_factory.mktemp("home")) as address:
+        yield address
+
+
+@contextmanager
+def serving(course: Path, home: Path) -> Iterator[tuple[str, str]]:
+    """`make lab` on the folder `course`, as long as the block runs; gives its address and its token."""
     port, token = free_port(), secrets.token_hex(16)
     url = f"http://127.0.0.1:{port}"
     words = [
         "--no-browser",
         f"--port={port}",
         "--ServerApp.port_retries=0",
-        f"--ServerApp.root_dir={course_copy}",
+        f"--ServerApp.root_dir={course}",
         "--expose-app-in-browser",
     ]
     # `-o` and BIN: use the environment that runs this test, and do not set it up again.

@@ -1,24 +1,40 @@
-"""The discovery explorable in a real browser: train, pause, step, scrub and reset, by keyboard."""
+"""The discovery explorable in a real browser: train, pause, step, scrub, reset and interrupt, while the kernel stays free."""
 
 import time
 
 import pytest
 
+from tests.browser.scene import NAMELESS, run_cell, write_notebook
+
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-STEP = "() => +document.querySelector('.discovery .scrub span:last-child').textContent.match(/step (\\d+)/)[1]"
+STEP = "() => +document.querySelector('.discovery .where').textContent.match(/step (\\d+)/)[1]"
+TRAINS = "() => document.querySelector('.discovery .main').textContent === 'Pause'"
+SCRUB = "Scrub through the training"
+
+
+CELL = "from helpers.explorables.discovery import Discovery\n\ndiscovery = Discovery()\ndiscovery"
+
+
+@pytest.fixture(scope="module")
+def notebook(course_copy):
+    return write_notebook(course_copy, "discovery.ipynb", CELL)
 
 
 @pytest.fixture
-def page(lab):
-    """00 with its explorable on the screen; the cells after it have run."""
-    lab.open("00_start_here.ipynb")
-    lab.run_all(timeout=150)
-    lab.page.evaluate("() => jupyterapp.commands.execute('application:toggle-left-area')")
-    lab.page.locator(".discovery").scroll_into_view_if_needed()
-    lab.page.wait_for_function("() => document.querySelectorAll('.discovery .board button').length === 8")
-    yield lab.page
+def page(lab, notebook):
+    """The explorable by itself in a notebook, with the default choices."""
+    lab.open(notebook)
+    run_cell(lab.page, 0)
+    yield shown(lab)
     lab.screenshot("discovery")
+
+
+def shown(lab):
+    lab.page.evaluate("() => jupyterapp.commands.execute('application:toggle-left-area')")
+    lab.page.wait_for_function("() => document.querySelectorAll('.discovery .board button').length === 8", timeout=60_000)
+    lab.page.locator(".discovery").scroll_into_view_if_needed()
+    return lab.page
 
 
 def press(page, name: str) -> None:
@@ -26,30 +42,65 @@ def press(page, name: str) -> None:
     page.keyboard.press("Enter")
 
 
-def test_one_trains_pauses_steps_scrubs_and_resets_by_keyboard(page):
+def reach(page, step: int) -> None:
+    """Wait until the explorable shows this step or a later one."""
+    page.wait_for_function(f"() => ({STEP})() >= {step}", timeout=60_000)
+
+
+def standing(page) -> int:
+    """The step at which the training stands; fails if it goes on."""
+    page.wait_for_timeout(500)
+    at = page.evaluate(STEP)
+    page.wait_for_timeout(700)
+    assert page.evaluate(STEP) == at
+    return at
+
+
+def ask(page, code: str) -> str:
+    """What the notebook's kernel prints for this code, run as another cell of it would be."""
+    return page.evaluate(
+        """async code => {
+            window.kernel ??= jupyterapp.shell.currentWidget.sessionContext.session.kernel.clone();
+            const future = window.kernel.requestExecute({ code });
+            let said = "";
+            future.onIOPub = ({ content }) => { said += content.text ?? content.data?.["text/plain"] ?? content.evalue ?? ""; };
+            await future.done;
+            return said.trim();
+        }""",
+        code,
+    )
+
+
+def slow_down(page) -> None:
+    """Each step takes 40 ms longer, so that the training does not end before the test does."""
+    ask(page, "import time; step = discovery.trainer.step; discovery.trainer.step = lambda: (time.sleep(0.04), step())[1]")
+
+
+def test_one_trains_pauses_steps_scrubs_and_resets_by_keyboard(lab):
+    """In notebook 00, whose other cells have run."""
+    lab.open("00_start_here.ipynb")
+    lab.run_all(timeout=150)
+    page = shown(lab)
     press(page, "Train")
-    page.wait_for_function(f"() => ({STEP})() > 100", timeout=60_000)
+    reach(page, 100)
 
     pressed = time.perf_counter()
     press(page, "Pause")
     page.get_by_role("button", name="Train", exact=True).wait_for()
     assert time.perf_counter() - pressed < 3  # tests share the machine; `make bench` holds the 300 ms
-    page.wait_for_timeout(500)
-    paused = page.evaluate(STEP)
-    page.wait_for_timeout(500)
-    assert page.evaluate(STEP) == paused
+    paused = standing(page)
 
     press(page, "Step")
     page.wait_for_function(f"() => ({STEP})() === {paused + 1}")
 
     scores = page.locator(".discovery .board button").all_inner_texts()
-    page.get_by_label("Scrub through the training").focus()
+    page.get_by_label(SCRUB).focus()
     page.keyboard.press("Home")
-    assert page.evaluate(STEP) == 0
+    page.wait_for_function(f"() => ({STEP})() === 0")
     assert page.locator(".discovery .board button").all_inner_texts() != scores
     assert "No head matches prefixes" in page.locator(".discovery .says").inner_text()
     page.keyboard.press("End")
-    assert page.evaluate(STEP) == paused + 1
+    reach(page, paused + 1)
 
     page.locator(".discovery canvas").focus()
     page.keyboard.press("ArrowUp")
@@ -60,16 +111,113 @@ def test_one_trains_pauses_steps_scrubs_and_resets_by_keyboard(page):
     page.wait_for_function(f"() => ({STEP})() === 0 && document.querySelector('.discovery input[type=range]').max === '0'")
 
 
+def test_the_scrubber_moves_all_views_together_while_it_trains(page):
+    """Back to the birth: loss, scores, composition, copying, board and pattern stand at one step, and training goes on."""
+    press(page, "Train")
+    page.wait_for_function("() => !document.querySelector('.discovery .scrub button').disabled", timeout=60_000)
+    page.get_by_label(SCRUB).focus()
+    page.keyboard.press("Home")
+    page.wait_for_function(f"() => ({STEP})() === 0")
+    newest = page.get_by_label(SCRUB).get_attribute("max")
+    page.wait_for_function(f"() => +document.querySelector('.discovery input[type=range]').max > {newest} + 3")
+    assert page.evaluate(STEP) == 0  # new snapshots do not take the reader away
+
+    press(page, "To the birth")
+    page.wait_for_function(f"() => ({STEP})() > 0")
+    born = page.evaluate(STEP)
+    labels = page.evaluate("() => [...document.querySelectorAll('.discovery svg')].map(svg => svg.getAttribute('aria-label'))")
+    assert len(labels) == 4 and all(f"At step {born} " in f"{label} " or f"At step {born}:" in label for label in labels)
+    assert f"Step {born}:" in page.locator(".discovery .says").inner_text()
+    chosen = page.locator(".discovery .board button[aria-pressed=true]").get_attribute("aria-label")
+    assert float(chosen.split("prefix matching ")[1].split(",")[0]) > 0.5  # the head on show is the one that was born
+    marks = page.evaluate("() => [...document.querySelectorAll('.discovery svg .now')].map(line => line.getAttribute('x1'))")
+    assert len(set(marks)) == 1
+    press(page, "Pause")
+
+
+def test_a_pair_can_be_chosen(page):
+    """Any writer and reader, by keyboard; the board chooses too."""
+    graph = page.locator(".discovery svg").nth(2)
+    page.get_by_label("Head that reads").select_option("1.2")
+    page.get_by_label("Head that writes").select_option("0.3")
+    page.wait_for_timeout(200)
+    assert "head 1.2 reads head 0.3 with 0." in graph.get_attribute("aria-label")
+    page.locator(".discovery .board button").nth(5).press("Enter")
+    page.wait_for_timeout(200)
+    assert "head 1.1 reads head 0.3 with 0." in graph.get_attribute("aria-label")
+    assert "head 1.1" in page.locator(".discovery svg").nth(3).get_attribute("aria-label")
+
+
+def test_other_cells_run_while_it_trains(page):
+    press(page, "Train")
+    reach(page, 5)
+    at = int(ask(page, "discovery.trainer.step_number"))
+    assert page.evaluate(TRAINS) and 0 < at < 400
+    assert int(ask(page, "discovery.trainer.step_number")) > at  # the training went on between the two
+    press(page, "Pause")
+
+
+def test_an_interrupt_leaves_a_model_to_use_and_to_train_on(page):
+    slow_down(page)
+    press(page, "Train")
+    reach(page, 20)
+    page.evaluate("() => jupyterapp.commands.execute('notebook:interrupt-kernel')")
+    page.get_by_role("button", name="Train", exact=True).wait_for()
+    at = standing(page)
+    said = ask(page, "discovery.status, discovery.trainer.step_number, discovery.model(discovery.scene.shown).isfinite().all().item()")
+    assert said == f"('paused', {at}, True)"
+    press(page, "Train")
+    reach(page, at + 10)
+    press(page, "Pause")
+
+
+@pytest.mark.parametrize("how", ["the output is cleared", "the notebook is closed"])
+def test_a_view_that_closes_stops_the_work(page, how):
+    slow_down(page)
+    press(page, "Train")
+    reach(page, 10)
+    if how == "the output is cleared":
+        page.evaluate("() => jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
+    else:
+        page.evaluate("() => void jupyterapp.commands.execute('application:close')")
+        page.get_by_role("button", name="Discard").click()
+    page.locator(".discovery").wait_for(state="detached")
+    page.wait_for_timeout(8000 if how == "the notebook is closed" else 1000)  # it cannot say so: its silence does
+    states = []
+    for _ in range(2):
+        states.append(ask(page, "discovery.status, discovery.trainer.step_number"))
+        page.wait_for_timeout(500)
+    assert states[0].startswith("('paused', ") and states[0] == states[1]
+
+
 def test_a_bad_choice_is_refused_in_words(page):
-    page.get_by_label("learning rate").press("Control+a")
-    page.keyboard.type("7")
-    page.keyboard.press("Tab")
-    page.wait_for_function("() => document.querySelector('.discovery .says').textContent.includes('a learning rate of 7')")
+    for _ in range(2):  # the second time as well
+        page.get_by_label("learning rate").press("Control+a")
+        page.keyboard.type("7")
+        page.keyboard.press("Tab")
+        page.wait_for_function("() => document.querySelector('.discovery .note').textContent.includes('a learning rate of 7')")
+        page.wait_for_function("() => document.querySelector('.discovery .row input[type=number]').value === '0.03'")
+
+
+def test_choices_make_another_model(page):
+    page.get_by_label("layers").select_option("1")
+    page.wait_for_function("() => document.querySelectorAll('.discovery .board button').length === 4")
+    assert not page.get_by_label("Head that reads").is_visible()
+    page.get_by_label("smeared keys").check()
+    page.locator(".discovery .row select").nth(2).select_option("2")
+    page.wait_for_function("() => document.querySelectorAll('.discovery .board button').length === 2")
+    assert "smeared_keys=True" in ask(page, "discovery")
 
 
 def test_everything_one_can_reach_has_a_name(page):
-    nameless = page.evaluate(
-        "() => [...document.querySelectorAll('.discovery button, .discovery input, .discovery select, .discovery canvas')]"
-        ".filter(e => !(e.getAttribute('aria-label') || e.textContent.trim() || e.closest('label'))).length"
+    assert page.evaluate(NAMELESS, ".discovery") == 0
+
+
+def test_nothing_is_cut_off_at_700_pixels(page):
+    page.set_viewport_size({"width": 700, "height": 1000})
+    page.wait_for_timeout(500)
+    over = page.evaluate(
+        "() => { const edge = document.querySelector('.discovery').getBoundingClientRect().right;"
+        "return [...document.querySelectorAll('.discovery *')].filter(e => e.getBoundingClientRect().right > edge + 1).map(e => e.outerHTML.slice(0, 80)); }"
     )
-    assert nameless == 0
+    assert over == []
