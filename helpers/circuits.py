@@ -144,16 +144,30 @@ def matching_eigenvalues(model, previous_head: Head, induction_head: Head) -> Co
     return torch.linalg.eigvals(moved.double().T @ queries.double())
 
 
+@torch.no_grad()
+def matching_statistic(model, layer: int, head: int, previous_token: Float[Tensor, "layer head"]) -> float:
+    """The positivity of the matching eigenvalues against all earlier heads at once, each weighted by how much it attends
+    to the previous token (`heads.score`): the paper's QK trace over the sum of absolute values."""
+    earlier = [(at, other) for at in range(layer) for other in range(model.cfg.n_heads)]
+    if not earlier:
+        raise ValueError(f"no head comes before layer {layer}; matching needs a head of a later layer")
+    factors = [_matching_factors(model, writer, (layer, head)) for writer in earlier]
+    moved = sum(previous_token[writer] * part for writer, (_, part) in zip(earlier, factors, strict=True))
+    return positivity(torch.linalg.eigvals(moved.double().T @ factors[0][0].double())).item()
+
+
 def _matching_factors(model, previous_head: Head, induction_head: Head) -> tuple[Tensor, Tensor]:
-    check_head(model, *previous_head)
-    check_head(model, *induction_head)
-    if previous_head[0] >= induction_head[0]:
-        raise ValueError(
-            f"head {induction_head} cannot read what head {previous_head} writes; give a head of an earlier layer first"
-        )
+    _check_order(model, previous_head, induction_head)
     queries = model.W_E @ model.W_Q[induction_head]
     moved = model.W_E @ model.W_V[previous_head] @ (model.W_O[previous_head] @ model.W_K[induction_head])
     return queries / math.sqrt(queries.shape[1]), moved
+
+
+def _check_order(model, first: Head, second: Head) -> None:
+    check_head(model, *first)
+    check_head(model, *second)
+    if first[0] >= second[0]:
+        raise ValueError(f"head {second} cannot read what head {first} writes; give a head of an earlier layer first")
 
 
 # ---- virtual weights ("Virtual Weights and the Residual Stream as a Communication Channel")
@@ -172,8 +186,8 @@ def virtual_weights(
     ValueError for a writer or reader that does not exist, a reader that is not later than the writer, and readers that
     never see the positions: in a shortformer model those are all but queries and keys.
     """
-    written, writes_in = _writer(model, writer)
-    read, reads_in = _reader(model, reader)
+    written, writes_in = writer_weights(model, writer)
+    read, reads_in = reader_weights(model, reader)
     if reads_in <= writes_in:
         raise ValueError(f"{reader} reads the stream before {writer} writes to it; choose a reader in a later layer")
     if writer == "pos" and getattr(model.cfg, "positions", None) == "shortformer" and reader[-1] not in "QK":
@@ -181,8 +195,8 @@ def virtual_weights(
     return written @ read
 
 
-def _writer(model, writer: str | Head) -> tuple[Tensor, int]:
-    """What it writes by, and its layer: -1 before them all."""
+def writer_weights(model, writer: str | Head) -> tuple[Tensor, int]:
+    """The matrix a writer writes by, and its layer: -1 before them all. ValueError for one that does not exist."""
     if writer in ("embed", "pos"):
         return (model.W_E if writer == "embed" else model.W_pos), -1
     if isinstance(writer, str) or len(writer) != 2:
@@ -191,8 +205,8 @@ def _writer(model, writer: str | Head) -> tuple[Tensor, int]:
     return model.W_O[writer], writer[0]
 
 
-def _reader(model, reader: str | tuple[int, int, str]) -> tuple[Tensor, int]:
-    """What it reads by, and its layer: n_layers after them all."""
+def reader_weights(model, reader: str | tuple[int, int, str]) -> tuple[Tensor, int]:
+    """The matrix a reader reads by, and its layer: n_layers after them all. ValueError for one that does not exist."""
     if reader == "unembed":
         return model.W_U, model.cfg.n_layers
     if isinstance(reader, str) or len(reader) != 3 or reader[2] not in ("Q", "K", "V"):
@@ -200,6 +214,27 @@ def _reader(model, reader: str | tuple[int, int, str]) -> tuple[Tensor, int]:
     layer, head, side = reader
     check_head(model, layer, head)
     return getattr(model, f"W_{side}")[layer, head], layer
+
+
+# ---- virtual heads ("Virtual Attention Heads")
+
+
+@torch.no_grad()
+def virtual_head_ov(model, first: Head, second: Head) -> Float[Tensor, "d_model d_model"]:
+    """What two heads move together, one after the other: OV of the first times OV of the second (V-composition)."""
+    _check_order(model, first, second)
+    return OV(model, *first) @ OV(model, *second)
+
+
+@torch.no_grad()
+def virtual_head_pattern(
+    model, tokens: Int[Tensor, "batch pos"], first: Head, second: Head
+) -> Float[Tensor, "batch query key"]:
+    """Where two heads attend together: A of the second times A of the first. Rows add up to 1, as any pattern's do."""
+    _check_order(model, first, second)
+    _, cache = model.run_with_cache(tokens, lambda name: name.endswith("hook_pattern"))
+    (layer_1, head_1), (layer_2, head_2) = first, second
+    return cache["pattern", layer_2][:, head_2] @ cache["pattern", layer_1][:, head_1]
 
 
 # ---- sums over paths ("Path expansion of logits", "Path expansion of attention scores QK circuit")

@@ -24,6 +24,8 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from helpers import circuits
+
 Kind = Literal["Q", "K", "V"]
 
 
@@ -35,6 +37,30 @@ def writers(model) -> list[tuple[int, int]]:
 def readers(model) -> list[tuple[int, int]]:
     """The heads (layer, head) that can read some earlier head: what the columns of all scores stand for."""
     return [(layer + 1, head) for layer, head in writers(model)]
+
+
+def everyone(model) -> tuple[list, list]:
+    """All writers and all readers of a model, named as for `circuits.virtual_weights`, from the bottom up."""
+    heads = [(layer, head) for layer in range(model.cfg.n_layers) for head in range(model.cfg.n_heads)]
+    return ["embed", "pos", *heads], [(*head, side) for head in heads for side in "QKV"] + ["unembed"]
+
+
+@torch.no_grad()
+def virtual_strengths(model) -> Float[Tensor, "writer reader"]:
+    """The norm of every pair's virtual weights over the norms of the two matrices, from 0 to 1; `everyone` names the rows
+    and columns, and pairs that cannot talk are nan. If the two have nothing to do with each other it is 1 / sqrt(d_model),
+    give or take."""
+    writers, readers = everyone(model)
+    strengths = torch.full((len(writers), len(readers)), torch.nan)
+    for row, writer in enumerate(writers):
+        for column, reader in enumerate(readers):
+            try:
+                talk = circuits.virtual_weights(model, writer, reader).norm()
+            except ValueError:  # the reader comes too early, or never sees the positions
+                continue
+            alone = circuits.writer_weights(model, writer)[0].norm() * circuits.reader_weights(model, reader)[0].norm()
+            strengths[row, column] = talk / alone
+    return strengths
 
 
 @torch.no_grad()

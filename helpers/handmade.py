@@ -15,7 +15,7 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Generator, Tensor
 
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 from helpers.sequences import BOS
@@ -54,6 +54,17 @@ def induction_head(d_vocab: int, n_ctx: int, positions: Positions = "shortformer
     return model
 
 
+def blank_induction(d_vocab: int, n_ctx: int) -> tuple[AttentionOnlyTransformer, SimpleNamespace]:
+    """The induction head with most of its weights left at zero, for the reader to write, and where the stream's blocks
+    lie: `token`, `position`, `previous`, `prediction`. There are W_E, W_pos, and W_Q and W_K of the first head, which
+    attends one position back."""
+    blocks = dict(token=d_vocab, position=_waves(n_ctx).shape[1], previous=d_vocab, prediction=d_vocab)
+    model, at = _blank(2, n_ctx, "shortformer", blocks, answer="prediction")
+    _look_back(model, 0, at.position)
+    model.W_U.zero_()
+    return model, at
+
+
 def two_back_virtual_head(d_vocab: int, n_ctx: int, positions: Positions = "shortformer") -> AttentionOnlyTransformer:
     """Two previous-token heads, composed by their values. 1.0 moves what 0.0 brought to the position before, which is
     the token two back, and the logits name it. Neither head attends there; the virtual head 0.0 -> 1.0 does."""
@@ -88,6 +99,29 @@ def pointer_arithmetic(d_vocab: int, n_ctx: int) -> AttentionOnlyTransformer:
     model.W_Q[1, 0, at.token, 0] = _scale(model, SHARP)
     _move(model, 1, at.token, at.prediction, but=BOS)
     return model
+
+
+def planted_composer(
+    model: AttentionOnlyTransformer, kind: Literal["Q", "K", "V"], writer: tuple[int, int], reader: tuple[int, int],
+    generator: Generator,
+) -> AttentionOnlyTransformer:  # fmt: skip
+    """The model, but `writer` writes into a random subspace that the query, key or value of `reader` reads, all of it and
+    evenly: a perfect composer of one kind, whose score is the ceiling 1 / sqrt(d_head). Nothing else is special about the
+    two heads. ValueError for another kind than Q, K, V and for a reader that is not in a later layer."""
+    if kind not in ("Q", "K", "V") or not writer[0] < reader[0]:
+        raise ValueError(f"kind {kind!r} from {writer} to {reader}; choose 'Q', 'K' or 'V' and a reader in a later layer")
+    planted = AttentionOnlyTransformer(model.cfg).requires_grad_(False)
+    planted.load_state_dict(model.state_dict())
+
+    def frame() -> Float[Tensor, "d_model d_head"]:
+        return torch.linalg.qr(torch.randn(model.cfg.d_model, model.cfg.d_head, generator=generator)).Q
+
+    shared = frame()
+    planted.W_V[writer], planted.W_O[writer] = frame(), shared.T
+    for name in ("W_Q", "W_K", "W_V"):
+        getattr(planted, name)[reader] = shared if name == f"W_{kind}" else frame()
+    planted.W_O[reader] = frame().T
+    return planted
 
 
 # ---- the pieces

@@ -87,11 +87,17 @@ _BLOCKS = dict(name="repeated_block", options=dict(n_ctx=48, d_vocab=64))
 _READER = ModelConfig(d_model=128, d_head=32, n_ctx=256, d_vocab=1024, init_pos=1.0)
 _READING = TrainingConfig(steps=2400, batch=16, lr=0.005, muon_lr=0.01, rows="all")
 
+_VOTES = dict(name="additive_chain", options=dict(n_ctx=32, d_vocab=13))
+_VOTER = ModelConfig(n_heads=1, d_model=48, d_head=24, n_ctx=32, d_vocab=13, init_pos=1.0)
+_VOTING = TrainingConfig(steps=800, batch=32)
+
 RECIPES = {
     "two_layers": Recipe(ModelConfig(n_ctx=48), _BLOCKS, TrainingConfig()),
     "one_layer": Recipe(ModelConfig(n_ctx=48, n_layers=1), _BLOCKS, TrainingConfig()),
     "text": Recipe(_READER, dict(name="text", options={}), _READING),
     "text_one_layer": Recipe(replace(_READER, n_layers=1), dict(name="text", options={}), _READING),
+    "chain": Recipe(_VOTER, _VOTES, _VOTING),  # two heads one after the other ...
+    "chain_one_layer": Recipe(replace(_VOTER, n_layers=1, n_heads=2), _VOTES, _VOTING),  # ... and side by side
 }
 
 
@@ -133,7 +139,7 @@ def run_recipe(
 def main(arguments: list[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser("python -m helpers.training", description="Train one of the course's runs.")
-    parser.add_argument("recipe", choices=RECIPES, help="two_layers: the default run; text: Python source; one_layer, text_one_layer: their controls")
+    parser.add_argument("recipe", choices=RECIPES, help="two_layers: the default run; text: Python source; one_layer, text_one_layer: their controls; chain, chain_one_layer: two heads in sequence and side by side")
     parser.add_argument("--out", type=Path, required=True, help="folder for the run; a run already there is not overwritten")
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument("--seed", type=int, default=0, help="of weights and data (default 0)")

@@ -10,7 +10,7 @@ distances never (`split_periods`): those are for the test.
 
 Sources: repeated random tokens, Olsson et al. 2022, "Model Analysis Table"; trigger bigrams, Bietti et al. 2023,
 section 3; in-context Markov chains, Edelman et al. 2024, section 2; skip-trigrams, Elhage et al. 2021, "Skip-Trigram
-Bugs".
+Bugs"; the additive chain is the course's own.
 """
 
 from collections.abc import Callable, Sequence
@@ -184,6 +184,46 @@ def skip_trigrams(
     return _batch(body, determined)
 
 
+def additive_chain(batch: int, n_ctx: int, d_vocab: int, generator: Generator, order: int = 4, chain: int = 0) -> Batch:
+    """Each of the last `order` tokens votes on the next one, and their votes add up: the last token, the token before it,
+    and so on, each by a table of its own that is the same for every sequence.
+
+    Rule: `additive_log_probs`. Determined (in distribution): the rows with `order` tokens, BOS not counted. To know all the
+    votes a model must attend to every one of these distances. ValueError for an order that leaves no determined row.
+    """
+    if not 1 <= order < n_ctx:
+        raise ValueError(f"order {order} in sequences of {n_ctx} tokens; try 1 to {n_ctx - 1}")
+    votes = vote_tables(d_vocab, order, chain).to(generator.device)
+    tokens = [torch.full((batch,), BOS, device=generator.device)] * order
+    for _ in range(n_ctx):
+        log_odds = sum(table[tokens[-back]] for back, table in enumerate(votes, start=1))
+        tokens.append(torch.multinomial(log_odds.softmax(-1), 1, generator=generator)[:, 0])
+    body = torch.stack(tokens[order:], 1)
+    return _batch(body, (torch.arange(n_ctx, device=generator.device) >= order).expand(batch, -1))
+
+
+def additive_log_probs(
+    tokens: Int[Tensor, "batch pos"], d_vocab: int, order: int = 4, chain: int = 0
+) -> Float[Tensor, "batch pos d_vocab"]:
+    """The law of `additive_chain`: the log-probability of every next token at each row."""
+    pos = tokens.shape[1]
+    log_odds = 0
+    for steps, table in enumerate(vote_tables(d_vocab, order, chain).to(tokens.device)):
+        log_odds = log_odds + table[torch.nn.functional.pad(tokens, (steps, 0), value=BOS)[:, :pos]]
+    return log_odds.log_softmax(-1)
+
+
+@lru_cache
+def vote_tables(d_vocab: int, order: int, chain: int = 0) -> Float[Tensor, "order d_vocab d_vocab"]:
+    """The votes of `additive_chain` in nats: [how far back, voter, candidate]. They are normal, with deviation 1.8 for the
+    present token and a sixth less for each step back. BOS does not vote, and nobody votes for it."""
+    votes = torch.randn(order, d_vocab, d_vocab, generator=Generator().manual_seed(chain))
+    votes *= 1.8 * (5 / 6) ** torch.arange(order)[:, None, None]
+    votes[:, BOS] = 0
+    votes[:, :, BOS] = -torch.inf
+    return votes
+
+
 # ---- both at once
 
 
@@ -302,6 +342,7 @@ def _check_periods(periods: Sequence[int], n_ctx: int, d_vocab: int) -> None:
 TASKS: dict[str, Callable[..., Batch]] = {
     task.__name__: task
     for task in (
-        repeated_block, fixed_period, copied_segment, bigram_chain, skip_trigrams, trigger_bigrams, in_context_markov
+        repeated_block, fixed_period, copied_segment, bigram_chain, additive_chain, skip_trigrams, trigger_bigrams,
+        in_context_markov,
     )
 }  # fmt: skip

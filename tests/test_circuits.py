@@ -437,6 +437,37 @@ def test_too_many_paths_are_refused_with_their_number():
     assert len(circuits.path_expansion(model, some_tokens(model, 1), most_terms=4096)) == 4096
 
 
+# ---- virtual heads
+
+
+def test_two_steps_of_one_are_one_of_two():
+    model, tokens = handmade.two_back_virtual_head(13, 40), probe(13, 40)
+    found = circuits.virtual_head_pattern(model, tokens, (0, 0), (1, 0))
+    assert found.diagonal(-2, 1, 2).min() > 0.99 and found.diagonal(-1, 1, 2)[:, 1:].max() < 0.01
+    moved = circuits.virtual_head_ov(model, (0, 0), (1, 0))
+    assert_close(model.W_E @ moved @ model.W_U, handmade.LOGIT * torch.eye(13))  # names what it moved
+
+
+def test_a_virtual_head_is_its_path():
+    """Pattern and OV together give the path's term, to the left and to the right of the embedding."""
+    model = lively(**SMALL)
+    tokens = some_tokens(model)
+    paths = circuits.path_expansion(model, tokens)
+    for first, second in (((0, 0), (1, 2)), ((0, 2), (1, 1))):
+        A = circuits.virtual_head_pattern(model, tokens, first, second)
+        assert_close(A.sum(-1), torch.ones(A.shape[:2])) and (A >= 0).all() and not A.triu(1).any()
+        found = A @ model.W_E[tokens] @ circuits.virtual_head_ov(model, first, second) @ model.W_U
+        assert_close(found, paths[f"0.{first[1]} -> 1.{second[1]}"], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("pair", [((1, 0), (0, 0)), ((0, 0), (0, 1))])
+def test_a_virtual_head_needs_an_earlier_head_first(pair):
+    model = lively(**SMALL)
+    for call in (lambda: circuits.virtual_head_ov(model, *pair), lambda: circuits.virtual_head_pattern(model, some_tokens(model), *pair)):
+        with pytest.raises(ValueError, match="earlier layer first"):
+            call()
+
+
 # ---- scores
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.testing import assert_close
 
-from helpers import basis, composition, handmade
+from helpers import basis, circuits, composition, handmade
 from helpers.composition import composition_null, composition_scores, p_values, published_bug_scores
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 
@@ -22,23 +22,10 @@ def random_model(seed: int = 0, **sizes) -> AttentionOnlyTransformer:
     return AttentionOnlyTransformer(ModelConfig(**shape, seed=seed)).requires_grad_(False)
 
 
-def frame(d: int, rank: int, generator: torch.Generator) -> Tensor:
-    """Orthonormal columns, as different from the next draw's as chance has it."""
-    return torch.linalg.qr(torch.randn(d, rank, generator=generator)).Q
-
-
 def planted(kind: str, seed: int = 0, **sizes) -> AttentionOnlyTransformer:
     """Random, but WRITER writes into a subspace that READER's query, key or value reads, all of it and evenly."""
-    model = random_model(seed, **sizes)
-    generator = torch.Generator().manual_seed(seed)
-    d, rank = model.cfg.d_model, model.cfg.d_head
-    shared = frame(d, rank, generator)
-    model.W_V[WRITER], model.W_O[WRITER] = frame(d, rank, generator), shared.T
-    for name in ("W_Q", "W_K", "W_V"):
-        getattr(model, name)[READER] = frame(d, rank, generator)
-    model.W_O[READER] = frame(d, rank, generator).T
-    getattr(model, f"W_{kind}")[READER] = shared
-    return model
+    model, generator = random_model(seed, **sizes), torch.Generator().manual_seed(seed)
+    return handmade.planted_composer(model, kind, WRITER, READER, generator)
 
 
 # ---- the score
@@ -342,7 +329,45 @@ def test_the_bug_sees_induction_and_is_blind_to_other_perfect_composers():
     assert right.item() == pytest.approx(8**-0.5) and bug < 0.6 * right
 
 
+# ---- everybody with everybody
+
+
+def test_virtual_strengths_cover_every_pair_that_can_talk():
+    model = random_model(n_heads=3, d_model=20, d_head=4, n_ctx=6, d_vocab=11)
+    writers, readers = composition.everyone(model)
+    strengths = composition.virtual_strengths(model)
+    assert strengths.shape == (len(writers), len(readers)) == (8, 19)
+    talking = strengths.isfinite()
+    assert talking[0].all()  # the embedding reaches everyone
+    assert talking[1].tolist() == [reader[-1] in ("Q", "K") for reader in readers]  # shortformer positions do not
+    for row, (layer, _) in enumerate(writers[2:], start=2):
+        assert talking[row].tolist() == [reader == "unembed" or reader[0] > layer for reader in readers]
+    row, column = writers.index((0, 1)), readers.index((1, 2, "V"))
+    W_O, W_V = model.W_O[0, 1], model.W_V[1, 2]
+    assert strengths[row, column].item() == pytest.approx(((W_O @ W_V).norm() / (W_O.norm() * W_V.norm())).item())
+
+
+def test_virtual_strengths_of_strangers_are_one_over_root_d():
+    strengths = composition.virtual_strengths(random_model(d_vocab=40, n_ctx=16))
+    assert strengths.nanmean().item() == pytest.approx(64**-0.5, rel=0.06)
+
+
+def test_a_shared_subspace_is_the_strongest_voice():
+    model = planted("K", d_vocab=40, n_ctx=16)
+    writers, readers = composition.everyone(model)
+    strengths = composition.virtual_strengths(model).nan_to_num(0)
+    assert divmod(strengths.argmax().item(), len(readers)) == (writers.index(WRITER), readers.index((*READER, "K")))
+    assert strengths.max().item() == pytest.approx(8**-0.5)
+    assert circuits.virtual_weights(model, WRITER, (*READER, "K")).allclose(torch.eye(8), atol=1e-5)
+
+
 # ---- the handmade circuits
+
+
+@pytest.mark.parametrize(("kind", "reader"), [("k", (1, 0)), ("K", (0, 1))])
+def test_what_cannot_be_planted_is_refused(kind, reader, shapes_unchecked):
+    with pytest.raises(ValueError, match="choose 'Q', 'K' or 'V' and a reader in a later layer"):
+        handmade.planted_composer(random_model(), kind, (0, 0), reader, torch.Generator())
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,7 @@ def test_pointers_go_to_the_copies_and_not_to_the_token_itself():
     found = pattern(handmade.pointer_arithmetic(24, 48), tokens, 0)
     copies = (tokens[:, :, None] == tokens[:, None, :]).tril(-1)
     assert_close((found * copies).sum(-1), copies.any(-1).float(), atol=1e-3, rtol=0)
+    assert_close(found[:, 1:, 0], 1 - copies.any(-1)[:, 1:].float(), atol=1e-3, rtol=0)  # the others rest on BOS
 
 
 @pytest.mark.parametrize("positions", ["shortformer", "standard"])

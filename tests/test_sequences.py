@@ -20,6 +20,8 @@ from helpers.sequences import (
     TASKS,
     Batch,
     Task,
+    additive_chain,
+    additive_log_probs,
     bigram_chain,
     copied_segment,
     fixed_period,
@@ -29,6 +31,7 @@ from helpers.sequences import (
     split_periods,
     transition_matrix,
     trigger_bigrams,
+    vote_tables,
 )
 
 Rule = Callable[[list[int]], int | None]
@@ -397,6 +400,52 @@ def test_skip_trigrams_take_any_consistent_table():
     batch = draw(skip_trigrams, d_vocab=12, trigrams=table)
     assert solves(batch, lambda seen: lookup(seen, table))
     assert set(batch.targets.unique().tolist()) == set(range(1, 12))
+
+
+def loss(batch: Batch, log_probs: Tensor) -> float:
+    return -log_probs.gather(2, batch.targets[..., None])[..., 0][batch.determined].mean().item()
+
+
+def test_every_voter_of_the_additive_chain_counts():
+    """The true law beats every law that one of the four voters is left out of, and its loss is its own entropy."""
+    batch = additive_chain(400, 32, 13, seeded_with(0))
+    law = additive_log_probs(batch.tokens, 13)
+    assert torch.allclose(law.exp().sum(-1), torch.ones(400, 32), atol=1e-5) and (law[..., BOS] == -torch.inf).all()
+    probabilities = law.exp()[batch.determined]
+    entropy = -(probabilities * probabilities.clamp_min(1e-30).log()).sum(-1).mean().item()
+    assert loss(batch, law) == pytest.approx(entropy, abs=0.03)
+    tables = vote_tables(13, 4)
+    for silent in range(4):
+        votes = tables.clone()
+        votes[silent, :, 1:] = 0
+        log_odds = sum(
+            votes[back][torch.nn.functional.pad(batch.tokens, (back, 0))[:, :32]] for back in range(4)
+        )
+        assert loss(batch, log_odds.log_softmax(-1)) > loss(batch, law) + 0.2
+
+
+def test_the_additive_chain_is_drawn_from_its_law():
+    """Row by row: how often each token comes after one context, against what the law says."""
+    batch = additive_chain(4000, 6, 5, seeded_with(0), order=2)
+    law = additive_log_probs(batch.tokens, 5, order=2).exp()
+    pairs = 5 * batch.tokens[:, 3] + batch.tokens[:, 4]
+    context = pairs == pairs.mode().values  # the commonest pair of tokens
+    drawn = torch.nn.functional.one_hot(batch.targets[context, 4], 5).double().mean(0)
+    assert context.sum() > 100 and torch.allclose(drawn, law[context, 4][0].double(), atol=4 * 0.5 / context.sum() ** 0.5)
+    assert (law[context, 4] == law[context, 4][0]).all()  # nothing older matters
+    assert batch.determined.tolist() == 4000 * [[False, False, True, True, True, True]]
+
+
+def test_chains_of_votes_differ_by_number_and_nearer_voters_are_louder():
+    loudness = vote_tables(30, 4)[:, 1:, 1:].std((1, 2))
+    assert (loudness.diff() < -0.05).all() and loudness[0].item() == pytest.approx(1.8, rel=0.1)
+    assert not torch.equal(vote_tables(9, 2, 0), vote_tables(9, 2, 1))
+
+
+@pytest.mark.parametrize("order", [0, 32])
+def test_an_order_without_a_determined_row_is_refused(order):
+    with pytest.raises(ValueError, match=f"order {order} in sequences of 32 tokens; try 1 to 31"):
+        additive_chain(2, 32, 13, seeded_with(0), order=order)
 
 
 # ---- both at once
