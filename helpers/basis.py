@@ -175,6 +175,21 @@ def kurtosis_null(d: int) -> float:
     return 3 * (d - 1) / (d + 1)
 
 
+# ---- what the basis costs
+
+
+def quantise(x: Float[Tensor, "*batch d_model"], bits: int) -> Float[Tensor, "*batch d_model"]:
+    """Every coordinate rounded to one of 2 ** bits - 1 even steps that reach to the vector's largest one (absmax).
+
+    One coordinate that sticks out makes the steps coarse for all the others: what QuaRot and SpinQuant rotate away.
+    ValueError for fewer than 2 bits. Source: Ashkboos et al. 2024, QuaRot, section 2.
+    """
+    if bits < 2:
+        raise ValueError(f"bits is {bits}; rounding to steps on both sides of zero takes at least 2")
+    step = x.abs().amax(-1, keepdim=True) / (2 ** (bits - 1) - 1)
+    return (x / step.clamp_min(1e-30)).round() * step
+
+
 # ---- the pieces
 
 

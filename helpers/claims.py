@@ -60,6 +60,16 @@ def claim(id: str, measured: str | float, holds: bool, published: str | float | 
         raise ClaimDoesNotHold(str(made))
 
 
+def below(value: float, bound: float) -> str:
+    """Words for a number whose digits differ between machines: "below 1e-10", or the number itself when it is not."""
+    return f"below {bound:g}" if value < bound else f"{float(value):.1e}"
+
+
+def above(value: float, bound: float) -> str:
+    """The same for a number that is to be large: "above 0.1"."""
+    return f"above {bound:g}" if value > bound else f"{float(value):.1e}"
+
+
 def _text(value: str | float) -> str:
     """Words as they are, a whole number as it is, any other number rounded so that its last digits cannot flicker."""
     number = _item(value)

@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors.torch
 from torch import Tensor
 
@@ -77,9 +78,9 @@ def save(run: Run, folder: str | Path, checkpoint: Mapping[str, Tensor] | None =
         for step, weights in run.weights.items()
         for name, tensor in weights.items()
     }
-    files = {"snapshots": _write_tensors(folder, "snapshots", tensors)}
+    files = {"snapshots": write_tensors(folder, "snapshots", tensors)}
     if checkpoint is not None:
-        files["checkpoint"] = _write_tensors(folder, "checkpoint", dict(checkpoint))
+        files["checkpoint"] = write_tensors(folder, "checkpoint", dict(checkpoint))
     record = dict(
         model=asdict(run.model), task=run.task, training=run.training, command=run.command, versions=run.versions,
         probe_ids=run.probe_ids, files=files, losses=[round(loss, 5) for loss in run.losses], history=run.history,
@@ -96,7 +97,7 @@ def load(folder: str | Path) -> Run:
     another shape."""
     folder = Path(folder)
     record = _read_record(folder)
-    tensors = _read_tensors(folder, *record["files"]["snapshots"])
+    tensors = read_tensors(folder, *record["files"]["snapshots"])
     weights: dict[int, dict[str, Tensor]] = {}
     for key, tensor in sorted(tensors.items()):  # safetensors gives them in any order
         step, name = key.split("/")
@@ -116,7 +117,7 @@ def load_checkpoint(folder: str | Path) -> dict[str, Tensor]:
         raise ValueError(
             f"{Path(folder).name} has no checkpoint to go on from: it is finished, or was saved without one; start a new run"
         )
-    return _read_tensors(Path(folder), *record["files"]["checkpoint"])
+    return read_tensors(Path(folder), *record["files"]["checkpoint"])
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -129,7 +130,8 @@ def write_atomically(path: Path, content: bytes) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def _write_tensors(folder: Path, kind: str, tensors: dict[str, Tensor]) -> dict[str, str]:
+def write_tensors(folder: Path, kind: str, tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Write the tensors to a file of this kind, and return its name and sha256: what a record says of it."""
     content = safetensors.torch.save({name: tensor.contiguous() for name, tensor in tensors.items()})
     digest = hashlib.sha256(content).hexdigest()
     name = f"{kind}-{digest[:8]}.safetensors"  # a new name for new content: the old record keeps its old file
@@ -153,7 +155,8 @@ def _read_record(folder: Path) -> dict[str, Any]:
         raise DamagedRun(f"run.json of {folder.name} is cut or edited ({error!r}); restore it, or train the run again") from error
 
 
-def _read_tensors(folder: Path, name: str, sha256: str) -> dict[str, Tensor]:
+def read_tensors(folder: Path, name: str, sha256: str) -> dict[str, Tensor]:
+    """The tensors of a file. DamagedRun when it is not the one that the record means."""
     path = folder / Path(name).name
     content = path.read_bytes() if path.is_file() else b""
     digest = hashlib.sha256(content).hexdigest()
@@ -169,8 +172,8 @@ def _read_tensors(folder: Path, name: str, sha256: str) -> dict[str, Tensor]:
 
 
 def manifest(data: str | Path = DATA) -> dict[str, Any]:
-    """What lies in the data folder and where it came from: each run's command, seed, versions and files with their sha256,
-    and the tokenizer. `data/MANIFEST.json` holds it, and a test compares the two."""
+    """What lies in the data folder and where it came from: the command, seeds, versions and files with their sha256 of each
+    run and sweep and of the arrays, and the tokenizer. `data/MANIFEST.json` holds it, and a test compares the two."""
     data = Path(data)
     made = {"tokenizer.json": dict(sha256=hashlib.sha256((data / "tokenizer.json").read_bytes()).hexdigest())}
     for folder in sorted(path.parent for path in data.glob("runs/*/run.json")):
@@ -180,6 +183,17 @@ def manifest(data: str | Path = DATA) -> dict[str, Any]:
         made[f"runs/{folder.name}"] = dict(
             command=record["command"], seed=record["training"]["seed"], versions=record["versions"], sha256=files
         )
+    for path in sorted(data.glob("sweeps/*/sweep.json")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        files = {file["name"]: file["sha256"] for file in record["files"].values()}
+        files["sweep.json"] = hashlib.sha256(path.read_bytes()).hexdigest()
+        made[f"sweeps/{path.parent.name}"] = dict(
+            command=record["command"], seeds=sorted({result["seed"] for result in record["results"]}),
+            versions=record["versions"], sha256=files,
+        )  # fmt: skip
+    for path in sorted(data.glob("*.npz")):
+        with np.load(path, allow_pickle=False) as arrays:
+            made[path.name] = dict(**json.loads(str(arrays["about"])), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
     return made
 
 

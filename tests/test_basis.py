@@ -176,6 +176,15 @@ def test_one_matrix_left_out_breaks_it(left_out, positions):
     assert change(model, rotate(model, R, only=names - {left_out})) > BROKEN
 
 
+def test_weights_are_computed_in_float64_and_cast_once():
+    model, R = lively().float(), random_rotation(16, torch.Generator().manual_seed(0))
+    for turned in (rotate(model, R), general_linear(model, R)):
+        for name in ("W_E", "W_pos", "W_O"):
+            assert torch.equal(getattr(turned, name), (getattr(model, name).double() @ R).float())
+        for name in ("W_Q", "W_K", "W_V", "W_U"):
+            assert_close(getattr(turned, name), (R.T @ getattr(model, name).double()).float(), atol=1e-9, rtol=1e-7)
+
+
 def test_no_matrix_at_all_changes_nothing():
     model = lively()
     assert change(model, rotate(model, random_rotation(16, torch.Generator()), only=())) == 0
@@ -393,3 +402,41 @@ def test_a_rotation_takes_outliers_away():
 def test_activations_that_are_all_equal_are_refused(flat):
     with pytest.raises(ValueError, match="1 activations have all coordinates equal"):
         kurtosis(torch.stack([torch.randn(8), flat]))
+
+
+# ---- rounding
+
+
+@settings(max_examples=30)
+@given(st.integers(2, 8), st.integers(1, 40), st.integers(0, 99))
+def test_rounding_keeps_the_largest_and_errs_by_half_a_step(bits, d, seed):
+    x = torch.randn(3, d, generator=torch.Generator().manual_seed(seed)).double()
+    rounded = basis.quantise(x, bits)
+    step = x.abs().amax(-1, keepdim=True) / (2 ** (bits - 1) - 1)
+    assert ((rounded - x).abs() <= step / 2 + 1e-12).all()
+    assert_close(rounded.abs().amax(-1), x.abs().amax(-1))
+    assert len((rounded[0] / step[0]).round().unique()) <= 2**bits - 1
+    assert_close(basis.quantise(3 * x, bits), 3 * rounded)
+
+
+def test_rounding_by_hand():
+    assert_close(basis.quantise(torch.tensor([7.0, 3.4, -3.6, 0.4]), 4), torch.tensor([7.0, 3.0, -4.0, 0.0]))
+    assert not basis.quantise(torch.zeros(5), 3).any()
+
+
+def test_a_rotation_helps_rounding_where_one_coordinate_sticks_out():
+    x = torch.randn(200, 64, generator=torch.Generator().manual_seed(0)).double()
+    R = random_rotation(64, torch.Generator().manual_seed(0))
+
+    def error(x):
+        return (basis.quantise(x, 4) - x).square().mean()
+
+    assert 0.9 < error(x @ R) / error(x) < 1.1
+    x[:, 5] *= 12
+    assert error(x @ R) < error(x) / 2
+
+
+@pytest.mark.parametrize("bits", [1, 0, -3])
+def test_too_few_bits_are_refused(bits):
+    with pytest.raises(ValueError, match=f"bits is {bits};"):
+        basis.quantise(torch.randn(4), bits)

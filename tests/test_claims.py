@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers.build import printed_claims, read
-from helpers.claims import Claim, ClaimDoesNotHold, claim
+from helpers.claims import Claim, ClaimDoesNotHold, above, below, claim
 from tests.course import NOTEBOOKS
 
 
@@ -120,3 +120,9 @@ def test_every_claim_of_the_course_holds():
         found for path in NOTEBOOKS for found in printed_claims(read(path)) if not found.holds
     ]
     assert broken == []
+
+
+def test_words_for_a_number_say_the_bound_or_the_number():
+    assert (below(3e-12, 1e-10), below(0.02, 1e-4)) == ("below 1e-10", "2.0e-02")
+    assert (above(3, 0.1), above(0.02, 0.1)) == ("above 0.1", "2.0e-02")
+    assert (below(0.5, 0.5), above(0.5, 0.5)) == ("5.0e-01", "5.0e-01")

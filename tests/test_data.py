@@ -6,7 +6,7 @@ from dataclasses import asdict
 import pytest
 import torch
 
-from helpers import heads, runs
+from helpers import circuits, heads, runs, sequences
 from helpers.recipes import RECIPES
 
 SHIPPED = {name: runs.load(runs.DATA / "runs" / name) for name in RECIPES}
@@ -18,9 +18,9 @@ def test_the_manifest_is_that_of_the_files():
 
 def test_nothing_else_lies_among_the_runs():
     named = {
-        file for name, entry in runs.manifest().items() if name != "tokenizer.json" for file in map((name + "/").__add__, entry["sha256"])
+        file for name, entry in runs.manifest().items() if "/" in name for file in map((name + "/").__add__, entry["sha256"])
     }
-    assert {path.relative_to(runs.DATA).as_posix() for path in runs.DATA.glob("runs/*/*")} == named
+    assert {path.relative_to(runs.DATA).as_posix() for kind in ("runs", "sweeps") for path in runs.DATA.glob(f"{kind}/*/*")} == named
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -31,7 +31,7 @@ def test_a_shipped_run_is_of_the_recipe_and_command_that_it_names(name):
     assert len(run.losses) == recipe.training.steps == run.steps[-1]
 
 
-@pytest.mark.parametrize("name", ["two_layers", "one_layer"])
+@pytest.mark.parametrize("name", ["two_layers", "one_layer", "chain", "chain_one_layer"])
 def test_training_again_gives_the_stored_losses(name):
     torch.set_num_threads(1)
     trainer = RECIPES[name].trainer()
@@ -66,3 +66,16 @@ def test_the_text_run_passes_the_papers_own_probe_by_a_margin():
     for seed in range(3):
         for ids in (run.probe_ids, torch.arange(1, 1024)):
             assert heads.score(run.model_at(), heads.repeated_tokens(ids, seed=seed)).prefix_matching.max() > 0.55
+
+
+def test_two_heads_in_sequence_read_four_voters_and_two_side_by_side_do_not():
+    votes = sequences.additive_chain(512, 32, 13, torch.Generator().manual_seed(7))
+    law = sequences.additive_log_probs(votes.tokens, 13)
+    floor = torch.nn.functional.nll_loss(law[votes.determined], votes.targets[votes.determined]).item()
+    chain, flat = (circuits.term_importance(SHIPPED[name].model_at(), *votes) for name in ("chain", "chain_one_layer"))
+    assert abs(chain[2] - floor) < 0.03 and chain[1] > floor + 0.2  # the third distance is the virtual head's
+    assert flat[1] > floor + 0.1
+
+
+def test_the_chain_runs_are_tiny():
+    assert sum(path.stat().st_size for path in runs.DATA.glob("runs/chain*/*")) < 200_000
