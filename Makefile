@@ -27,7 +27,7 @@ lab: $(STAMP)  ## set up and open JupyterLab on the first notebook
 	$(LAB) $(ARGS)
 
 test: $(STAMP)  ## set up and pass everything: units, every notebook cell, the browser
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)
 
 bench: $(STAMP)  ## print the table of measured speeds
 	$(BIN)/python -m tests.benchmarks $(ARGS)

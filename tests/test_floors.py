@@ -17,12 +17,18 @@ MIDDLE = {
     "circuits",
     "composition",
     "basis",
+    "subspaces",
+    "residual",
     "heads",
     "handmade",
     "interventions",
+    "invariance",
     "lens",
+    "stream",
+    "plateau",
+    "seeds",
 }
-TOP = {"sweeps", "checks", "explorables", "build", "birth"}
+TOP = {"sweeps", "privileged", "checks", "explorables", "build", "birth"}
 FLOOR = {name: height for height, floor in enumerate((GROUND, MIDDLE, TOP)) for name in floor}
 MOST_LINES = {"model.py": 300}
 

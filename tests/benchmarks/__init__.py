@@ -36,7 +36,7 @@ class Settings:
     """How much to measure. The defaults take about six minutes on two idle cores."""
 
     births: int = 8  # seeds of the default run
-    rivals: int = 3  # of these, how many TransformerLens trains on too
+    rivals: int = 5  # of these, how many TransformerLens trains on too
     patience: float = 12.0  # how many times our own seconds it gets
     seeds: int = 16
     budget: int | None = None  # steps of a run; None: the recipe's own

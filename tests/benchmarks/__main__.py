@@ -10,11 +10,12 @@ import torch
 from tests.benchmarks import HEADER, QUICK, Settings
 from tests.benchmarks.births import birth, seeds
 from tests.benchmarks.discovery import discover
+from tests.benchmarks.explorable import explorable
 from tests.benchmarks.segment import segment
 from tests.benchmarks.sizes import sizes
 from tests.benchmarks.speed import step, text
 
-GROUPS = {group.__name__: group for group in (sizes, birth, seeds, step, text, discover, segment)}
+GROUPS = {group.__name__: group for group in (sizes, birth, explorable, seeds, step, text, discover, segment)}
 
 
 def load() -> str:

@@ -123,7 +123,7 @@ def main() -> None:
     torch.set_num_threads(1)
     model = build(bool(small))
     tokens = probe(model.cfg, int(sequences))
-    WAYS[way](model, tokens[:1, :40])  # what is imported and set up once is not this way's memory
+    WAYS[way](model, tokens[:1, :24])  # what is imported and set up once is not this way's memory
     with peak_memory() as grown:
         WAYS[way](model, tokens)
     print(grown[0])
