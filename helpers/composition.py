@@ -24,8 +24,6 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from helpers import circuits
-
 Kind = Literal["Q", "K", "V"]
 
 
@@ -37,30 +35,6 @@ def writers(model) -> list[tuple[int, int]]:
 def readers(model) -> list[tuple[int, int]]:
     """The heads (layer, head) that can read some earlier head: what the columns of all scores stand for."""
     return [(layer + 1, head) for layer, head in writers(model)]
-
-
-def everyone(model) -> tuple[list, list]:
-    """All writers and all readers of a model, named as for `circuits.virtual_weights`, from the bottom up."""
-    heads = [(layer, head) for layer in range(model.cfg.n_layers) for head in range(model.cfg.n_heads)]
-    return ["embed", "pos", *heads], [(*head, side) for head in heads for side in "QKV"] + ["unembed"]
-
-
-@torch.no_grad()
-def virtual_strengths(model) -> Float[Tensor, "writer reader"]:
-    """The norm of every pair's virtual weights over the norms of the two matrices, from 0 to 1; `everyone` names the rows
-    and columns, and pairs that cannot talk are nan. If the two have nothing to do with each other it is 1 / sqrt(d_model),
-    give or take."""
-    writers, readers = everyone(model)
-    strengths = torch.full((len(writers), len(readers)), torch.nan)
-    for row, writer in enumerate(writers):
-        for column, reader in enumerate(readers):
-            try:
-                talk = circuits.virtual_weights(model, writer, reader).norm()
-            except ValueError:  # the reader comes too early, or never sees the positions
-                continue
-            alone = circuits.writer_weights(model, writer)[0].norm() * circuits.reader_weights(model, reader)[0].norm()
-            strengths[row, column] = talk / alone
-    return strengths
 
 
 @torch.no_grad()
@@ -79,10 +53,16 @@ def composition_null(model, kind: Kind, draws: int, generator: Generator) -> Flo
     """
     writing, null = _writing(model), []
     for strengths in torch.linalg.svdvals(_reading(model, kind)):  # of one reader, [rank]
-        gaussian = torch.randn(draws, model.cfg.d_model, len(strengths), generator=generator)
-        frames = torch.linalg.qr(gaussian.double()).Q
-        null.append(_scores(writing, frames.to(strengths) * strengths))
+        null.append(_scores(writing, turned_readers(strengths, model.cfg.d_model, draws, generator)))
     return torch.stack(null).permute(2, 1, 0) + _no_pairs(model)
+
+
+def turned_readers(
+    strengths: Float[Tensor, " rank"], d_model: int, draws: int, generator: Generator
+) -> Float[Tensor, "draws d_model rank"]:
+    """Readers with these singular values, each reading from a random subspace of the stream."""
+    gaussian = torch.randn(draws, d_model, len(strengths), generator=generator)
+    return torch.linalg.qr(gaussian.double()).Q.to(strengths) * strengths
 
 
 def p_values(
@@ -151,13 +131,19 @@ def _reading(model, kind: Kind) -> Float[Tensor, "reader d_model rank"]:
 def _sides(
     model, kind: Kind
 ) -> tuple[Float[Tensor, "reader d_model d_head"], Float[Tensor, "reader d_model d_head"]]:
-    """The two factors of QK (for Q), QK.T (K) or OV (V): side @ other.mT; `side` is the one that meets the writer."""
-    W_O_columns = model.W_O.mT
-    sides = dict(Q=(model.W_Q, model.W_K), K=(model.W_K, model.W_Q), V=(model.W_V, W_O_columns))
-    if kind not in sides:
-        raise ValueError(f"kind is {kind!r}; choose 'Q', 'K' or 'V'")
-    side, other = sides[kind]
+    side, other = sides(model, kind)
     return _heads(side[1:]), _heads(other[1:])
+
+
+def sides(
+    model, kind: Kind
+) -> tuple[Float[Tensor, "layer head d_model d_head"], Float[Tensor, "layer head d_model d_head"]]:
+    """The two factors of every head's QK (for Q), QK.T (K) or OV (V): side @ other.mT; `side` is the one that meets the
+    writer. ValueError for another kind."""
+    factors = dict(Q=(model.W_Q, model.W_K), K=(model.W_K, model.W_Q), V=(model.W_V, model.W_O.mT))
+    if kind not in factors:
+        raise ValueError(f"kind is {kind!r}; choose 'Q', 'K' or 'V'")
+    return factors[kind]
 
 
 def _heads(weights: Float[Tensor, "layer head rows columns"]) -> Float[Tensor, "heads rows columns"]:

@@ -18,13 +18,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float
-from joblib import Parallel, delayed
 from torch import Tensor
 from tqdm import tqdm
 
-from helpers import circuits, heads, interventions, runs
+from helpers import circuits, heads, interventions, runs, sweeps
 from helpers.model import AttentionOnlyTransformer
 from helpers.recipes import RECIPES
+from helpers.sequences import Task
 from helpers.training import Trainer, train
 
 FILE = runs.DATA / "seeds.npz"
@@ -85,8 +85,7 @@ def trainer(condition: str, seed: int) -> Trainer:
     config = replace(recipe.model, seed=seed, n_layers=change.n_layers, smeared_keys=change.smeared_keys)
     hooks = [] if change.clamped_back is None else interventions.clamp([(0, 0)], change.clamped_back)
     model = interventions.Hooked(config, hooks) if hooks else AttentionOnlyTransformer(config)
-    made = replace(recipe, training=replace(recipe.training, seed=seed)).trainer()
-    return Trainer(model, made.task, made.config)
+    return Trainer(model, Task(**recipe.task), replace(recipe.training, seed=seed))
 
 
 def run(condition: str, seed: int, schedule: Sequence[int] = SCHEDULE) -> History:
@@ -139,8 +138,8 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     trainings = {}
     for condition, change in CONDITIONS.items():
-        jobs = (delayed(run)(condition, seed) for seed in range(change.seeds))
-        trainings[condition] = Parallel(given.processes)(tqdm(jobs, condition, change.seeds))
+        trained = sweeps.sweep(run, sweeps.seeds(change.seeds, condition=condition), given.processes)
+        trainings[condition] = list(tqdm(trained, condition, change.seeds))
         save(trainings, given.out)
 
 

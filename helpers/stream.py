@@ -26,7 +26,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from helpers import circuits
-from helpers.composition import p_values
+from helpers.composition import p_values, sides, turned_readers
 
 Writer = str | tuple[int, int]
 Reader = str | tuple[int, int, str]
@@ -84,8 +84,8 @@ def links(model, draws: int = 499, seed: int = 0) -> list[Link]:
         read = _read(model, reader)
         if read.norm() > 0:
             strengths = torch.linalg.svdvals(read) / read.norm()
-            frames = torch.linalg.qr(_normal(draws, model.cfg.d_model, len(strengths), generator=generator)).Q
-            turned[reader] = read / read.norm(), frames * strengths, strengths
+            null = turned_readers(strengths, model.cfg.d_model, draws, generator)
+            turned[reader] = read / read.norm(), null, strengths
     for writer, reader in pairs(model):
         if writer in written and reader in turned:
             W, (read, null, strengths) = written[writer], turned[reader]
@@ -94,6 +94,20 @@ def links(model, draws: int = 499, seed: int = 0) -> list[Link]:
     scores, nulls = torch.tensor([[link.score for link in found]]), torch.stack([link.null for link in found], 1)
     p = p_values(scores.double(), nulls[:, None])[0].tolist()
     return [link._replace(p=p_value) for link, p_value in zip(found, p, strict=True)]
+
+
+@torch.no_grad()
+def virtual_strengths(model) -> Float[Tensor, "writer reader"]:
+    """The norm of every pair's virtual weights over the norms of the two matrices, from 0 to 1; `writers` and `readers` name
+    the rows and columns, and pairs that cannot talk are nan. If the two have nothing to do with each other it is
+    1 / sqrt(d_model), give or take."""
+    rows, columns = writers(model), readers(model)
+    strengths = torch.full((len(rows), len(columns)), torch.nan)
+    for writer, reader in pairs(model):
+        alone = circuits.writer_weights(model, writer)[0].norm() * circuits.reader_weights(model, reader)[0].norm()
+        talk = circuits.virtual_weights(model, writer, reader).norm()
+        strengths[rows.index(writer), columns.index(reader)] = talk / alone
+    return strengths
 
 
 class Chain(NamedTuple):
@@ -163,8 +177,7 @@ def _read(model, reader: Reader) -> Float[Tensor, "d_model rank"]:
     if reader == "unembed":
         return torch.linalg.qr(model.W_U.double().T).R.T
     *head, kind = reader
-    W_Q, W_K, W_V, W_O = (W[tuple(head)].double() for W in (model.W_Q, model.W_K, model.W_V, model.W_O))
-    side, other = dict(Q=(W_Q, W_K), K=(W_K, W_Q), V=(W_V, W_O.T))[kind]
+    side, other = (factor[tuple(head)].double() for factor in sides(model, kind))
     return side @ torch.linalg.qr(other).R.T
 
 
@@ -172,7 +185,3 @@ def _aligned(written: Tensor, read: Tensor) -> float:
     """The largest score that turning the reader could give: the strongest direction written meets the strongest read."""
     both = min(len(written), len(read))
     return (written[:both] * read[:both]).norm().item()
-
-
-def _normal(*shape: int, generator: torch.Generator) -> Tensor:
-    return torch.randn(shape, generator=generator).double()

@@ -41,7 +41,6 @@ def induction(seed: int) -> AttentionOnlyTransformer:
 
 @pytest.fixture(scope="module")
 def models() -> dict[str, list]:
-    torch.set_num_threads(1)
     return {
         "induction": [runs.load(runs.DATA / "runs" / "two_layers").model_at(), induction(1)],
         "trap": [trap(1, 0), trap(1, 1), trap(2, 0)],

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.testing import assert_close
 
-from helpers import basis, circuits, composition, handmade
+from helpers import basis, circuits, composition, handmade, stream
 from helpers.composition import composition_null, composition_scores, p_values, published_bug_scores
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 
@@ -334,8 +334,8 @@ def test_the_bug_sees_induction_and_is_blind_to_other_perfect_composers():
 
 def test_virtual_strengths_cover_every_pair_that_can_talk():
     model = random_model(n_heads=3, d_model=20, d_head=4, n_ctx=6, d_vocab=11)
-    writers, readers = composition.everyone(model)
-    strengths = composition.virtual_strengths(model)
+    writers, readers = stream.writers(model), stream.readers(model)
+    strengths = stream.virtual_strengths(model)
     assert strengths.shape == (len(writers), len(readers)) == (8, 19)
     talking = strengths.isfinite()
     assert talking[0].all()  # the embedding reaches everyone
@@ -348,14 +348,14 @@ def test_virtual_strengths_cover_every_pair_that_can_talk():
 
 
 def test_virtual_strengths_of_strangers_are_one_over_root_d():
-    strengths = composition.virtual_strengths(random_model(d_vocab=40, n_ctx=16))
+    strengths = stream.virtual_strengths(random_model(d_vocab=40, n_ctx=16))
     assert strengths.nanmean().item() == pytest.approx(64**-0.5, rel=0.06)
 
 
 def test_a_shared_subspace_is_the_strongest_voice():
     model = planted("K", d_vocab=40, n_ctx=16)
-    writers, readers = composition.everyone(model)
-    strengths = composition.virtual_strengths(model).nan_to_num(0)
+    writers, readers = stream.writers(model), stream.readers(model)
+    strengths = stream.virtual_strengths(model).nan_to_num(0)
     assert divmod(strengths.argmax().item(), len(readers)) == (writers.index(WRITER), readers.index((*READER, "K")))
     assert strengths.max().item() == pytest.approx(8**-0.5)
     assert circuits.virtual_weights(model, WRITER, (*READER, "K")).allclose(torch.eye(8), atol=1e-5)

@@ -22,7 +22,6 @@ from helpers.explorables.scene import Choices, Scene
 @pytest.fixture
 def explorable(monkeypatch):
     """A Discovery that forms its head in a short training, with the messages that it sends in `sent`."""
-    torch.set_num_threads(1)
     sent = []
     monkeypatch.setattr(Discovery, "send", lambda self, message, buffers=(): sent.append((message, buffers)))
     made = Discovery()

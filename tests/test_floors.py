@@ -26,9 +26,8 @@ MIDDLE = {
     "lens",
     "stream",
     "plateau",
-    "seeds",
 }
-TOP = {"sweeps", "privileged", "checks", "explorables", "build", "birth"}
+TOP = {"sweeps", "seeds", "privileged", "checks", "explorables", "build", "birth"}
 FLOOR = {name: height for height, floor in enumerate((GROUND, MIDDLE, TOP)) for name in floor}
 MOST_LINES = {"model.py": 300}
 

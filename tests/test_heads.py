@@ -17,15 +17,6 @@ from helpers.model import AttentionOnlyTransformer, ModelConfig
 PREVIOUS, INDUCTION = (0, 1), (1, 1)  # where `planted` puts its two heads
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Matrices this small lose by being shared out, and lose much when the machine is busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 # ---- ideal patterns, written down row by row
 
 

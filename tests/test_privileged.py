@@ -158,7 +158,6 @@ def test_the_kept_weights_are_those_of_the_records(optimizer, lr):
 
 
 def test_training_again_gives_the_stored_beginning():
-    torch.set_num_threads(1)
     twins = privileged.twins(**TWINS[0], steps=15)
     assert twins["losses"] == pytest.approx(SHIPPED.results[0]["losses"][:15], abs=2e-3)
 

@@ -15,15 +15,6 @@ from helpers.sequences import split_periods
 from helpers.training import Snapshot, TrainingConfig, train
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """As on the command line: matrices this small are quickest on one core."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def best(snapshot: Snapshot) -> float:
     """The highest prefix matching of any head."""
     return max(score for layer in snapshot.scores["prefix_matching"] for score in layer)

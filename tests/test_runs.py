@@ -30,15 +30,6 @@ RECIPE = Recipe(
 )
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """As on the command line; and the same order of summation everywhere."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def weights(seed: int, model: ModelConfig = SHAPE) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     names = AttentionOnlyTransformer(model).named_parameters()
@@ -379,7 +370,6 @@ def test_reading_a_run_does_not_touch_pickle(saved, monkeypatch):
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory) -> Path:
     """The folder of RECIPE trained in one go."""
-    torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("whole") / "run"
     run_recipe(RECIPE, folder, snapshots=5)
     return folder

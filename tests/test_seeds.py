@@ -33,7 +33,6 @@ def test_the_head_comes_in_every_seed_and_in_one_layer_only_with_smeared_keys():
 @pytest.mark.parametrize("seed", range(8))
 def test_training_a_seed_again_gives_its_birth(seed):
     """Sums differ between processors, so a birth may move by a few steps."""
-    torch.set_num_threads(1)
     again, stored = seeds.run("default", seed, schedule=[0, 4, 8, *range(56, 93, 4)]), STORED["default"]
     assert again.first("prefix_matching").item() == pytest.approx(stored.first("prefix_matching")[seed].item(), abs=8)
     assert torch.allclose(again.loss[0, :3], stored.loss[seed, :3], atol=0.02)
@@ -41,7 +40,6 @@ def test_training_a_seed_again_gives_its_birth(seed):
 
 @pytest.mark.parametrize("condition", ["clamped", "clamped wrong", "one layer, smeared keys"])
 def test_a_condition_trains_as_it_is_stored(condition):
-    torch.set_num_threads(1)
     again, stored = seeds.run(condition, 1, schedule=seeds.SCHEDULE[:4]), STORED[condition]
     for name in seeds.History._fields[1:]:
         found = getattr(again, name)[0]

@@ -22,15 +22,6 @@ SHAPE = dict(n_layers=2, n_heads=2, d_model=16, d_head=8, n_ctx=24, d_vocab=24)
 BLOCKS = Task("repeated_block", dict(n_ctx=24, d_vocab=24))
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Bit by bit takes one order of summation, and matrices this small are quickest on one core."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def small_trainer(optimizer: str = "AdamW", task=BLOCKS, model: dict | None = None, **options) -> Trainer:
     config = TrainingConfig(**(dict(steps=20, batch=4, optimizer=optimizer) | RATES[optimizer] | options))
     return Trainer(AttentionOnlyTransformer(ModelConfig(**(SHAPE | (model or {})))), task, config)

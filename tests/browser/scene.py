@@ -27,12 +27,40 @@ def write_notebook(folder: Path, name: str, *cells: str) -> str:
     return name
 
 
+def open_with(lab, folder: Path, name: str, *cells: str) -> Page:
+    """A notebook with these cells on the screen, the first of them run, and the page to itself."""
+    lab.open(write_notebook(folder, name, *cells))
+    hide_sidebar(lab.page)
+    run_cell(lab.page, 0)
+    return lab.page
+
+
+def hide_sidebar(page: Page) -> None:
+    page.evaluate("() => jupyterapp.commands.execute('application:toggle-left-area')")
+
+
 def run_cell(page: Page, number: int) -> None:
     """Run one cell of the open notebook, as Shift-Enter does."""
     page.evaluate(
         f"() => {{ jupyterapp.shell.currentWidget.content.activeCellIndex = {number};"
         " return jupyterapp.commands.execute('notebook:run-cell'); }"
     )
+
+
+def wait_for_answer(page: Page, number: int, words: str) -> None:
+    """Run one cell again and again until its output has these words.
+
+    A view's state travels to the kernel on a thread of its own, so a cell that is run at once may be answered before it arrives.
+    """
+    for _ in range(60):
+        run_cell(page, number)
+        page.wait_for_timeout(500)
+        output = page.evaluate(
+            f"() => JSON.stringify(jupyterapp.shell.currentWidget.content.widgets[{number}].model.outputs.toJSON())"
+        )
+        if words in output:
+            return
+    raise AssertionError(f"the cell never answered {words!r}; in the end it said {output}")
 
 
 def latency(page: Page, movements: list[Callable[[], None]]) -> tuple[float, float]:

@@ -7,7 +7,7 @@ import torch
 
 from helpers import runs
 from helpers.sequences import repeated_block
-from tests.browser.scene import NAMELESS, latency, run_cell, write_notebook
+from tests.browser.scene import NAMELESS, latency, open_with, run_cell
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -27,16 +27,9 @@ explorable""",
 BUSY = 400  # milliseconds; the target is 50, on a machine that does nothing else
 
 
-@pytest.fixture(scope="module")
-def notebook(course_copy):
-    return write_notebook(course_copy, "attention.ipynb", *CELLS)
-
-
 @pytest.fixture
-def page(lab, notebook):
-    lab.open(notebook)
-    lab.page.evaluate("() => jupyterapp.commands.execute('application:toggle-left-area')")
-    run_cell(lab.page, 0)
+def page(lab, course_copy):
+    open_with(lab, course_copy, "attention.ipynb", *CELLS)
     lab.page.locator(".attention .chip").nth(47).wait_for(timeout=60_000)
     lab.page.locator(".attention").scroll_into_view_if_needed()
     yield lab.page

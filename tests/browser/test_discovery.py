@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.browser.scene import NAMELESS, run_cell, write_notebook
+from tests.browser.scene import NAMELESS, hide_sidebar, open_with
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -16,22 +16,15 @@ SCRUB = "Scrub through the training"
 CELL = "from helpers.explorables.discovery import Discovery\n\ndiscovery = Discovery()\ndiscovery"
 
 
-@pytest.fixture(scope="module")
-def notebook(course_copy):
-    return write_notebook(course_copy, "discovery.ipynb", CELL)
-
-
 @pytest.fixture
-def page(lab, notebook):
+def page(lab, course_copy):
     """The explorable by itself in a notebook, with the default choices."""
-    lab.open(notebook)
-    run_cell(lab.page, 0)
+    open_with(lab, course_copy, "discovery.ipynb", CELL)
     yield shown(lab)
     lab.screenshot("discovery")
 
 
 def shown(lab):
-    lab.page.evaluate("() => jupyterapp.commands.execute('application:toggle-left-area')")
     lab.page.wait_for_function("() => document.querySelectorAll('.discovery .board button').length === 8", timeout=60_000)
     lab.page.locator(".discovery").scroll_into_view_if_needed()
     return lab.page
@@ -80,6 +73,7 @@ def test_one_trains_pauses_steps_scrubs_and_resets_by_keyboard(lab):
     """In notebook 00, whose other cells have run."""
     lab.open("00_start_here.ipynb")
     lab.run_all(timeout=150)
+    hide_sidebar(lab.page)
     page = shown(lab)
     press(page, "Train")
     reach(page, 100)

@@ -6,7 +6,7 @@ import torch
 from helpers import runs
 from helpers.explorables.paths import Paths
 from helpers.sequences import repeated_block
-from tests.browser.scene import NAMELESS, latency, run_cell, write_notebook
+from tests.browser.scene import NAMELESS, latency, open_with, run_cell, wait_for_answer
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -25,16 +25,9 @@ explorable""",
 BUSY = 400  # milliseconds; the target is 50, on a machine that does nothing else
 
 
-@pytest.fixture(scope="module")
-def notebook(course_copy):
-    return write_notebook(course_copy, "paths.ipynb", *CELLS)
-
-
 @pytest.fixture
-def page(lab, notebook):
-    lab.open(notebook)
-    lab.page.evaluate("() => jupyterapp.commands.execute('application:toggle-left-area')")
-    run_cell(lab.page, 0)
+def page(lab, course_copy):
+    open_with(lab, course_copy, "paths.ipynb", *CELLS)
     lab.page.locator(".paths .switch").nth(24).wait_for(timeout=60_000)
     lab.page.locator(".paths").scroll_into_view_if_needed()
     settled(lab.page)
@@ -150,8 +143,7 @@ def test_python_switches_and_hears_of_switches(page, oracle):
     page.wait_for_function("() => document.querySelectorAll('.paths .switch input:checked').length === 3")
     assert loss(page) == pytest.approx(oracle.loss_of(["direct", "1.0", "0.0 -> 1.1"]), abs=1e-5)
     switch(page, "0.3 -> 1.3").click()
-    run_cell(page, 2)
-    page.get_by_text("4 0.3 -> 1.3").wait_for()
+    wait_for_answer(page, 2, "4 0.3 -> 1.3")
 
 
 def test_it_has_names_and_answers_at_pointer_speed(page):

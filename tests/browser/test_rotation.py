@@ -2,7 +2,6 @@
 
 import base64
 
-import nbformat
 import pytest
 import torch
 
@@ -10,10 +9,10 @@ from helpers import handmade, heads, runs
 from helpers.explorables import HERE
 from helpers.explorables.rotation import GROUPS, Rotation
 from helpers.model import AttentionOnlyTransformer, ModelConfig
+from tests.browser.scene import open_with, run_cell, wait_for_answer
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-SCRATCH = "scratch_rotation.ipynb"
 OPEN = """from helpers import heads, runs
 from helpers.explorables.rotation import Rotation
 model = runs.load(runs.DATA / "runs" / "two_layers").model_at()
@@ -102,24 +101,11 @@ def test_the_page_measures_what_the_kernel_measures(engine, name, explorable):
 @pytest.fixture
 def page(lab, course_copy):
     """A notebook with the explorable of the trained model on the screen."""
-    notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(source) for source in (OPEN, AT_120, "explorable.measured")]
-    )
-    notebook.metadata["kernelspec"] = dict(name="python3", display_name="Python 3", language="python")
-    nbformat.write(notebook, course_copy / "notebooks" / SCRATCH)
-    lab.open(SCRATCH)
-    lab.page.evaluate("() => jupyterapp.commands.execute('application:toggle-left-area')")
-    lab.page.evaluate("() => { jupyterapp.shell.currentWidget.content.activeCellIndex = 0 }")
-    run_cell(lab.page, 0)
+    open_with(lab, course_copy, "rotation.ipynb", OPEN, AT_120, "explorable.measured")
     lab.page.locator(".rotation .says").wait_for(timeout=60_000)
     lab.page.wait_for_function("() => document.querySelector('.rotation .says').textContent.includes('°')")
     yield lab.page
     lab.screenshot("rotation")
-
-
-def run_cell(page, index: int) -> None:
-    page.evaluate(f"() => {{ jupyterapp.shell.currentWidget.content.activeCellIndex = {index} }}")
-    page.evaluate("() => jupyterapp.commands.execute('notebook:run-cell')")
 
 
 def says(page, words: str) -> str:
@@ -195,10 +181,7 @@ def test_a_token_is_chosen_by_arrow_keys_and_the_kernel_follows(page):
     page.get_by_label("Angle of the rotation").focus()
     page.keyboard.press("ArrowRight")
     says(page, "At 120.5°")
-    run_cell(page, 2)  # the browser tells what it measured
-    page.wait_for_function(
-        "() => jupyterapp.shell.currentWidget.content.widgets[2].node.innerText.includes(\"'angle': 120.5\")"
-    )
+    wait_for_answer(page, 2, "'angle': 120.5")  # the browser tells what it measured
 
 
 def test_it_turns_by_itself_until_stopped(page):

@@ -3,11 +3,11 @@
 import json
 import re
 
-import nbformat
 import pytest
 import torch
 
 from helpers import circuits, runs
+from tests.browser.scene import open_with, run_cell, wait_for_answer
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -67,23 +67,10 @@ MIDDLE = """() => {
 @pytest.fixture
 def page(lab, course_copy):
     """A notebook with the explorable alone, on the screen."""
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in CELLS])
-    notebook.metadata.kernelspec = dict(name="python3", display_name="Python 3", language="python")
-    nbformat.write(notebook, course_copy / "notebooks" / "stream.ipynb")
-    lab.open("stream.ipynb")
-    lab.page.evaluate("() => jupyterapp.commands.execute('application:toggle-left-area')")
-    run_cell(lab.page, 0)
+    open_with(lab, course_copy, "stream.ipynb", *CELLS)
     lab.page.wait_for_function(READY, timeout=60_000)
     lab.page.locator(".virtual-weights canvas").scroll_into_view_if_needed()
     return lab.page
-
-
-def run_cell(page, index: int) -> None:
-    page.evaluate(
-        "(at) => { jupyterapp.shell.currentWidget.content.activeCellIndex = at;"
-        " return jupyterapp.commands.execute('notebook:run-cell') }",
-        index,
-    )
 
 
 def says(page) -> str:
@@ -178,8 +165,7 @@ def test_arrows_walk_enter_lights_and_letters_choose(page):
     assert f"keys of head {reader} (prefix" in says(page) and "read the embedding" in says(page)
     keys(page, "ArrowRight", "End", "Enter")
     assert says(page).startswith("The unembedding reads the embedding")
-    run_cell(page, 1)
-    page.wait_for_function("() => document.body.innerText.includes(\"'writer': 'embed', 'reader': 'unembed'\")")
+    wait_for_answer(page, 1, "'writer': 'embed', 'reader': 'unembed'")
 
 
 def test_python_can_light_a_link_and_models_can_be_switched(page):
