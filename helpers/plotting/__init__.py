@@ -7,7 +7,7 @@ One colour, one meaning, throughout the course: `COLOUR`. Probabilities are in c
 centred on zero. Colour never stands alone: lines differ in style, maps print their numbers.
 """
 
-from helpers.plotting.attention import head_board, pattern_row, patterns
+from helpers.plotting.attention import pattern_row, patterns
 from helpers.plotting.basis import (
     allowed,
     broken_turns,
