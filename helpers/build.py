@@ -146,12 +146,12 @@ def build(path: Path) -> Execution:
 def printed_claims(notebook: NotebookNode) -> list[Claim]:
     """The claims that stand in the notebook's stored outputs, in reading order."""
     texts = [
-        output.text
+        output.data.get("text/plain", "")
         for cell in notebook.cells
         for output in cell.get("outputs", [])
-        if output.output_type == "stream" and output.name == "stdout"
+        if output.output_type == "display_data"
     ]
-    lines = [Claim.parse(line) for text in texts for line in text.splitlines()]
+    lines = map(Claim.parse, texts)
     return [found for found in lines if found]
 
 

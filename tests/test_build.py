@@ -175,8 +175,8 @@ def test_a_claim_that_does_not_hold_is_named_even_while_the_table_is_folded(buil
     notebook = build.read(built)
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
-            if "second" in output.get("text", ""):
-                output.text = str(Claim("second", "nothing", "above 0.9", False))
+            if "claim second" in output.get("data", {}).get("text/plain", ""):
+                output.data["text/plain"] = str(Claim("second", "nothing", "above 0.9", False))
     table = build.claims_table([save(tmp_path / "00_small.ipynb", notebook), built])
     assert "Claims: 2, not holding: second." in table and "| above 0.9 | NO |" in table
     assert table.count("<details>") == table.count("</details>") == 2

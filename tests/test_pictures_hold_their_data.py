@@ -124,7 +124,6 @@ CURVES = {
         [steps([3.0, 2.0]), *(at([1, 10, 100], [entry[name][layer, head] for entry in HISTORY])
          for name in ("prefix_matching", "previous_token") for layer in (0, 1) for head in (0, 1))],
     ),
-    "best_over_training": (plotting.best_over_training({"two": HISTORY}, 0.1), [at([1, 10, 100], [entry["prefix_matching"].max() for entry in HISTORY])]),
     "bars": (plotting.bars({"a": 0.5, "b": 2.0}, "cost"), [at([0, 1], [0.5, 2.0])]),
     "angles": (plotting.angles({"key": COSINES}, DRAW.random((9, 3))), [steps(COSINES)]),
     "activation_places": (

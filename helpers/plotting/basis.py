@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib import ticker
 from matplotlib.axes import Axes
 
-from helpers.plotting.core import COLOUR, Picture, array, chance_line, figure, ink, styled, two_digits
+from helpers.plotting.core import COLOUR, SIGNED, Picture, array, chance_line, figure, ink, styled, two_digits
 
 OPTIMISER = {"AdamW": COLOUR["accent"], "SGD": "#56B4E9", "Muon everywhere": "#8A7F00", "Muon": "#8A7F00"}
 DASH = {"AdamW": "solid", "SGD": (0, (5, 1.5)), "Muon everywhere": (0, (1, 1.2)), "Muon": (0, (4, 1.2, 1, 1.2))}
@@ -27,7 +27,7 @@ def signed_maps(rows: Mapping[str, Mapping[str, Any]], title: str = "", note: st
         for row, (label, panels) in enumerate(rows.items()):
             ax = axes[row, column]
             top = np.abs(array(panels[name])).max()
-            ax.imshow(array(panels[name]), cmap="RdBu_r", vmin=-top, vmax=top, aspect="auto")
+            ax.imshow(array(panels[name]), cmap=SIGNED, vmin=-top, vmax=top, aspect="auto")
             ax.set(xticks=[], yticks=[])
             ax.spines[["top", "right"]].set_visible(True)
             if row == 0:

@@ -6,9 +6,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib import ticker
 
-from helpers.plotting.core import COLOUR, NAME, Picture, array, chance_line, figure, ink, styled, two_digits
+from helpers.plotting.core import COLOUR, NAME, SIGNED, Picture, array, chance_line, figure, ink, styled, two_digits
 
-SIGNED = mpl.colormaps["RdBu_r"]
 LATE = {"prefix_matching": NAME["prefix_matching"], "previous_token": NAME["previous_token"]} | {
     "copying_weights": "copying, in the weights",
     "matching_weights": "matching, in the weights",

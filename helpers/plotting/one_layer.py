@@ -10,9 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
 
 from helpers.plotting.attention import draw_pattern
-from helpers.plotting.core import COLOUR, Picture, array, figure, ink, styled
-
-SIGNED = mpl.colormaps["RdBu_r"]  # blue below zero, red above
+from helpers.plotting.core import COLOUR, SIGNED, Picture, array, figure, ink, styled
 
 
 @styled

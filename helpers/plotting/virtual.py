@@ -6,11 +6,10 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 
-from helpers.plotting.core import COLOUR, Picture, array, chance_line, figure, ink, styled, two_digits
+from helpers.plotting.core import COLOUR, SIGNED, Picture, array, chance_line, figure, ink, styled, two_digits
 
 KIND = dict(Q="#56B4E9", K="#D55E00", V="#009E73")  # what a later head reads: by its query, key or value
 PART = dict(direct="#8a9096", Q=KIND["Q"], K=KIND["K"], both="#CC79A7", sum="#222222")
-SIGNED = "RdBu_r"
 
 
 @styled
@@ -22,7 +21,7 @@ def talk_map(scores, writers: Sequence[str], readers: Sequence[str], chance: flo
     fig = figure(0.46 * len(readers) + 2.4, 0.4 * len(writers) + 1.9)
     ax = fig.subplots()
     reach = np.nanmax(np.abs(scores - chance))
-    shades = mpl.colormaps[SIGNED].with_extremes(bad="#ffffff")
+    shades = SIGNED.with_extremes(bad="#ffffff")
     image = ax.imshow(np.ma.masked_invalid(scores), cmap=shades, vmin=chance - reach, vmax=chance + reach, aspect="auto")
     for (y, x), value in np.ndenumerate(scores):
         if np.isnan(value):
@@ -165,7 +164,7 @@ def boards(panels: Mapping[str, Any], rows: Sequence[str], columns: Sequence[str
     reach = max(np.abs(panel).max() for panel in values.values())
     fig = figure(3.1 * len(values) + 1.2, 0.5 * len(rows) + 1.7)
     axes = fig.subplots(1, len(values), squeeze=False)[0]
-    shades = mpl.colormaps[SIGNED]
+    shades = SIGNED
     for ax, (name, panel) in zip(axes, values.items(), strict=True):
         image = ax.imshow(panel, cmap=shades, vmin=-reach, vmax=reach, aspect="auto")
         for (y, x), value in np.ndenumerate(panel):
