@@ -60,13 +60,13 @@ function caption(el) {
   return says;
 }
 
-// A picture that one points at: `at(event)` where a mouse moves, where anything clicks or taps, and along a finger's way
+// A picture that one points at: `at(event)` where a mouse moves or presses, where a finger taps, and along a finger's way
 // to the side; up and down a finger moves the page. `leave()` when a mouse has gone: what a finger chose stays.
 function pointAt(element, at, leave) {
   let from = null;
   const aside = ({ clientX, clientY }) => Math.abs(clientX - from.clientX) > Math.abs(clientY - from.clientY);
   element.style.touchAction = "pan-y";
-  element.addEventListener("pointerdown", (event) => { from = event; });
+  element.addEventListener("pointerdown", (event) => { from = event; if (event.pointerType !== "touch") at(event); });
   element.addEventListener("pointermove", (event) => { if (event.pointerType !== "touch" || aside(event)) at(event); });
   element.addEventListener("click", at);
   element.addEventListener("pointerleave", (event) => { if (event.pointerType !== "touch") leave?.(); });

@@ -172,6 +172,7 @@ function render({ model, el }) {
   }
 
   function drawSwitches() {
+    groups.setAttribute("aria-busy", !worths);
     const largest = Math.max(...(worths ?? []).map(Math.abs), 0.0001);
     switches.forEach(({ input, element, number, bar }, i) => {
       input.checked = on[i];
