@@ -16,7 +16,7 @@ function aboveOrBelow(elements, from, step) {
 }
 
 function tokenStrip(name, at) {
-  const strip = make("div", { class: "strip", role: "listbox", "aria-label": name });
+  const strip = make("div", { class: "tokens", role: "listbox", "aria-label": name });
   let chips = [], here = 0;
 
   const under = (event) => chips.indexOf(event.target.closest?.(".chip"));
