@@ -18,7 +18,7 @@ function render({ model, el }) {
   const zoom = [["−", "Zoom out", 1 / 1.5], ["+", "Zoom in", 1.5]].map(([sign, name, factor]) =>
     make("button", { "aria-label": name, onclick: () => zoomOnTarget(factor) }, sign));
   const canvas = make("canvas", { tabindex: 0, role: "application", "aria-roledescription": "zoomable diagram" });
-  const says = make("p", { class: "says", "aria-live": "polite" });
+  const says = caption(el);
   const strip = make("svg", { class: "strip", role: "img" });
   const keys = make("p", { class: "keys" });
   keys.innerHTML = "In the diagram: <kbd>↑</kbd> <kbd>↓</kbd> walk, <kbd>←</kbd> writers, <kbd>→</kbd> readers, <kbd>Enter</kbd> lights, "
@@ -234,6 +234,7 @@ function render({ model, el }) {
 
   function paint() {
     waiting = null;
+    canvas.classList.toggle("zoomed", camera.k > 1);
     const sharp = canvas.width / camera.width, link = told.links[shown()];
     context.setTransform(sharp, 0, 0, sharp, 0, 0);
     context.clearRect(0, 0, camera.width, camera.height);
@@ -257,7 +258,7 @@ function render({ model, el }) {
       line(link.ceiling, 18, { stroke: "var(--faint)", "stroke-dasharray": "6 3" }), text(link.ceiling, 13, `ceiling ${link.ceiling.toFixed(3)}`),
       line(link.score, 24, { stroke: strong ? "var(--match)" : "var(--ink)", "stroke-width": 3 }),
       make("circle", { cx: x(link.score), cy: 24, r: 5, fill: strong ? "var(--match)" : "var(--ink)" }),
-      text(link.score, base + 22, `this link ${link.score.toFixed(3)}`, { style: `fill: ${strong ? "var(--match)" : "var(--ink)"}; font-weight: 700` }),
+      text(link.score, base + 22, `this link ${link.score.toFixed(3)}`, { style: `fill: ${strong ? "var(--match-text)" : "var(--ink)"}; font-weight: 700` }),
       make("text", { x: from, y: base + 22 }, "0"));
     strip.replaceChildren(...parts);
     strip.setAttribute("aria-label", `Histogram of ${told.draws} scores by chance around ${link.mean.toFixed(3)}; this link scores ${link.score.toFixed(3)}, its ceiling is ${link.ceiling.toFixed(3)}`);
@@ -267,9 +268,8 @@ function render({ model, el }) {
 
   function hear(message, buffers) {
     if (message.type !== "model") return;
-    const copy = (buffer) => buffer.buffer.slice(buffer.byteOffset, buffer.byteOffset + buffer.byteLength);
     const histograms = new Set(message.links.map((link) => link.null.at));
-    const blocks = buffers.map((buffer, i) => new (histograms.has(i) ? Uint16Array : Float32Array)(copy(buffer)));
+    const blocks = buffers.map((buffer, i) => numbersIn(buffer, histograms.has(i) ? Uint16Array : Float32Array));
     if (!models.has(message.name)) choose.append(make("option", {}, message.name));
     models.set(message.name, { ...message, blocks });
     lightWhatPythonSays();

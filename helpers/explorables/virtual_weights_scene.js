@@ -1,7 +1,6 @@
 // The whole model: the stream in the middle, writers on its left, readers on its right, and every link between them.
 
 const KINDS = ["Q", "K", "V"];
-const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 const blend = (from, to, share) => from.map((part, i) => Math.round(part + (to[i] - part) * share));
 const rgb = (parts, alpha = 1) => `rgba(${parts.join(",")},${alpha})`;
 

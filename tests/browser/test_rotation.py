@@ -170,7 +170,7 @@ def test_each_switch_breaks_it_and_the_kept_direction_mends_the_centring(page):
 def test_a_token_is_chosen_by_arrow_keys_and_the_kernel_follows(page):
     title = page.locator(".rotation .stack h4")
     before = title.inner_text()
-    page.get_by_role("img", name="The stream, 48 tokens by 64 coordinates").focus()
+    page.get_by_role("application", name="The stream, 48 tokens by 64 coordinates").focus()
     page.keyboard.press("ArrowDown")
     page.wait_for_function(
         "(before) => document.querySelector('.rotation .stack h4').textContent !== before", arg=before
