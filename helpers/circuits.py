@@ -233,8 +233,7 @@ def virtual_head_pattern(
     """Where two heads attend together: A of the second times A of the first. Rows add up to 1, as any pattern's do."""
     _check_order(model, first, second)
     _, cache = model.run_with_cache(tokens, lambda name: name.endswith("hook_pattern"))
-    (layer_1, head_1), (layer_2, head_2) = first, second
-    return cache["pattern", layer_2][:, head_2] @ cache["pattern", layer_1][:, head_1]
+    return cache["pattern", second[0]][:, second[1]] @ cache["pattern", first[0]][:, first[1]]
 
 
 # ---- sums over paths ("Path expansion of logits", "Path expansion of attention scores QK circuit")
@@ -265,12 +264,15 @@ def path_expansion(
         for head in range(cfg.n_heads):
             A, W = cache["pattern", layer][:, head], OV(model, layer, head)
             stream |= {(*path, (layer, head)): A @ (x @ W) for path, x in reads.items()}
-    shortest_first = sorted(stream.items(), key=lambda item: len(item[0]))
-    terms = {
-        _path_name(path): _read(model, cache, -1, part, starts=not path) @ model.W_U for path, part in shortest_first
-    }
+    reads = {path: _read(model, cache, -1, part, starts=not path) for path, part in stream.items()}
+    terms = {_path_name(path): reads[path] @ model.W_U for path in sorted(reads, key=len)}  # shortest first
     _check_sum(terms, logits, "the logits")
     return terms
+
+
+def path_order(name: str) -> int:
+    """How many heads a path goes through: 0 for "direct", 2 for "0.1 -> 1.2"."""
+    return 0 if name == "direct" else 1 + name.count("->")
 
 
 @torch.no_grad()
@@ -340,12 +342,10 @@ def term_importance(
     if not rows.any():
         raise ValueError("`rows` marks no row, so there is no loss to take; mark some, or leave it out for all")
     logits, frozen = model.run_with_cache(tokens, lambda name: name.endswith(("hook_pattern", "hook_scale")))
-    allowed = torch.ones(model.cfg.n_layers, model.cfg.n_heads, 1).to(logits)
-    if heads is not None:
-        allowed.zero_()
-        for layer, head in heads:
-            check_head(model, layer, head)
-            allowed[layer, head] = 1
+    allowed = torch.full((model.cfg.n_layers, model.cfg.n_heads, 1), float(heads is None)).to(logits)
+    for layer, head in heads or ():
+        check_head(model, layer, head)
+        allowed[layer, head] = 1
     force = (frozen.__contains__, lambda value, hook: frozen[hook.name])
     losses, before = [F.cross_entropy(logits[rows], targets[rows])], {}
     for _ in range(model.cfg.n_layers + 1):

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from helpers import handmade, heads, interventions
-from helpers.checks import Exercise, different
+from helpers.checks import Exercise, causal_patterns, different
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 
 # ---- 1. the score of a pattern
@@ -20,14 +20,9 @@ def _documents(generator: Generator) -> Tensor:
     return F.pad(block, (1, 0)).repeat(3)
 
 
-def _random_pattern(pos: int, generator: Generator, heads: int = 1) -> Tensor:
-    scores = 2 * torch.randn(heads, pos, pos, generator=generator)
-    return scores.masked_fill(torch.ones(pos, pos).triu(1).bool(), -torch.inf).softmax(-1)
-
-
 def _pattern_and_tokens(generator: Generator) -> dict:
     tokens = _documents(generator)
-    return dict(pattern=_random_pattern(len(tokens), generator)[0], tokens=tokens)
+    return dict(pattern=causal_patterns(generator, 1, len(tokens))[0], tokens=tokens)
 
 
 def _on_targets(pattern: Tensor, tokens: Tensor, is_target, average="rows") -> Tensor:
@@ -206,7 +201,7 @@ cost_without = Exercise(
 def _patterns_tokens_head(generator: Generator) -> dict:
     tokens, n_heads = _documents(generator), int(torch.randint(2, 5, (), generator=generator))
     at = int(torch.randint(n_heads, (), generator=generator))
-    return dict(patterns=_random_pattern(len(tokens), generator, n_heads), tokens=tokens, head=at)
+    return dict(patterns=causal_patterns(generator, n_heads, len(tokens)), tokens=tokens, head=at)
 
 
 def _ideal(patterns: Tensor, tokens: Tensor, head: int, is_target=_after_a_copy, otherwise="as it was", share=True, every=False) -> Tensor:

@@ -264,10 +264,8 @@ def a_run(generator: Generator) -> dict:
 def path_by_path(run: FrozenRun, n_layers: int) -> Tensor:
     """From the paths themselves: those through at most so many heads, summed."""
     terms = circuits.path_expansion(run.model, run.tokens)
-    length = {name: 0 if name == "direct" else 1 + name.count("->") for name in terms}
-    return torch.tensor(
-        [run.loss(sum(term for name, term in terms.items() if length[name] <= order)) for order in range(n_layers + 1)]
-    )
+    up_to = [sum(term for name, term in terms.items() if circuits.path_order(name) <= order) for order in range(n_layers + 1)]
+    return torch.tensor([run.loss(logits) for logits in up_to])
 
 
 def first_recording_for_ever(run, n_layers):

@@ -14,7 +14,8 @@ COLOUR = dict(
     prefix_matching="#D55E00", previous_token="#0072B2", copying="#009E73", loss="#333333", chance="#888888",
     control="#CC79A7", accent="#E69F00",
 )  # fmt: skip
-SIGNED = mpl.colormaps["RdBu_r"]  # blue below zero, white at zero, red above
+# Blue below zero, white at zero, red above; in few enough shades for `show` to keep them all.
+SIGNED = mpl.colormaps["RdBu_r"].resampled(65)
 NAME = dict(prefix_matching="prefix matching", previous_token="previous token", copying="copying")
 STYLE = {
     "font.family": "DejaVu Sans", "font.size": 10, "axes.titlesize": 11, "axes.titlelocation": "left",
