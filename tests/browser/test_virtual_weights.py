@@ -113,6 +113,7 @@ def test_it_opens_on_the_k_path_and_the_keyboard_alone_goes_down_to_one_entry_an
     for name in ("pair", "matrix", "entry"):
         keys(page, "Enter")
         settle(page, name)
+        assert f"at the level of the {name}. " in page.locator(".virtual-weights canvas").get_attribute("aria-label")
         lab.screenshot(f"virtual_weights_{name}")
     here = entry(says(page))
     keys(page, "ArrowRight", "ArrowDown")
