@@ -156,6 +156,14 @@ def test_a_large_vocabulary_is_thinned_and_its_tokens_keep_their_names(monkeypat
     assert_close(torch.tensor(matrix(told, blocks, link)), stream.chain(model, (0, 1), (1, 0, "K")).product[ids][:, ids])
 
 
+def test_labels_are_by_token_id_for_the_largest_model_and_too_few_are_refused():
+    models, names = {"wide": random_model(d_vocab=12), "small": random_model(d_vocab=9)}, [f"t{i}" for i in range(12)]
+    sent = VirtualWeights(models, names)._sent
+    assert [sent[name][0]["axes"]["token"] for name in models] == [names, names[:9]]
+    with pytest.raises(ValueError, match="9 labels for 12 tokens"):
+        VirtualWeights(models, names[:9])
+
+
 def test_a_normalization_is_folded_in_first():
     model = random_model(normalization="RMS", positions="standard")
     model.norm_gain[:] = torch.linspace(0.2, 3, 16)

@@ -6,6 +6,7 @@ from torch import Generator, Tensor
 
 from helpers import circuits, handmade, heads
 from helpers.checks import Exercise, different
+from helpers.interventions import frozen_patterns
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 from helpers.sequences import repeated_block
 
@@ -80,6 +81,9 @@ composition_score = Exercise(
         "this is the paper's product W_QK W_OV, and W_OV there is the transpose of yours": lambda W_OV, W_QK: (
             (W_QK @ W_OV).norm() / (W_OV.norm() * W_QK.norm())
         ),
+        "this is the paper's product for Q, W_QK transposed times W_OV: for K it takes W_QK itself, and W_OV there is yours transposed": lambda W_OV, W_QK: (
+            (W_QK.T @ W_OV).norm() / (W_OV.norm() * W_QK.norm())
+        ),
         "the normalisation is missing: divide by the norms of both factors": lambda W_OV, W_QK: (W_OV @ W_QK.T).norm(),
         "this is the square of the score: take the root": lambda W_OV, W_QK: (
             ((W_OV @ W_QK.T).norm() / (W_OV.norm() * W_QK.norm())) ** 2
@@ -104,20 +108,20 @@ composition_score = Exercise(
 
 
 def write_induction(model, at):
-    eye, size = torch.eye(model.cfg.d_vocab), model.cfg.d_vocab
+    eye = torch.eye(model.cfg.d_vocab)
     with torch.no_grad():
-        model.W_V[0, 0, at.token, :size] = eye  # the first head moves the token before ...
-        model.W_O[0, 0, :size, at.previous] = eye  # ... into the block `previous`
-        model.W_Q[1, 0, at.token, :size] = 100 * eye  # the second compares its token ...
-        model.W_K[1, 0, at.previous, :size] = eye  # ... with the token before each key
-        model.W_V[1, 0, at.token, :size] = eye  # and moves the token that stands there
-        model.W_O[1, 0, :size, at.prediction] = eye
+        model.W_V[0, 0, at.token] = eye  # the first head moves the token before ...
+        model.W_O[0, 0, :, at.previous] = eye  # ... into the block `previous`
+        model.W_Q[1, 0, at.token] = 100 * eye  # the second compares its token ...
+        model.W_K[1, 0, at.previous] = eye  # ... with the token before each key
+        model.W_V[1, 0, at.token] = eye  # and moves the token that stands there
+        model.W_O[1, 0, :, at.prediction] = eye
         model.W_U[at.prediction] = 100 * eye
     return model
 
 
 def a_blank(generator: Generator) -> dict:
-    d_vocab, n_ctx = 12 + different(generator, 1)[0], 30 + different(generator, 1)[0]
+    d_vocab, n_ctx = 16 + different(generator, 1)[0], 30 + different(generator, 1)[0]  # so large that d_head is d_vocab
     model, at = handmade.blank_induction(d_vocab, n_ctx)
     return dict(model=model, at=at)
 
@@ -170,11 +174,10 @@ def with_change(**blocks):
 
     def wrong(model, at):
         model = write_induction.solution(model, at)
-        eye, size = torch.eye(model.cfg.d_vocab), model.cfg.d_vocab
         for name, (block, strength) in blocks.items():
             weight = getattr(model, name)[1, 0]
             weight.zero_()
-            weight[getattr(at, block), :size] = strength * eye
+            weight[getattr(at, block)] = strength * torch.eye(model.cfg.d_vocab)
         return model
 
     return wrong
@@ -208,7 +211,7 @@ write_induction = Exercise(
         "Every matrix here joins one block to another. Write down, for each, which block it reads and which it writes, before "
         "any code.",
         "First head: `token` to `previous`. Second head: query `token`, key `previous`, value `token`, output `prediction`.",
-        "An identity does each of them, such as model.W_V[0, 0, at.token, :V] = torch.eye(V). Make W_Q large, so that the softmax "
+        "An identity does each of them, such as model.W_V[0, 0, at.token] = torch.eye(V). Make W_Q large, so that the softmax "
         "is sharp, and W_U too.",
     ),
     draws=3,
@@ -224,7 +227,7 @@ class FrozenRun:
 
     def __init__(self, model: AttentionOnlyTransformer, tokens: Tensor, targets: Tensor):
         self.model, self.tokens, self.targets = model, tokens, targets
-        _, self.frozen = model.run_with_cache(tokens, lambda name: name.endswith("hook_pattern"))
+        self.frozen = frozen_patterns(model, tokens)
 
     def __call__(self, added=None):
         recorded = {}
@@ -233,8 +236,7 @@ class FrozenRun:
             recorded[hook.name] = result.clone()
             return torch.zeros_like(result) if added is None else added[hook.name]
 
-        hooks = [(self.frozen.__contains__, lambda value, hook: self.frozen[hook.name])]
-        logits = self.model.run_with_hooks(self.tokens, [*hooks, (lambda name: name.endswith("hook_result"), swap)])
+        logits = self.model.run_with_hooks(self.tokens, [*self.frozen, (lambda name: name.endswith("hook_result"), swap)])
         return self.loss(logits), recorded
 
     def loss(self, logits: Tensor) -> float:

@@ -77,7 +77,7 @@ def activation_places(points: Mapping[str, tuple], strength: Sequence[float], cu
     fig = figure(11, 3.7)
     axes = fig.subplots(1, len(points) + 1, width_ratios=[1] * len(points) + [1.7])
     colours = (COLOUR["copying"], COLOUR["prefix_matching"], COLOUR["previous_token"])
-    reach = max(np.abs(array(real)).max() for _, real in points.values()) * 1.05
+    reach = max(np.abs(array(values)).max() for pair in points.values() for values in pair) * 1.05
     for ax, (name, (predicted, real)), colour in zip(axes, points.items(), colours, strict=False):
         ax.axline((0, 0), slope=1, color=COLOUR["chance"], lw=1, zorder=0)
         ax.plot(array(predicted), array(real), "o", color=colour, ms=2.6, alpha=0.6, mew=0)
@@ -85,9 +85,11 @@ def activation_places(points: Mapping[str, tuple], strength: Sequence[float], cu
         ax.set_title(name, fontsize=9.5)
     axes[0].set_ylabel("really read")
     ax = axes[-1]
+    chance_line(ax, 1)
+    ax.annotate("no better than predicting 0", (0, 1), xytext=(0, 3), textcoords="offset points", fontsize=8, color="#777777")
     for (name, errors), colour, dash, mark in zip(curves.items(), colours, ("solid", "solid", (0, (4, 2))), "osD", strict=False):
         ax.plot(strength, errors, color=colour, ls=dash, marker=mark, ms=4.5, label=name)
-    ax.set(xlabel="strength of the activation (0 none, 1 a full ReLU)", ylabel="relative error", ylim=(-0.04, None))
+    ax.set(xlabel="strength of the activation (0 none, 1 a full ReLU)", ylabel="relative error", ylim=(-0.04, 1.45 * max(1, *(max(errors) for errors in curves.values()))))
     ax.legend(loc="upper left", fontsize=8.5)
     fig.suptitle(title, x=0.01, ha="left", fontsize=11)
     last = ", ".join(f"{name}: {errors[-1]:.1f}" for name, errors in curves.items())
@@ -151,7 +153,7 @@ def composition_panels(models: Mapping[str, Mapping[str, Mapping[str, Any]]], wr
     for ax, kind in zip(axes[0], kinds, strict=True):
         ax.set_title(f"{kind}-composition", color=KIND[kind])
     for ax in axes[-1]:
-        ax.set_xlabel("earlier head; each dot a later head\n(filled: p below 0.05, all pairs counted)")
+        ax.set_xlabel("earlier head; each dot a later head\n(filled: p below 0.05, all pairs and kinds counted)")
     fig.suptitle(title, x=0.01, ha="left", fontsize=11)
     each = len(kinds)
     texts = [f"{name}: {', '.join(found[i * each : (i + 1) * each])}" for i, name in enumerate(models)]
@@ -159,8 +161,11 @@ def composition_panels(models: Mapping[str, Mapping[str, Mapping[str, Any]]], wr
 
 
 @styled
-def boards(panels: Mapping[str, Any], rows: Sequence[str], columns: Sequence[str], label: str, title: str = "") -> Picture:
-    """Signed boards [writer, reader] side by side on one scale, with their numbers."""
+def boards(
+    panels: Mapping[str, Any], rows: Sequence[str], columns: Sequence[str], label: str, title: str = "",
+    ends: tuple[str, str] = ("earlier head", "later head"),
+) -> Picture:  # fmt: skip
+    """Signed boards [row, column] side by side on one scale, with their numbers; `ends` says what rows and columns are."""
     values = {name: array(panel) for name, panel in panels.items()}
     reach = max(np.abs(panel).max() for panel in values.values())
     fig = figure(3.1 * len(values) + 1.2, 0.5 * len(rows) + 1.7)
@@ -169,18 +174,18 @@ def boards(panels: Mapping[str, Any], rows: Sequence[str], columns: Sequence[str
     for ax, (name, panel) in zip(axes, values.items(), strict=True):
         image = ax.imshow(panel, cmap=shades, vmin=-reach, vmax=reach, aspect="auto")
         for (y, x), value in np.ndenumerate(panel):
-            ax.text(x, y, f"{value + 0.0:+.2f}", ha="center", va="center", fontsize=8.5, color=ink(shades(value / (2 * reach) + 0.5)))
+            ax.text(x, y, f"{round(float(value), 2) + 0.0:+.2f}", ha="center", va="center", fontsize=8.5, color=ink(shades(value / (2 * reach) + 0.5)))
         ax.set_xticks(range(len(columns)), columns)
         ax.set_yticks(range(len(rows)), rows)
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
-        ax.set(xlabel="later head")
+        ax.set(xlabel=ends[1])
         ax.set_title(name, fontsize=10)
-    axes[0].set_ylabel("earlier head")
+    axes[0].set_ylabel(ends[0])
     fig.colorbar(image, ax=axes, shrink=0.9, aspect=18, label=label)
     fig.suptitle(title, x=0.01, ha="left", fontsize=11)
     spans = "; ".join(f"{' '.join(name.split())} from {panel.min():+.2f} to {panel.max():+.2f}" for name, panel in values.items())
-    return fig, f"{len(values)} boards of {label}: {spans}."
+    return fig, f"{len(values)} board{'s' * (len(values) > 1)} of {label}: {spans}."
 
 
 @styled
