@@ -127,10 +127,12 @@ def a_blank(generator: Generator) -> dict:
 
 
 SWAPPED = "query and key of the second head are exchanged: it looks for the token before the present one"
-SELF = "the second head's key reads `token`: it looks for copies of the present token, not for what came after them"
+SELF = "the second head's query and key read the same block: it finds copies of the present token, not what came after them"
 PREVIOUS_COPIED = "the second head copies `previous`: at the right place it finds the present token again"
 TOO_FLAT = "the second head looks at the right place, but its scores are too small to win the softmax"
+UNLOOKED = "the second head's W_Q or W_K is still zero, so it attends to everything alike"
 UNMOVED = "the first head moves nothing into `previous`, so the second has nothing to look for"
+MISREAD = "W_U reads another block than `prediction`: the logits tell what stands there, not what the second head found"
 UNSAID = "the attention is right and nothing of it reaches the logits: look at W_O of the second head and at W_U"
 
 
@@ -153,11 +155,14 @@ def judge_induction(answer, model, at) -> str | None:
     at_best = targets.gather(2, pattern.argmax(-1, keepdim=True))[rows].float().mean().item()
     prefix = heads.prefix_matching(pattern[:, None], batch.tokens).item()
     again = (logits.argmax(-1) == batch.tokens)[rows].float().mean().item()
+    elsewhere = answer.W_U.clone().index_fill(0, torch.arange(cfg.d_model)[at.prediction], 0)
     for said, found in (
         (UNMOVED, not cache["result", 0][..., at.previous].any()),
+        (UNLOOKED, not cache["attn_scores", 1].nan_to_num(neginf=0).any()),
         (SELF, on["copies"] > 0.9),
         (SWAPPED, on["before"] > 0.9),
         (UNSAID, prefix > 0.9 and not logits.any()),
+        (MISREAD, prefix > 0.9 and elsewhere.any()),
         (PREVIOUS_COPIED, prefix > 0.9 and again > 0.9),
         (TOO_FLAT, at_best > 0.9 and prefix < 0.9),
     ):
@@ -183,15 +188,20 @@ def with_change(**blocks):
     return wrong
 
 
-def unmoved(model, at):
-    model = write_induction.solution(model, at)
-    model.W_O[0].zero_()
-    return model
+def without(name, layer):
+    """The solution, but for one matrix that is still zero."""
+
+    def wrong(model, at):
+        model = write_induction.solution(model, at)
+        getattr(model, name)[layer].zero_()
+        return model
+
+    return wrong
 
 
-def unsaid(model, at):
+def misread(model, at):
     model = write_induction.solution(model, at)
-    model.W_O[1].zero_()
+    model.W_U[at.token], model.W_U[at.prediction] = model.W_U[at.prediction].clone(), 0
     return model
 
 
@@ -204,8 +214,10 @@ write_induction = Exercise(
         SELF: with_change(W_K=("token", 1)),
         PREVIOUS_COPIED: with_change(W_V=("previous", 1)),
         TOO_FLAT: with_change(W_Q=("token", 1)),
-        UNMOVED: unmoved,
-        UNSAID: unsaid,
+        UNLOOKED: without("W_Q", 1),
+        UNMOVED: without("W_O", 0),
+        MISREAD: misread,
+        UNSAID: without("W_O", 1),
     },
     hints=(
         "Every matrix here joins one block to another. Write down, for each, which block it reads and which it writes, before "
@@ -272,6 +284,15 @@ def path_by_path(run: FrozenRun, n_layers: int) -> Tensor:
     )
 
 
+def all_recordings(run, n_layers):
+    losses, recorded = [], None
+    for _ in range(n_layers + 1):
+        loss, fresh = run(recorded)
+        losses.append(loss)
+        recorded = fresh if recorded is None else {name: recorded[name] + fresh[name] for name in fresh}
+    return losses
+
+
 def first_recording_for_ever(run, n_layers):
     loss, recorded = run(None)
     return [loss] + [run(recorded)[0] for _ in range(n_layers)]
@@ -286,6 +307,7 @@ order_losses = Exercise(
         "one pass too many: order L is already the true loss": lambda run, n_layers: order_losses.solution(run, n_layers + 1),
         "you add nothing in every pass: hand over what the pass before recorded": lambda run, n_layers: [run(None)[0]] * (n_layers + 1),
         "you recorded once and kept it: each pass must add what the pass right before it recorded": first_recording_for_ever,
+        "you added all recordings up: the last one alone already holds what the earlier passes said": all_recordings,
         "the direct path is missing: order 0 is the loss of the pass that adds nothing": lambda run, n_layers: (
             order_losses.solution(run, n_layers + 1)[1:]
         ),
