@@ -13,7 +13,7 @@ def board(seed: int = 0) -> torch.Tensor:
 
 def kinds(p: float) -> dict:
     null = torch.rand(50, 2, 3, generator=torch.Generator().manual_seed(1))
-    return {kind: dict(scores=board(), null=null, p=torch.full((2, 3), p), ceiling=0.9) for kind in "QKV"}
+    return {kind: dict(scores=board(), null=null, p=torch.full((2, 3), p), ceiling=torch.full((2, 3), 0.9)) for kind in "QKV"}
 
 
 TALK = torch.tensor([[0.1, 0.3], [torch.nan, 0.05]])

@@ -126,34 +126,34 @@ def score_row(parts: Mapping[str, Any], tokens: Sequence[str], query: int, targe
 def composition_panels(models: Mapping[str, Mapping[str, Mapping[str, Any]]], writers: Mapping[str, Sequence[str]], title: str = "") -> Picture:
     """Composition scores of every pair over what chance gives: a row a model, a column a kind.
 
-    `models[name][kind]` holds scores [writer, reader], null [draw, writer, reader], p [writer, reader] and ceiling."""
+    `models[name][kind]` holds scores, p and ceiling [writer, reader], and null [draw, writer, reader]."""
     kinds = list(next(iter(models.values())))
     fig = figure(11, 3.0 * len(models) + 0.3)
     axes = fig.subplots(len(models), len(kinds), sharey="row", squeeze=False)
     found = []
     for row, (name, of_kind) in zip(axes, models.items(), strict=True):
         for ax, kind in zip(row, kinds, strict=True):
-            scores, null, p = (array(of_kind[kind][part]) for part in ("scores", "null", "p"))
+            scores, null, p, ceiling = (array(of_kind[kind][part]) for part in ("scores", "null", "p", "ceiling"))
             parts = ax.violinplot(null.ravel()[:20000], positions=[-1], widths=0.9, showextrema=False)
             for body in parts["bodies"]:
                 body.set(facecolor="#bbbbbb", alpha=1)
             chance_line(ax, float(null.mean()))
-            ax.axhline(of_kind[kind]["ceiling"], color="#666666", lw=1, ls=(0, (6, 3)), zorder=0)
             for (writer, reader), score in np.ndenumerate(scores):
                 sure = p[writer, reader] < 0.05
                 x = writer + 0.16 * (reader - (scores.shape[1] - 1) / 2)
+                ax.plot(x, ceiling[writer, reader], "_", color="#666666", ms=7)
                 ax.plot(x, score, "o", ms=6.5, mew=1.2, mec=KIND[kind], mfc=KIND[kind] if sure else "white", zorder=3)
             found.append(f"{kind} {(p < 0.05).sum()} of {p.size}")
             ax.set_xticks([-1, *range(len(scores))], ["chance", *writers[name]], fontsize=8.5)
             ax.set_xlim(-1.7, len(scores) - 0.4)
         row[0].set_ylabel(f"{name}\ncomposition score")
-        row[-1].annotate("ceiling, flat spectra", (len(scores) - 0.45, of_kind[kind]["ceiling"]), xytext=(0, 3), textcoords="offset points", ha="right", fontsize=8, color="#666666")
+        row[-1].annotate("highest score each pair could have", (len(scores) - 0.45, ceiling.max()), xytext=(0, 5), textcoords="offset points", ha="right", fontsize=8, color="#666666")
         row[-1].annotate(r"chance, $1/\sqrt{d}$", (len(scores) - 0.45, null.mean()), xytext=(0, 4), textcoords="offset points", ha="right", fontsize=8, color="#777777")
-        row[0].set_ylim(0, None)
+        row[0].set_ylim(0, 1.1 * max(array(of["ceiling"]).max() for of in of_kind.values()))
     for ax, kind in zip(axes[0], kinds, strict=True):
         ax.set_title(f"{kind}-composition", color=KIND[kind])
     for ax in axes[-1]:
-        ax.set_xlabel("earlier head; each dot a later head\n(filled: p below 0.05, all pairs and kinds counted)")
+        ax.set_xlabel("earlier head; each dot a later head\n(filled: p below 0.05, all counted)")
     fig.suptitle(title, x=0.01, ha="left", fontsize=11)
     each = len(kinds)
     texts = [f"{name}: {', '.join(found[i * each : (i + 1) * each])}" for i, name in enumerate(models)]
