@@ -183,16 +183,20 @@ def virtual_weights(
     from d_head values). Readers: (layer, head, "Q"), "K" or "V" (the head's W_Q, W_K, W_V, to d_head numbers), or
     "unembed" (W_U, to d_vocab logits). The rank is at most the smallest of d_model and the two sizes.
 
-    ValueError for a writer or reader that does not exist, a reader that is not later than the writer, and readers that
-    never see the positions: in a shortformer model those are all but queries and keys.
+    ValueError for a writer or reader that does not exist, and for a reader that never hears this writer.
     """
-    written, writes_in = writer_weights(model, writer)
-    read, reads_in = reader_weights(model, reader)
-    if reads_in <= writes_in:
-        raise ValueError(f"{reader} reads the stream before {writer} writes to it; choose a reader in a later layer")
+    if deaf := why_deaf(model, writer, reader):
+        raise ValueError(deaf)
+    return writer_weights(model, writer)[0] @ reader_weights(model, reader)[0]
+
+
+def why_deaf(model, writer: str | Head, reader: str | tuple[int, int, str]) -> str | None:
+    """Why this reader never hears this writer, in words; None if it does. ValueError for one that does not exist."""
+    if reader_weights(model, reader)[1] <= writer_weights(model, writer)[1]:
+        return f"{reader} reads the stream before {writer} writes to it; choose a reader in a later layer"
     if writer == "pos" and getattr(model.cfg, "positions", None) == "shortformer" and reader[-1] not in "QK":
-        raise ValueError(f"{reader} never sees the positions of a shortformer model; only queries and keys do")
-    return written @ read
+        return f"{reader} never sees the positions of a shortformer model; only queries and keys do"
+    return None
 
 
 def writer_weights(model, writer: str | Head) -> tuple[Tensor, int]:
@@ -264,8 +268,10 @@ def path_expansion(
         for head in range(cfg.n_heads):
             A, W = cache["pattern", layer][:, head], OV(model, layer, head)
             stream |= {(*path, (layer, head)): A @ (x @ W) for path, x in reads.items()}
-    reads = {path: _read(model, cache, -1, part, starts=not path) for path, part in stream.items()}
-    terms = {_path_name(path): reads[path] @ model.W_U for path in sorted(reads, key=len)}  # shortest first
+    terms = {}
+    for path, part in sorted(stream.items(), key=lambda item: len(item[0])):  # shortest first
+        name = " -> ".join(f"{layer}.{head}" for layer, head in path) or "direct"
+        terms[name] = _read(model, cache, -1, part, starts=not path) @ model.W_U
     _check_sum(terms, logits, "the logits")
     return terms
 
@@ -347,13 +353,11 @@ def term_importance(
         check_head(model, layer, head)
         allowed[layer, head] = 1
     force = (frozen.__contains__, lambda value, hook: frozen[hook.name])
-    losses, before = [F.cross_entropy(logits[rows], targets[rows])], {}
+    losses, fresh = [F.cross_entropy(logits[rows], targets[rows])], {}
     for _ in range(model.cfg.n_layers + 1):
-        fresh = {}
+        before, fresh = fresh, {}
         swap = (lambda name: name.endswith("hook_result"), partial(_swap, allowed, before, fresh))
-        logits = model.run_with_hooks(tokens, [force, swap])
-        losses.append(F.cross_entropy(logits[rows], targets[rows]))
-        before = fresh
+        losses.append(F.cross_entropy(model.run_with_hooks(tokens, [force, swap])[rows], targets[rows]))
     true, *orders = losses
     if heads is None:
         _check_sum({"order L": orders[-1]}, true, "the true loss")
@@ -387,10 +391,6 @@ def _smeared(model, layer: int, head: int, k: Float[Tensor, "batch pos d_head"])
     if not model.cfg.smeared_keys:
         return k
     return model._smear(layer, k.unsqueeze(2).expand(-1, -1, model.cfg.n_heads, -1))[:, :, head]
-
-
-def _path_name(path: tuple[Head, ...]) -> str:
-    return " -> ".join(f"{layer}.{head}" for layer, head in path) or "direct"
 
 
 def _check_sum(terms: dict, whole: Tensor, name: str) -> None:

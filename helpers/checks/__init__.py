@@ -196,8 +196,16 @@ def _call(attempt: Callable, arguments: dict[str, Any]) -> Any:
         where = f", in the line `{line.line}`" if line.line and line.name == getattr(attempt, "__name__", "") else ""
         raise WrongAnswer(f"It raised {type(error).__name__}: {error}{where}.") from error
     if answer is None or answer is ...:
-        raise NotAttempted
+        if _is_stub(attempt):
+            raise NotAttempted
+        raise WrongAnswer("It returned nothing; is a `return` missing?")
     return answer
+
+
+def _is_stub(attempt: Callable) -> bool:
+    """Whether its body does nothing: `...`, `pass`, `return None` or a docstring alone."""
+    code = getattr(attempt, "__code__", None)
+    return code is None or len(code.co_code) <= len((lambda: ...).__code__.co_code)
 
 
 def _guarded(judge: Callable[[], str | None], otherwise: str) -> str | None:

@@ -29,7 +29,7 @@ function render({ model, el }) {
     make("span", { class: "choices", role: "group", "aria-label": "What the reader reads it as" }, ...kinds), make("label", {}, "matrix", between),
     make("span", { class: "choices", role: "group", "aria-label": "Zoom" }, zoom[0], ...levels, zoom[1])), canvas, says,
     make("h4", {}, "Composition score", make("span", { class: "key" }, "grey: the reader turned at random; ticks: the other links")), strip, keys);
-  const context = canvas.getContext("2d");
+  const context = canvas.getContext("2d", { alpha: false }); // nothing to blend with the page: cheaper
   const camera = makeCamera(() => draw());
 
   // ---- what is lit
@@ -226,10 +226,9 @@ function render({ model, el }) {
     levels.forEach((button, i) => button.setAttribute("aria-pressed", i === level));
     kinds.forEach((button, i) => button.setAttribute("aria-pressed", KINDS[i] === lit));
     const words = [linkWords(told, link), matrixWords(link, matrix), entry ? entryWords(link, matrix, entry) : ""].join(" ").trim();
-    if (says.textContent !== words) {
-      says.textContent = words;
-      canvas.setAttribute("aria-label", `The residual stream with ${told.writers.length} writers and ${told.readers.length} readers, at the level of the ${LEVELS[level]}. ${words}`);
-    }
+    const name = `The residual stream with ${told.writers.length} writers and ${told.readers.length} readers, at the level of the ${LEVELS[level]}. ${words}`;
+    if (says.textContent !== words) says.textContent = words;
+    if (canvas.getAttribute("aria-label") !== name) canvas.setAttribute("aria-label", name);
   }
 
   function paint() {
@@ -237,7 +236,8 @@ function render({ model, el }) {
     canvas.classList.toggle("zoomed", camera.k > 1);
     const sharp = canvas.width / camera.width, link = told.links[shown()];
     context.setTransform(sharp, 0, 0, sharp, 0, 0);
-    context.clearRect(0, 0, camera.width, camera.height);
+    context.fillStyle = rgb(colours.paper);
+    context.fillRect(0, 0, camera.width, camera.height);
     drawScene(context, camera, scene, told, colours, { kind: kindOf(link.reader) || kind, shown: shown(), pointed });
     drawTile(context, camera, tile, matrix, colours, entry, `${END_WORDS[link.writer] ?? link.writer} → ${END_WORDS[link.reader] ?? link.reader.replace(/\.(\w)$/, " $1")}`);
     if (camera.k > 1.9) drawMap(context, camera, scene, colours, scene.curves[shown()]);
