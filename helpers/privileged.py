@@ -30,6 +30,7 @@ from helpers import runs, sweeps
 from helpers.basis import READERS, WRITERS, kurtosis, quantise, random_rotation, rotate
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 from helpers.optimizers import Muon
+from helpers.recipes import validation_loss
 from helpers.sequences import Batch, bigram_chain
 from helpers.training import Trainer, TrainingConfig
 
@@ -79,14 +80,8 @@ def held_out(batch: int = 128) -> Batch:
 
 
 @torch.no_grad()
-def loss(model: AttentionOnlyTransformer, batch: Batch) -> float:
-    """Mean loss per token, in nats."""
-    return F.cross_entropy(model(batch.tokens).flatten(0, 1), batch.targets.flatten()).item()
-
-
-@torch.no_grad()
 def rounded_loss(model: AttentionOnlyTransformer, batch: Batch, bits: int) -> float:
-    """The same when the stream is rounded to few bits (`basis.quantise`) in front of everything that reads it."""
+    """Mean loss per token (nats) when the stream is rounded to few bits (`basis.quantise`) before everything that reads it."""
     hooks = [(point, lambda x, hook: quantise(x, bits)) for point in POINTS]
     return F.cross_entropy(model.run_with_hooks(batch.tokens, hooks).flatten(0, 1), batch.targets.flatten()).item()
 
@@ -154,7 +149,7 @@ def grow(
             history.append(
                 dict(
                     step=step,
-                    loss=round(loss(model, batch), 4),
+                    loss=round(validation_loss(model, *batch[:2]), 4),
                     used=[round(kurtosis(at), 2) for at in x],
                     turned=[round(kurtosis(at @ R), 2) for at in x],
                     stored=[round(kurtosis(at @ _of(bases, read)), 2) for at, read in zip(x, READS, strict=True)],
@@ -211,7 +206,7 @@ def rounding(optimizer: Optimizer, lr: float, seed: int = 0, steps: int = 1400, 
     record, weights = grow(optimizer, lr, seed, steps, every=steps)
     model, batch, generator = _model(weights, seed), held_out(), Generator().manual_seed(4000 + seed)
     turned = [rotate(model, random_rotation(model.cfg.d_model, generator)) for _ in range(rotations)]
-    exact, last = loss(model, batch), record["history"][-1]
+    exact, last = validation_loss(model, *batch[:2]), record["history"][-1]
     rises = {
         bits: [sum(rounded_loss(one, batch, bits) - exact for one in many) / len(many) for many in ([model], turned)]
         for bits in BITS
