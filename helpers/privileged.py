@@ -4,6 +4,7 @@
   axes keeps them the same model in other coordinates.
 - `grow`: one training, with the kurtosis of its stream over the way. The weights can be stored in other coordinates than
   those they are used in: optimisers act where weights are stored.
+- `rounding`: what it costs to round the stream of a trained model, as trained and rotated, on seeds kept for this alone.
 
 The model has two layers and a root mean square normalization without gains, so that any rotation is allowed, and all
 its weights start Gaussian, so that no axis is preferred by the start. Rates are constant: it is the time at a high rate

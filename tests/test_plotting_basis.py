@@ -23,6 +23,11 @@ def test_changes_says_what_moved_and_what_did_not(measured, said):
     assert said in plotting.changes(measured, moved=["weights"])[1]
 
 
+def test_changes_says_of_several_what_the_least_of_them_does():
+    measured = dict(float64=dict(weights=1.3, stream=0.03, logits=1e-12))
+    assert "weights, stream: changed by as little as 3e-02;" in plotting.changes(measured, moved=["weights", "stream"])[1]
+
+
 @pytest.mark.parametrize(("precisions", "end"), [(["float64"], 1e-10), (["float32", "float64"], 1e-4)])
 def test_the_shade_of_rounding_ends_where_the_precision_promises(precisions, end):
     (ax,) = plotting.changes(dict.fromkeys(precisions, MEASURED), moved=["weights"])[0].axes
@@ -31,7 +36,7 @@ def test_the_shade_of_rounding_ends_where_the_precision_promises(precisions, end
 
 
 def test_signed_maps_are_centred_and_patterns_are_probabilities():
-    rows = {"a": {"stream": np.array([[1.0, -3.0]]), "pattern": np.array([[1.0, 0.0], [0.2, 0.8]])}}
+    rows = {"a": {"stream": np.array([[3.0, -1.0]]), "pattern": np.array([[1.0, 0.0], [0.2, 0.8]])}}
     fig, says = plotting.signed_maps(rows, across=["coordinates", "keys"], patterns=["pattern"])
     stream, pattern = (ax.images[0] for ax in fig.axes)
     assert stream.get_clim() == (-3, 3) and stream.cmap.name == "RdBu_r"
