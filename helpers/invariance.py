@@ -9,6 +9,8 @@ Sources: Elhage et al. 2021, A Mathematical Framework for Transformer Circuits; 
 section 3; RoPE: Su et al. 2021, RoFormer, section 3.2.
 """
 
+from itertools import product
+
 import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
@@ -51,6 +53,24 @@ def change(before: dict[str, Tensor], after: dict[str, Tensor]) -> dict[str, flo
 def relative_change(before: Float[Tensor, "*shape"], after: Float[Tensor, "*shape"]) -> float:
     """The largest change of an entry over the largest entry."""
     return ((after - before).abs().max() / before.abs().max()).item()
+
+
+@torch.no_grad()
+def forgotten(
+    model: AttentionOnlyTransformer, R: Float[Tensor, "d_model d_model"], tokens: Int[Tensor, "batch pos"]
+) -> dict[str, list[float]]:
+    """How far logits move (`relative_change`) when one single matrix is left out of a rotation: by kind, and for the heads'
+    matrices one number a head."""
+    turned, logits = basis.rotate(model, R), model(tokens)
+    moved: dict[str, list[float]] = {}
+    for name in (name for name in basis.WRITERS + basis.READERS if hasattr(model, name)):
+        every = product(*map(range, getattr(model, name).shape[:-2]))  # each (layer, head), or () for what is one matrix
+        moved[name] = []
+        for one in every:
+            W = getattr(turned, name).clone()
+            W[one] = getattr(model, name)[one]
+            moved[name].append(relative_change(logits, torch.func.functional_call(turned, {name: W}, (tokens,))))
+    return moved
 
 
 @torch.no_grad()
@@ -107,18 +127,19 @@ def maps(d: int, seed: int = 0) -> dict[str, Float[Tensor, "d d"]]:
         "any rotation": basis.random_rotation(d, generator),
         "one that keeps the ones": basis.random_rotation(d, generator, fixed=torch.ones(d)),
         "another order": eye[torch.randperm(d, generator=generator)],
+        "some signs turned": torch.where(torch.arange(d) % 2 == 0, 1.0, -1.0).double().diag(),
         "any invertible": torch.randn(d, d, generator=generator).double() + 2 * eye,
     }
 
 
 PROMISED = {
-    "none": (True, True, True, True),
-    "RMS": (True, True, True, False),
-    "RMS, gains": (False, False, False, False),
-    "RMS, gains folded": (True, True, True, False),
-    "LayerNorm": (False, True, True, False),
-    "LayerNorm, gains and bias": (False, False, False, False),
-    "LayerNorm, gains, folded": (True, True, True, False),
+    "none": (True, True, True, True, True),
+    "RMS": (True, True, True, True, False),
+    "RMS, gains": (False, False, False, True, False),
+    "RMS, gains folded": (True, True, True, True, False),
+    "LayerNorm": (False, True, True, False, False),
+    "LayerNorm, gains and bias": (False, False, False, False, False),
+    "LayerNorm, gains, folded": (True, True, True, True, False),
 }
 
 
@@ -129,8 +150,6 @@ def table(seed: int = 0) -> dict[str, dict[str, float]]:
     return {
         norm: {
             name: (basis.general_linear(model, G)(tokens) - model(tokens)).abs().max().item()
-            if name == "any invertible"
-            else (basis.rotate(model, G)(tokens) - model(tokens)).abs().max().item()
             for name, G in maps(model.cfg.d_model, seed).items()
         }
         for norm, model in norms(seed).items()

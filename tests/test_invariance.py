@@ -60,7 +60,7 @@ def test_the_table_is_as_derived_on_every_seed(seed):
     table = invariance.table(seed + 100)
     kept, broke = invariance.as_promised([table])
     assert kept < 1e-10 and broke > 1e-1
-    assert {name: len(row) for name, row in table.items()} == {name: 4 for name in invariance.PROMISED}
+    assert {name: len(row) for name, row in table.items()} == {name: 5 for name in invariance.PROMISED}
 
 
 def test_a_table_that_breaks_its_promise_is_seen():
@@ -75,9 +75,33 @@ def test_the_maps_are_what_they_are_called():
     eye, ones = torch.eye(8).double(), torch.ones(8).double()
     orthogonal = {name: bool((G.T @ G - eye).abs().max() < 1e-12) for name, G in maps.items()}
     keeps = {name: bool((ones @ G - ones).abs().max() < 1e-12) for name, G in maps.items()}
-    assert list(orthogonal.values()) == [True, True, True, False]
-    assert list(keeps.values()) == [False, True, True, False]
+    assert list(orthogonal.values()) == [True, True, True, True, False]
+    assert list(keeps.values()) == [False, True, True, False, False]
     assert (maps["another order"] == 1).sum() == 8
+    signs = maps["some signs turned"]
+    assert torch.equal(signs.abs(), eye) and set(signs.diag().tolist()) == {-1.0, 1.0}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_single_matrix_may_be_left_out(seed):
+    model, tokens = model_and_tokens(seed, 2, 24, 5, 3, None)
+    model = model.double()
+    R = basis.random_rotation(24, torch.Generator().manual_seed(seed))
+    moved = invariance.forgotten(model, R, tokens)
+    assert {name: len(each) for name, each in moved.items()} == dict(W_E=1, W_pos=1, W_O=6, W_Q=6, W_K=6, W_V=6, W_U=1)
+    assert min(map(min, moved.values())) > 1e-2
+    assert max(max(each) for each in invariance.forgotten(model, torch.eye(24), tokens).values()) == 0
+
+
+def test_leaving_out_a_matrix_is_turning_all_others():
+    model, tokens = model_and_tokens(0, 2, 24, 5, 1, None)
+    R, names = basis.random_rotation(24, torch.Generator().manual_seed(0)), ("W_E", "W_pos", "W_O", "W_Q", "W_K", "W_V", "W_U")
+    moved = invariance.forgotten(model.double(), R, tokens)
+    for name in ("W_E", "W_U"):
+        others = basis.rotate(model, R, only=[other for other in names if other != name])
+        assert moved[name] == [pytest.approx(invariance.relative_change(model(tokens), others(tokens)))]
+    only_head = torch.func.functional_call(basis.rotate(model, R), {"W_Q": torch.stack([model.W_Q[0], (R.T @ model.W_Q[1])])}, (tokens,))
+    assert moved["W_Q"][0] == pytest.approx(invariance.relative_change(model(tokens), only_head))
 
 
 @settings(max_examples=8)

@@ -5,7 +5,8 @@ import torch
 from torch.testing import assert_close
 
 from helpers import basis, privileged, runs
-from helpers.privileged import GROWN, KEPT, POINTS, TWINS
+from helpers.privileged import BITS, GROWN, KEPT, POINTS, ROUNDED, TWINS
+from helpers.recipes import validation_loss
 
 
 def test_the_model_allows_every_rotation_and_prefers_no_axis():
@@ -116,9 +117,24 @@ def test_the_stream_is_read_without_bos():
 
 def test_rounding_costs_more_with_fewer_bits_and_nothing_with_many():
     model, batch = privileged.fresh_model(), privileged.held_out(16)
-    exact = privileged.loss(model, batch)
+    exact = validation_loss(model, *batch[:2])
     costs = [abs(privileged.rounded_loss(model, batch, bits) - exact) for bits in (3, 8, 24)]
     assert costs[0] > 10 * costs[1] and costs[2] < 1e-5
+
+
+def test_a_rounding_record_is_the_rise_of_the_loss_as_trained_and_over_rotations(monkeypatch):
+    trained = privileged.model_of(SHIPPED, "AdamW", 0.01, seed=1)
+    monkeypatch.setattr(privileged, "grow", lambda *_, **__: (dict(history=[dict(loss=2.13, used=[3.9, 37.6, 37.4])]), trained.state_dict()))
+    record, batch = privileged.rounding("AdamW", 0.01, seed=1, rotations=2), privileged.held_out()
+    assert (record["loss"], record["kurtosis"], record["seed"]) == (2.13, 37.4, 1)
+    exact, generator = validation_loss(trained, *batch[:2]), torch.Generator().manual_seed(4001)
+    turned = [basis.rotate(trained, basis.random_rotation(64, generator)) for _ in range(2)]
+    assert set(record["as_trained"]) == set(record["rotated"]) == set(map(str, BITS))
+    for bits in (8, 3):
+        assert record["as_trained"][str(bits)] == pytest.approx(privileged.rounded_loss(trained, batch, bits) - exact, abs=2e-4)
+        after = sum(privileged.rounded_loss(one, batch, bits) for one in turned) / 2 - exact
+        assert record["rotated"][str(bits)] == pytest.approx(after, abs=2e-4)
+    assert record["as_trained"]["3"] > 2 * record["rotated"]["3"] > 0.1
 
 
 # ---- what is shipped
@@ -128,11 +144,17 @@ SHIPPED = privileged.shipped()
 
 def test_every_experiment_is_shipped_once():
     found = [{key: record[key] for key in ("kind", "optimizer", "lr", "seed")} for record in SHIPPED.results]
-    asked = [dict(kind=kind, **{key: s[key] for key in ("optimizer", "lr", "seed")}) for kind, many in (("twins", TWINS), ("grow", GROWN)) for s in many]
+    asked = [dict(kind=kind, **{key: s[key] for key in ("optimizer", "lr", "seed")}) for kind, many in (("twins", TWINS), ("grow", GROWN), ("rounding", ROUNDED)) for s in many]
     assert found == asked
-    for record, setting in zip(SHIPPED.results, TWINS + GROWN, strict=True):
+    for record, setting in zip(SHIPPED.results, TWINS + GROWN + ROUNDED, strict=True):
         assert record.get("turn", "rotation") == setting.get("turn", "rotation")
         assert record.get("stored", "as used") == setting.get("stored", "as used")
+
+
+def test_the_rounding_seeds_were_used_for_nothing_else():
+    used = {(setting["optimizer"], setting["seed"]) for setting in TWINS + GROWN}
+    assert used.isdisjoint((setting["optimizer"], setting["seed"]) for setting in ROUNDED)
+    assert len(ROUNDED) == 20
 
 
 def test_the_shipped_twins_stay_together_for_sgd_and_part_for_adam():
@@ -153,7 +175,7 @@ def test_the_kept_weights_are_those_of_the_records(optimizer, lr):
         model = privileged.model_of(SHIPPED, optimizer, lr, seed)
         (record,) = [r for r in SHIPPED.results if r["kind"] == "grow" and (r["optimizer"], r["lr"], r["seed"], r["stored"]) == (optimizer, lr, seed, "as used")]
         last = record["history"][-1]
-        assert privileged.loss(model, batch) == pytest.approx(last["loss"], abs=2e-3)  # kept in half precision
+        assert validation_loss(model, *batch[:2]) == pytest.approx(last["loss"], abs=2e-3)  # kept in half precision
         assert [basis.kurtosis(x) for x in privileged.stream(model, batch)] == pytest.approx(last["used"], rel=0.01)
 
 
@@ -175,8 +197,9 @@ def test_the_shipped_folder_is_small():
 def test_the_command_runs_everything_and_writes_a_sweep(tmp_path, monkeypatch):
     monkeypatch.setattr(privileged, "TWINS", TWINS[:1])
     monkeypatch.setattr(privileged, "GROWN", GROWN[:1])
+    monkeypatch.setattr(privileged, "ROUNDED", ROUNDED[:1])
     privileged.main(["--out", str(tmp_path / "again"), "--jobs", "1", "--steps", "2"])
     again = privileged.sweeps.load(tmp_path / "again")
-    assert [record["kind"] for record in again.results] == ["twins", "grow"]
+    assert [record["kind"] for record in again.results] == ["twins", "grow", "rounding"]
     assert again.command.endswith("--jobs 1 --steps 2")
     assert privileged.model_of(again, "AdamW", 0.01).W_E.shape == (64, 64)

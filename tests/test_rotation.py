@@ -154,6 +154,11 @@ def test_the_frames_are_of_the_turned_model(explorable):
     assert not torch.allclose(broken["rows"]["stream"], cache["resid_post", 1][0] @ R, atol=0.1)
 
 
+def test_the_frames_are_compared_with_the_same_model_at_rest(explorable):
+    rest, turned = explorable.frames((0, 40), breaks=["centring"])  # at rest the centring is another model already
+    assert rest["change"] == 0 and turned["change"] == explorable.change(40, breaks=["centring"])
+
+
 @pytest.mark.parametrize(
     "breaks, said", [([], "no logit changes by more than float32 rounding"), (["gains"], "a logit changes by up to")]
 )
@@ -161,6 +166,19 @@ def test_the_still_picture_says_whether_the_model_stayed(explorable, breaks, sai
     picture, says = explorable.still(breaks=breaks)
     assert said in says and says.startswith("The same model at 0, 30, 60, 90 degrees")
     assert len(picture.axes) == 4 * 8
+
+
+def test_a_small_change_is_not_called_rounding(explorable):
+    small = explorable.change(0.1, breaks=["gains"])
+    assert explorable.rounding() < small < 1
+    assert f"a logit changes by up to {small:.1g}." in explorable.still((0, 0.1), breaks=["gains"])[1]
+
+
+@pytest.mark.parametrize("breaks", [[], ["relu"]])
+def test_the_still_picture_marks_the_tokens_that_left_their_circles(explorable, breaks):
+    picture, _ = explorable.still((0, 90), breaks=breaks)
+    on, off, _ = (len(drawn.get_offsets()) for drawn in picture.axes[1].collections)
+    assert on + off == 13 and (off > 0) == bool(breaks)
 
 
 # ---- what is sent, said and refused
@@ -191,7 +209,8 @@ def test_it_opens_on_the_least_certain_prediction_that_has_a_favourite():
         (dict(n_layers=0), random_tokens(), "no layers"),
         (dict(smeared_keys=True), random_tokens(), "does not smear keys"),
         (dict(d_model=512, d_vocab=5000), random_tokens(), "34 million products, too many to follow the pointer"),
-        ({}, random_tokens()[None].repeat(2, 1), r"tokens have shape \(2, 13\); expected one sequence"),
+        ({}, random_tokens()[None].repeat(2, 1), r"tokens has shape \(2, 13\); expected one sequence"),
+        ({}, random_tokens(1), "one token has nothing before it to attend to"),
         ({}, random_tokens() + 9, "token ids run from"),
         ({}, torch.zeros(15, dtype=torch.long), "context n_ctx is 14"),
     ],

@@ -36,6 +36,8 @@ turn_both = Exercise(
         "the reader turns further by R; it has to turn back by R.T first": lambda W_O, W_U, R: (W_O @ R, R @ W_U),
         "the unembedding is turned on its vocabulary side; a reader meets the stream with its rows": lambda W_O, W_U, R: (W_O @ R, W_U @ R),
         "the unembedding is turned back on its vocabulary side; a reader meets the stream with its rows": lambda W_O, W_U, R: (W_O @ R, W_U @ R.T),
+        "the unembedding turns on both sides: only what leads from the stream into the stream does": lambda W_O, W_U, R: (W_O @ R, R.T @ W_U @ R),
+        "neither has turned: these are the matrices you were given": lambda W_O, W_U, R: (W_O, W_U),
         "the writer turned, and the reader stayed as it was": lambda W_O, W_U, R: (W_O @ R, W_U),
         "the reader turned, and the writer stayed as it was": lambda W_O, W_U, R: (W_O, R.T @ W_U),
         "the writer turned back by R.T; what it writes has to turn along by R": lambda W_O, W_U, R: (W_O @ R.T, R.T @ W_U),
@@ -62,6 +64,7 @@ NOT_ORTHOGONAL = "it keeps (1, ..., 1), but it is not orthogonal: lengths change
 PROJECTION = "it is the centring itself: it throws the direction (1, ..., 1) away, and cannot be undone"
 MOVES_ONES = "it is orthogonal, but it moves (1, ..., 1): that takes more than length, since LayerNorm subtracts the mean"
 TOO_CHEAP = "it only puts coordinates in another order, or turns signs or nothing at all; LayerNorm allows far more"
+HALFWAY = "it takes (1, ..., 1) to an axis, which is half of the way: turn the other axes there, then come back by the transpose"
 SHORTER = "it is orthogonal on d - 1 coordinates and leaves one axis alone; it has to leave the direction (1, ..., 1) alone"
 
 
@@ -80,7 +83,9 @@ def _judge_rotation(answer, d):
     if ((Q.abs() - 1).abs() < 1e-4).sum() == d:
         return TOO_CHEAP
     if not keeps:
-        return SHORTER if ((Q.abs() - 1).abs() < 1e-4).any() else MOVES_ONES
+        if any(((side.abs() - d**0.5).abs() < 1e-3).any() for side in (sums, Q @ ones)):
+            return HALFWAY
+        return SHORTER if ((Q.abs() - 1).abs() < 1e-4).sum() == 1 else MOVES_ONES
     x = torch.randn(5, d, generator=torch.Generator().manual_seed(0)).double()
     normed = torch.nn.functional.layer_norm
     return None if torch.allclose(normed(x @ Q, (d,)), normed(x, (d,)) @ Q, atol=1e-3) else "LN(x @ Q) is not LN(x) @ Q."
@@ -100,6 +105,7 @@ layernorm_rotation = Exercise(
         TOO_CHEAP: lambda d: torch.eye(d)[torch.arange(d).roll(1)],
         PROJECTION: lambda d: torch.eye(d) - 1 / d,
         NOT_ORTHOGONAL: _averaging,
+        HALFWAY: lambda d: torch.linalg.qr(torch.cat([torch.ones(d, 1), torch.randn(d, d - 1)], 1)).Q,
         SHORTER: lambda d: torch.block_diag(torch.ones(1, 1), torch.linalg.qr(torch.randn(d - 1, d - 1)).Q),
     },
     hints=(
@@ -168,6 +174,10 @@ kurtosis_and_null = Exercise(
         "this null is for vectors that are not centred, 3 d / (d + 2)": lambda x: (
             _kurtosis(x, 1).mean(),
             3 * x.shape[1] / (x.shape[1] + 2),
+        ),
+        "the null depends on how many coordinates a vector has, not on how many tokens there are": lambda x: (
+            _kurtosis(x, 1).mean(),
+            _null(x.T),
         ),
         "numerator and denominator are averaged over the tokens first, so that loud tokens count for more": lambda x: (_pooled(x), _null(x)),
         "the coordinates are not centred by their own mean": lambda x: (_kurtosis(x, 1, centred=False).mean(), _null(x)),

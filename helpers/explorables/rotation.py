@@ -18,6 +18,7 @@ from torch import Generator, Tensor
 
 from helpers import basis, heads, plotting
 from helpers.explorables import Explorable
+from helpers.explorables.tokens import one_sequence
 from helpers.model import AttentionOnlyTransformer
 
 # Which matrices turn, by group, under the names that the switches have.
@@ -52,8 +53,8 @@ class Rotation(Explorable, parts=["rotation_model", "rotation_pictures"]):
     measured = traitlets.Dict().tag(sync=True)  # what the browser measured where the slider was last let go
 
     def __init__(self, model: AttentionOnlyTransformer, tokens: Int[Tensor, "*batch pos"], seed: int = 0):
-        self.tokens = _one_sequence(model, tokens)
-        self.model = basis.fold_norm(_checked(model, self.tokens.shape[1]))
+        self.tokens = one_sequence(tokens)
+        self.model = basis.fold_norm(_checked(model, self.tokens))
         cfg, generator = self.model.cfg, Generator().manual_seed(seed)
         ones = torch.ones(cfg.d_model, dtype=torch.float64)
         self._quarter_turn = {
@@ -119,7 +120,7 @@ class Rotation(Explorable, parts=["rotation_model", "rotation_pictures"]):
         (layer, head), first = self.head, self.plane[0]
         direction = self.rotation(90.0, settings.get("path", "all"), settings.get("plane", (0, 1)))[first].clone()
         direction[first] = 0
-        frames = []
+        at_rest, frames = self.logits(0.0, **settings), []
         for angle in angles:
             model, logits, seen = self._run(angle, **settings)
             stream = seen[f"blocks.{self.model.cfg.n_layers - 1}.hook_resid_post"][0]
@@ -130,7 +131,7 @@ class Rotation(Explorable, parts=["rotation_model", "rotation_pictures"]):
                 dict(
                     angle=angle, plane=torch.stack([stream[:, first], across], 1), rows=rows,
                     pattern=seen[f"blocks.{layer}.attn.hook_pattern"][0, head], kurtosis=basis.kurtosis(stream),
-                    change=(logits - self.logits(0.0, **settings)).abs().max().item(),
+                    change=(logits - at_rest).abs().max().item(),
                 )
             )  # fmt: skip
         return frames
@@ -249,18 +250,11 @@ def _bytes(values: Tensor) -> bytes:
     return values.contiguous().numpy().tobytes()
 
 
-def _one_sequence(model: AttentionOnlyTransformer, tokens: Tensor) -> Int[Tensor, "1 pos"]:
-    tokens = tokens[None] if tokens.ndim == 1 else tokens
-    if tokens.ndim != 2 or len(tokens) != 1 or tokens.shape[1] < 2:
-        raise ValueError(
-            f"tokens have shape {tuple(tokens.shape)}; expected one sequence of two tokens or more, [pos] or [1, pos]"
-        )
+def _checked(model: AttentionOnlyTransformer, tokens: Int[Tensor, "1 pos"]) -> AttentionOnlyTransformer:
+    cfg, pos = model.cfg, tokens.shape[1]
+    if pos < 2:
+        raise ValueError("one token has nothing before it to attend to; give a sequence of two or more")
     model(tokens)  # refuses tokens outside the vocabulary and sequences that are too long
-    return tokens
-
-
-def _checked(model: AttentionOnlyTransformer, pos: int) -> AttentionOnlyTransformer:
-    cfg = model.cfg
     if not cfg.n_layers:
         raise ValueError(
             "this model has no layers, so nothing reads or writes its stream on the way; give one with a layer or more"

@@ -1,13 +1,15 @@
 """Pictures of a stream in other coordinates, and of what an optimiser does to it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib import ticker
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 
+from helpers.plotting.attention import draw_pattern
 from helpers.plotting.core import COLOUR, SIGNED, Picture, array, chance_line, figure, ink, styled, two_digits
 
 OPTIMISER = {"AdamW": COLOUR["accent"], "SGD": "#56B4E9", "Muon everywhere": "#8A7F00", "Muon": "#8A7F00"}
@@ -16,31 +18,41 @@ MARK = {"AdamW": "o", "SGD": "s", "Muon everywhere": "^", "Muon": "v"}
 
 
 @styled
-def signed_maps(rows: Mapping[str, Mapping[str, Any]], title: str = "", note: str = "") -> Picture:
+def signed_maps(rows: Mapping[str, Mapping[str, Any]], title: str = "", across: Sequence[str] = (), patterns: Collection[str] = ()) -> Picture:
     """Matrices as maps of signed values, red above zero and blue below: a row of panels each, by name. Every panel has a
-    scale of its own, from minus its largest value to that."""
+    scale of its own, from minus its largest value to that. `across` says for each column of panels what runs from left to
+    right; the columns in `patterns` hold attention, which has a scale from 0 to 1."""
     names = list(next(iter(rows.values())))
     shapes = [array(next(iter(rows.values()))[name]).shape for name in names]
     fig = figure(10, 0.5 + len(rows) * 1.75)
     axes = fig.subplots(len(rows), len(names), squeeze=False, width_ratios=[max(width, 24) for _, width in shapes])
     for column, name in enumerate(names):
         for row, (label, panels) in enumerate(rows.items()):
-            ax = axes[row, column]
-            top = np.abs(array(panels[name])).max()
-            ax.imshow(array(panels[name]), cmap=SIGNED, vmin=-top, vmax=top, aspect="auto")
+            ax, values = axes[row, column], array(panels[name])
+            if name in patterns:
+                draw_pattern(ax, values)
+                ax.set_aspect("auto")
+            else:
+                top = np.abs(values).max()
+                ax.imshow(values, cmap=SIGNED, vmin=-top, vmax=top, aspect="auto")
             ax.set(xticks=[], yticks=[])
-            ax.spines[["top", "right"]].set_visible(True)
+            ax.spines[:].set_visible(True)
             if row == 0:
                 ax.set_title(name, fontsize=9, pad=4, loc="center")
             if column == 0:
                 ax.set_ylabel(label, fontsize=9)
-    axes[-1, 0].set_xlabel(note, fontsize=8.5)
+    for ax, what in zip(axes[-1], across, strict=False):
+        ax.set_xlabel(what, fontsize=8.5)
     fig.suptitle(title, x=0.01, ha="left", fontsize=11)
     sticking_out = [
         f"{' '.join(label.split())}: " + ", ".join(f"{name} {np.abs(x).max() / np.sqrt(np.mean(x**2)):.0f}" for name, x in zip(names, map(array, panels.values()), strict=True))
         for label, panels in rows.items()
     ]
     return fig, f"Maps of signed values; the largest entry over the root mean square. {'; '.join(sticking_out)}."
+
+
+SAME = dict(float32=1e-4, float64=1e-10)  # what each precision promises where nothing should change
+CHANGED = 1e-1  # and what counts as a change
 
 
 @styled
@@ -50,8 +62,9 @@ def changes(measured: Mapping[str, Mapping[str, float]], title: str = "", moved:
     fig = figure(9, 0.31 * len(things) + 1.3)
     ax = fig.subplots()
     floor = 1e-17
-    ax.axvspan(floor, 1e-4, color="#eef3ee", zorder=0)
-    ax.axvspan(1e-1, 30, color="#f7ece6", zorder=0)
+    same = max(SAME[precision] for precision in measured)
+    ax.axvspan(floor, same, color="#eef3ee", zorder=0)
+    ax.axvspan(CHANGED, 30, color="#f7ece6", zorder=0)
     marks = {"float32": ("o", "#333333"), "float64": ("D", "#777777")}
     for precision, values in measured.items():
         marker, colour = marks[precision]
@@ -66,11 +79,12 @@ def changes(measured: Mapping[str, Mapping[str, float]], title: str = "", moved:
         ax.legend(*_unique(ax), loc="upper left", fontsize=8.5)
     ax.grid(axis="x", color="#dddddd", lw=0.6)
     ax.set_title(title)
+    least = min(values[thing] for thing in moved for values in measured.values())
     still = [thing for thing in things if thing not in moved]
-    worst = max(max(values[thing] for thing in still) for values in measured.values())
+    stays = all(values[thing] < SAME[precision] for precision, values in measured.items() for thing in still)
     return fig, (
-        f"{', '.join(moved)} changed by more than a tenth; {', '.join(still)} by less than "
-        f"{'one in ten thousand' if worst < 1e-4 else f'{worst:.1g}'}."
+        f"{', '.join(moved)}: changed by {'more than a tenth' if least > CHANGED else f'as little as {least:.0e}'}; {', '.join(still)}: {'no change' if stays else 'changed, too,'} "
+        f"beyond {' and '.join(f'{SAME[precision]:g} in {precision}' for precision in measured)}."
     )
 
 
@@ -142,7 +156,7 @@ def twin_gaps(records: Sequence[Mapping[str, Any]], names: Mapping[tuple[str, st
         below.plot(steps, np.maximum(lately, 2e-8), color=colour, ls=DASH[record["optimizer"]], lw=1.3, alpha=0.9, label=names[key] if first else None)
     above.set(ylabel="loss (nats)")
     below.axhspan(1e-8, 1e-5, color="#eef3ee", zorder=0)
-    below.text(0.99, 0.02, "rounding in float32", fontsize=8.5, color="#5b7a5b", transform=below.transAxes, ha="right")
+    below.text(0.83, 0.02, "rounding in float32; on the lowest line none at all", fontsize=8.5, color="#5b7a5b", transform=below.transAxes, ha="right")
     below.set(xlabel="training step", ylabel="gap between the twins' losses\n(nats, most of the last 20 steps)", xscale="log", yscale="log", ylim=(1e-8, 0.3))
     below.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
     below.legend(loc="center right", fontsize=8.5, bbox_to_anchor=(1, 0.56))
@@ -176,9 +190,7 @@ def kurtosis_on_the_way(records: Sequence[Mapping[str, Any]], null: float, at_lo
     ax.text(at_loss, 0.985, "compared here ", fontsize=8.5, va="top", ha="right", color="#444444", transform=ax.get_xaxis_transform())
     ax.set(xlim=(3.0, min(entry["loss"] for record in records for entry in record["history"]) - 0.03), ylim=(2.4, None))
     ax.set(xlabel="held-out loss (nats), better to the right", ylabel="kurtosis of the last stream", yscale="log")
-    ax.yaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
-    ax.yaxis.set_minor_formatter(ticker.NullFormatter())
-    ax.set_yticks([3, 5, 10, 20])
+    _count(ax.yaxis, [3, 5, 10, 20])
     ax.legend(loc="upper left", fontsize=8.5)
     ax.set_title(title)
     ends = {label: [r["history"][-1]["used"][point] for r in records if f"{r['optimizer']} {r['lr']:g}" == label] for label in lines}
@@ -202,9 +214,7 @@ def kurtosis_sweep(records: Sequence[Mapping[str, Any]], null: float, title: str
                      edgecolors="#777777", marker=MARK[name], s=26, zorder=2)  # fmt: skip
     chance_line(left, null)
     left.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="kurtosis of the last stream")
-    left.set_yticks([3, 5, 10, 20, 40])
-    left.yaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
-    left.yaxis.set_minor_formatter(ticker.NullFormatter())
+    _count(left.yaxis, [3, 5, 10, 20, 40])
     left.scatter([], [], facecolors="none", edgecolors="#777777", marker="o", s=26, label="after a random rotation")
     left.legend(fontsize=8.5, loc="upper left")
     right.set(xscale="log", xlabel="learning rate", ylabel="held-out loss (nats)")
@@ -232,9 +242,7 @@ def kurtosis_by_basis(groups: Mapping[str, Sequence[Mapping[str, Any]]], null: f
     chance_line(ax, null, f"null: {null:.2f}")
     ax.set_xticks(range(len(groups)), list(groups))
     ax.set(yscale="log", ylabel="kurtosis of the last stream", xlim=(-0.5, len(groups) - 0.4))
-    ax.set_yticks([3, 5, 10, 20])
-    ax.yaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
-    ax.yaxis.set_minor_formatter(ticker.NullFormatter())
+    _count(ax.yaxis, [3, 5, 10, 20])
     ax.legend(fontsize=8.5, loc="upper right")
     ax.set_title(title)
     told = "; ".join(f"stored {' '.join(how.split())}, {name}: {value:.1f}" for (how, name), value in middle.items())
@@ -242,28 +250,36 @@ def kurtosis_by_basis(groups: Mapping[str, Sequence[Mapping[str, Any]]], null: f
 
 
 @styled
-def rounding_cost(costs: Mapping[str, Mapping[int, Mapping[str, Sequence[float]]]], title: str = "") -> Picture:
-    """What rounding the stream costs: `costs[optimizer][bits]["as trained" or "rotated first"]`, in nats, a dot a seed and
-    an arrow from one median to the other."""
-    fig = figure(9, 3.2)
-    axes = fig.subplots(1, len(costs), sharey=True)
+def rounding_cost(groups: Mapping[str, Sequence[Mapping[str, Any]]], null: float, bits: Sequence[int] = (4, 3), title: str = "") -> Picture:
+    """What rounding the stream costs each model over the kurtosis of its last stream: filled as trained, open after a random
+    rotation, a line from one to the other. A group of records each, by name; a panel for each number of bits."""
+    fig = figure(9.6, 3.7)
+    axes = fig.subplots(1, len(bits))
     told = []
-    for ax, (name, by_bits) in zip(axes, costs.items(), strict=True):
-        for x, (bits, both) in enumerate(by_bits.items()):
-            before, after = both.values()
-            ax.scatter([x - 0.13] * len(before), before, color=OPTIMISER[name], marker=MARK[name], s=34, label="as trained" if x == 0 else None)
-            ax.scatter([x + 0.13] * len(after), after, facecolors="white", edgecolors=OPTIMISER[name], marker=MARK[name], s=34, linewidths=1.6,
-                       label="rotated first" if x == 0 else None)  # fmt: skip
-            ax.annotate("", (x + 0.13, np.median(after)), (x - 0.13, np.median(before)), arrowprops=dict(arrowstyle="->", color="#666666", lw=1), zorder=0)
-            told.append(f"{name} {bits} bits {two_digits(np.median(before))} to {two_digits(np.median(after))}")
-        ax.set_xticks(range(len(by_bits)), [f"{bits} bits" for bits in by_bits])
-        ax.axhline(0, color="#bbbbbb", lw=0.8, zorder=0)
-        ax.set(xlim=(-0.5, len(by_bits) - 0.5))
-        ax.set_title(name, fontsize=10)
-        ax.legend(fontsize=8.5, loc="upper left")
-    axes[0].set_ylabel("rise of the loss (nats)")
+    for ax, few in zip(axes, map(str, bits), strict=True):
+        for number, (name, records) in enumerate(groups.items()):
+            colour, marker = OPTIMISER[records[0]["optimizer"]], "osD"[number]
+            kurtosis, before, after = np.array([(r["kurtosis"], r["as_trained"][few], r["rotated"][few]) for r in records]).T
+            ax.vlines(kurtosis, after, before, color=colour, lw=1.1, zorder=1)
+            ax.scatter(kurtosis, before, color=colour, marker=marker, s=34, label=name, zorder=3)
+            ax.scatter(kurtosis, after, facecolors="white", edgecolors=colour, marker=marker, s=34, linewidths=1.5, zorder=2)
+            told.append(f"{name}, {few} bits: {two_digits(np.median(before))} to {two_digits(np.median(after))}")
+        ax.axvline(null, color=COLOUR["chance"], lw=1, ls=(0, (1, 2)), zorder=0)
+        ax.annotate("null", (null, 1), xycoords=("data", "axes fraction"), xytext=(3, -8), textcoords="offset points", fontsize=8, color="#777777")
+        ax.set(xscale="log", xlim=(2.4, 45), ylim=(0, None), xlabel="kurtosis of the last stream, as trained")
+        ax.set_title(f"{few} bits", fontsize=10)
+        _count(ax.xaxis, [3, 5, 10, 20, 40])
+    axes[0].set_ylabel("rise of the loss by rounding (nats)")
+    axes[0].scatter([], [], facecolors="white", edgecolors="#777777", s=34, linewidths=1.5, label="each rotated first")
+    axes[0].legend(fontsize=8.5, loc="upper left", bbox_to_anchor=(0.13, 1))
     fig.suptitle(title, x=0.01, ha="left", fontsize=11)
     return fig, f"Median rise of the loss in nats when the stream is rounded, as trained and rotated first: {'; '.join(told)}."
+
+
+def _count(axis: Axis, ticks: Sequence[float]) -> None:
+    """These ticks on a logarithmic axis, as plain numbers."""
+    axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
+    axis.set_minor_formatter(ticker.NullFormatter())
 
 
 def _unique(ax: Axes) -> tuple[list, list]:

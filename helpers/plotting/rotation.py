@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from helpers.plotting.attention import draw_pattern
-from helpers.plotting.core import COLOUR, SIGNED, Picture, array, figure, styled, two_digits
+from helpers.plotting.core import COLOUR, SIGNED, Picture, array, figure, styled
 
 
 @styled
@@ -58,14 +58,14 @@ def _draw_circles(ax: Axes, points: np.ndarray, at_rest: np.ndarray, reach: floa
 
 
 def _logit_change(change: float, rounding: float) -> str:
-    return "none" if change == 0 else "float32 rounding" if change <= rounding else two_digits(change)
+    return "none" if change == 0 else "float32 rounding" if change <= rounding else f"{change:.2g}"
 
 
 def _says(frames: Sequence[Mapping[str, Any]], rounding: float, null: float) -> str:
     angles = ", ".join(f"{frame['angle']:.0f}" for frame in frames)
     most = max(frame["change"] for frame in frames)
     stays = (
-        "no logit changes by more than float32 rounding" if most <= rounding else f"a logit changes by up to {most:.0f}"
+        "no logit changes by more than float32 rounding" if most <= rounding else f"a logit changes by up to {most:.1g}"
     )
     first, last = frames[0]["kurtosis"], frames[-1]["kurtosis"]
     return (

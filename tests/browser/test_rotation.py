@@ -35,8 +35,8 @@ MEASURE = """
             J[plane[1] * d + plane[0]] = -1;
         }
         model.set({ J, breaks, turned });
-        const { logits, change } = model.at(angle);
-        return { logits: [...logits], change, rounding: model.rounding };
+        const { logits, change, kurtosis } = model.at(angle);
+        return { logits: [...logits], change, kurtosis, rounding: model.rounding };
     });
 }
 """
@@ -87,6 +87,8 @@ def test_the_page_measures_what_the_kernel_measures(engine, name, explorable):
     for case, page in zip(cases, engine.evaluate(MEASURE, [explorable.shape, *sent, cases]), strict=True):
         kernel = explorable.logits(**case).flatten()
         assert (torch.tensor(page["logits"]) - kernel).abs().max() < 1e-5 * (10 + kernel.abs().max()), case
+        (frame,) = explorable.frames([case["angle"]], **{key: value for key, value in case.items() if key != "angle"})
+        assert page["kurtosis"] == pytest.approx(frame["kurtosis"], rel=1e-3), case
         if case in INTACT:
             assert page["change"] <= page["rounding"], case
         else:
@@ -182,6 +184,22 @@ def test_a_token_is_chosen_by_arrow_keys_and_the_kernel_follows(page):
     page.keyboard.press("ArrowRight")
     says(page, "At 120.5°")
     wait_for_answer(page, 2, "'angle': 120.5")  # the browser tells what it measured
+
+
+def test_the_graph_is_dragged_as_the_slider_is_and_none_of_its_words_are_selected(page):
+    box = page.locator(".rotation .graph").bounding_box()
+    across = [box["x"] + 66 + share * (box["width"] - 80) for share in (0.25, 0.4, 0.5)]  # the graph's own margins
+    page.mouse.move(across[0], box["y"] + 60)
+    page.mouse.down()
+    says(page, "At 90°")
+    for x in across[1:]:
+        page.mouse.move(x, box["y"] + 150)
+    says(page, "At 180°")
+    page.mouse.up()
+    page.mouse.move(across[0], box["y"] + 60)  # with no button pressed nothing turns
+    page.wait_for_timeout(200)
+    assert page.locator(".rotation .angle").inner_text() == "180.0°"
+    assert page.evaluate("() => getSelection().toString()") == ""
 
 
 def test_it_turns_by_itself_until_stopped(page):
