@@ -38,8 +38,7 @@ def a_text(tmp_path, monkeypatch):
     base = recipes.RECIPES["text"]
     recipe = recipes.replace(base, model=recipes.replace(base.model, d_vocab=300, n_ctx=96))
     monkeypatch.setitem(recipes.RECIPES, "text", recipe)
-    monkeypatch.setattr(recipes.Recipe, "_corpus", lambda self, progress=False: small)
-    monkeypatch.setattr(scenes, "library", lambda: small)
+    monkeypatch.setattr(recipes.Recipe, "text", lambda self, progress=False: small)
     return small
 
 

@@ -48,7 +48,6 @@ PICTURES = {
     "training_story": lambda: plotting.training_story(
         history(0.1, 0.2, 0.8), [4.0] * 10 + [0.5] * 20, 4.1, dict(prefix_matching=0.04, previous_token=0.06)
     ),
-    "best_over_training": lambda: plotting.best_over_training({"two": history(0.1, 0.9), "one": history(0.1, 0.1)}, 0.04),
     "bars": lambda: plotting.bars({"a": 0.5, "b\n(2)": -0.001}, "cost (nats)", 0.1, highlight=["a"]),
     "birth_frame": lambda: plotting.birth_frame([4.0, 3.0, 2.0], 2, 4.1, [pattern(), pattern()]),
     "reading": lambda: plotting.reading(["<bos>", "de", "f", "⏎···", "f"], [0.1, 0.0, 0.8, 0.1, 0.0], 4),
@@ -85,7 +84,7 @@ def test_the_strip_of_sequences_reads_its_data():
     _, says = plotting.sequences(batch().tokens, batch().determined)
     periods = [len(set(row[-8:].tolist())) for row in batch().tokens]  # the last tokens are inside the repeats
     assert ", ".join(map(str, periods)) in says
-    assert f"{batch().determined.float().mean():.0%} of the rows" in says
+    assert f"{batch().determined.float().mean():.0%} of the positions" in says
 
 
 @pytest.mark.parametrize("best, when", [((0.1, 0.2, 0.8), "before step 100"), ((0.1, 0.2, 0.3), "never passes one half")])

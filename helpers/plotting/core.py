@@ -66,7 +66,9 @@ def ink(face) -> str:
     return "white" if 0.299 * red + 0.587 * green + 0.114 * blue < 0.5 else "#111111"
 
 
-def chance_line(ax: Axes, value: float, label: str | None = None) -> None:
+def chance_line(ax: Axes, value: float, label: str | None = None, beside: bool = False) -> None:
+    """`beside`: the label stands right of the axes, where no curve can run through it."""
     ax.axhline(value, color=COLOUR["chance"], lw=1, ls=(0, (1, 2)), zorder=0)
     if label:
-        ax.annotate(label, (0.004, value), xycoords=("axes fraction", "data"), xytext=(0, 3), textcoords="offset points", color="#777777", fontsize=8)
+        x, offset, va = (1, (4, 0), "center") if beside else (0.004, (0, 3), "baseline")
+        ax.annotate(label, (x, value), xycoords=("axes fraction", "data"), xytext=offset, textcoords="offset points", va=va, color="#777777", fontsize=8)
