@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from helpers import circuits, composition, corpus, heads, recipes
+from helpers import circuits, composition, corpus, heads, plotting, recipes, runs
 from helpers.explorables import discovery as module
 from helpers.explorables import scene as scenes
 from helpers.explorables.discovery import Discovery
@@ -325,6 +325,17 @@ def taking(monkeypatch, owner, name: str, now: list[float], seconds: float) -> N
     monkeypatch.setattr(owner, name, timed)
 
 
+def test_a_snapshot_says_how_many_seconds_it_took_to_get_there(explorable, monkeypatch):
+    """Those of training and looking, from step 0; the view reckons from them how long it will take to the end."""
+    now = [0.0]
+    monkeypatch.setattr(module.time, "perf_counter", lambda: now[0])
+    taking(monkeypatch, explorable.trainer, "step", now, 2.0)
+    taking(monkeypatch, explorable.scene, "look", now, 0.5)
+    explorable.step()
+    explorable.step()
+    assert [at["seconds"] for at in explorable.snapshots] == [0, 2, 4.5]
+
+
 def test_the_share_is_seconds_over_seconds(explorable):
     explorable.spent = dict(training=4.0, looking=1.0)
     assert explorable.share == 0.25
@@ -479,6 +490,13 @@ def test_a_text_has_its_own_tokens_and_probe(a_text):
     alone = scene.trainer.model.run_with_cache(scene.shown)[1]["pattern", 1][0]
     shown = torch.frombuffer(bytearray(patterns), dtype=torch.uint8).view(2, *alone.shape) / 255
     assert torch.allclose(shown[1], alone, atol=1 / 255)  # what was added to fill the batch changes nothing
+
+
+def test_a_text_tells_how_long_to_wait_as_the_shipped_run_did():
+    """The view says that the first head passed one half after a third of the steps."""
+    assert "passed one half after a third of the steps" in Discovery._esm
+    run = runs.load(runs.DATA / "runs" / "text")
+    assert plotting.birth(run.history) / run.training["steps"] == pytest.approx(1 / 3, abs=0.05)
 
 
 def test_a_text_loads_beside_the_kernels_other_work(explorable, a_text, monkeypatch):

@@ -203,6 +203,28 @@ def test_choices_make_another_model(page):
     assert "smeared_keys=True" in ask(page, "discovery")
 
 
+def test_a_text_says_what_it_is_doing_and_how_long_it_takes_and_loses_nothing(page):
+    note, data = page.locator(".discovery .note"), page.locator(".discovery .row select").first
+    data.select_option("text")
+    page.wait_for_function("() => document.querySelector('.discovery .note').textContent.startsWith('Reading')")
+    assert data.input_value() == "text"  # and not back to what still stands
+    page.wait_for_function("() => document.querySelector('.discovery .where').textContent === 'step 0 of 2400'", timeout=120_000)
+    assert note.inner_text().startswith("Text takes minutes") and data.input_value() == "text"
+
+    press(page, "Train")
+    reach(page, 4)
+    page.wait_for_function("() => /^To the end: about \\d+ minutes?\\./.test(document.querySelector('.discovery .note').textContent)")
+    press(page, "Pause")
+    page.get_by_role("button", name="Train", exact=True).wait_for()
+    at = standing(page)
+    assert note.inner_text().startswith(f"Paused, and nothing is lost: Train goes on from step {at}, about ")
+    press(page, "Train")
+    reach(page, at + 2)
+    press(page, "Pause")
+    page.get_by_label(SCRUB).press("Home")
+    page.wait_for_function(f"() => ({STEP})() === 0")  # what was seen before the pause is there still
+
+
 def test_everything_one_can_reach_has_a_name(page):
     assert page.evaluate(NAMELESS, ".discovery") == 0
 
