@@ -17,6 +17,7 @@ from helpers.explorables import discovery as module
 from helpers.explorables import scene as scenes
 from helpers.explorables.discovery import Discovery
 from helpers.explorables.scene import Choices, Scene
+from helpers.model import AttentionOnlyTransformer, ModelConfig
 
 
 @pytest.fixture
@@ -281,6 +282,12 @@ def test_the_limit_of_chance_is_above_an_untrained_models_pairs_and_below_a_trai
     assert scene.shape()["composition_chance"] == 1 / 8 < limits[0] < 0.17 and untrained.max() < limits[0]
     trained = recipes.runs.load(recipes.runs.DATA / "runs" / "two_layers").model_at()
     assert composition.composition_scores(trained, "K").max() > 1.3 * scenes.null_limit(trained)
+
+
+def test_one_random_model_in_twenty_has_a_pair_above_the_limit_of_chance():
+    models = [AttentionOnlyTransformer(ModelConfig(seed=seed)) for seed in range(100, 160)]
+    above = sum(composition.composition_scores(model, "K").nan_to_num(0).max().item() > scenes.null_limit(model) for model in models)
+    assert above <= 12  # 3 expected of 60
 
 
 def test_random_heads_stay_in_the_copying_band():
