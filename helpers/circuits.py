@@ -34,10 +34,8 @@ def check_head(model, layer: int, head: int) -> None:
     """ValueError for a head that does not exist."""
     cfg = model.cfg
     if not (0 <= layer < cfg.n_layers and 0 <= head < cfg.n_heads):
-        raise ValueError(
-            f"there is no head {head} in layer {layer}: the model has {cfg.n_layers} layers of {cfg.n_heads} heads, "
-            "both counted from 0"
-        )
+        has = f"the model has {cfg.n_layers} layers of {cfg.n_heads} heads, both counted from 0"
+        raise ValueError(f"there is no head {head} in layer {layer}: {has}")
 
 
 # ---- the two circuits of a head ("Splitting attention head terms into circuits")
@@ -157,13 +155,14 @@ def matching_statistic(model, layer: int, head: int, previous_token: Float[Tenso
 
 
 def _matching_factors(model, previous_head: Head, induction_head: Head) -> tuple[Tensor, Tensor]:
-    _check_order(model, previous_head, induction_head)
+    check_order(model, previous_head, induction_head)
     queries = model.W_E @ model.W_Q[induction_head]
     moved = model.W_E @ model.W_V[previous_head] @ (model.W_O[previous_head] @ model.W_K[induction_head])
     return queries / math.sqrt(queries.shape[1]), moved
 
 
-def _check_order(model, first: Head, second: Head) -> None:
+def check_order(model, first: Head, second: Head) -> None:
+    """ValueError unless both heads exist and the first stands in an earlier layer."""
     check_head(model, *first)
     check_head(model, *second)
     if first[0] >= second[0]:
@@ -226,7 +225,7 @@ def reader_weights(model, reader: str | tuple[int, int, str]) -> tuple[Tensor, i
 @torch.no_grad()
 def virtual_head_ov(model, first: Head, second: Head) -> Float[Tensor, "d_model d_model"]:
     """What two heads move together, one after the other: OV of the first times OV of the second (V-composition)."""
-    _check_order(model, first, second)
+    check_order(model, first, second)
     return OV(model, *first) @ OV(model, *second)
 
 
@@ -235,7 +234,7 @@ def virtual_head_pattern(
     model, tokens: Int[Tensor, "batch pos"], first: Head, second: Head
 ) -> Float[Tensor, "batch query key"]:
     """Where two heads attend together: A of the second times A of the first. Rows add up to 1, as any pattern's do."""
-    _check_order(model, first, second)
+    check_order(model, first, second)
     _, cache = model.run_with_cache(tokens, lambda name: name.endswith("hook_pattern"))
     return cache["pattern", second[0]][:, second[1]] @ cache["pattern", first[0]][:, first[1]]
 

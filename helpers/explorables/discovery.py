@@ -121,9 +121,10 @@ class Discovery(Explorable):
         self._patterns: list[bytes] = []  # of every snapshot
         self.settings, self.shape = asdict(self.choices), scene.shape()
         self.status, self.trouble = "ready", ""
+        self.spent = dict(training=0.0, looking=0.0)
         self.send(dict(type="reset"))
         self._snapshot()
-        self.spent = dict(training=0.0, looking=0.0)  # the first look is not part of the training
+        self.spent["looking"] = 0.0  # the first look is not part of the training
 
     @property
     def _finished(self) -> bool:
@@ -182,13 +183,12 @@ class Discovery(Explorable):
         """Look, keep, and send."""
         start = time.perf_counter()
         seen, patterns = self.scene.look()
-        self.snapshots.append(seen)
+        self.snapshots.append(seen | dict(seconds=round(sum(self.spent.values()), 3)))
         self._patterns.append(patterns)
         self._post(-1)
         self._unseen += 1
         self._last_look = time.perf_counter() - start
-        if hasattr(self, "spent"):
-            self.spent["looking"] += self._last_look
+        self.spent["looking"] += self._last_look
 
     def _heed(self) -> None:
         """A view is there, or whoever calls train() is."""

@@ -47,15 +47,17 @@ def patterns(by_layer: Sequence, title: str = "", scores: Mapping[str, Any] | No
 
 @styled
 def pattern_row(panels: Mapping[str, Any], title: str = "") -> Picture:
-    """A few single patterns [query, key] side by side, each with its name above it."""
-    fig = figure(2.5 * len(panels) + 0.9, 3.0)
-    axes = fig.subplots(1, len(panels), squeeze=False)[0]
-    for ax, (name, pattern) in zip(axes, panels.items(), strict=True):
+    """A few single patterns [query, key] side by side, each with its name above it; more than four stand three to a row."""
+    across = len(panels) if len(panels) <= 4 else 3
+    down = -(-len(panels) // across)
+    fig = figure(2.5 * across + 0.9, 2.75 * down + 0.3)
+    axes = fig.subplots(down, across, squeeze=False, sharex=True, sharey=True)
+    for ax, (name, pattern) in zip(axes.flat, panels.items(), strict=False):
         image = draw_pattern(ax, array(pattern))
         ax.set_title(name, fontsize=9, pad=5)
-    for ax in axes[1:]:
-        ax.set_yticklabels([])
-    axes[0].set(xlabel="key (attended to)", ylabel="query (attending)")
+    for ax in axes.flat[len(panels) :]:
+        ax.axis("off")
+    axes[-1, 0].set(xlabel="key (attended to)", ylabel="query (attending)")
     fig.colorbar(image, ax=axes, shrink=0.7, aspect=25, label="attention (probability)")
     fig.get_layout_engine().set(h_pad=0.1)
     fig.suptitle(title, x=0.01, ha="left", fontsize=11)

@@ -47,7 +47,7 @@ def training_story(
 
 
 @styled
-def bars(groups: Mapping[str, float], ylabel: str, chance: float | None = None, title: str = "", highlight: Sequence[str] = (), says: str = "") -> Picture:
+def bars(groups: Mapping[str, float], ylabel: str, chance: float | None = None, title: str = "", highlight: Sequence[str] = (), says: str = "", xlabel: str = "") -> Picture:
     """One number each, as bars with the numbers on them; those in `highlight` stand out."""
     longest = max(len(line) for name in groups for line in name.split("\n"))
     fig = figure(max(4.5, max(0.5, 0.11 * longest) * len(groups) + 1.6), 3.1)
@@ -59,8 +59,8 @@ def bars(groups: Mapping[str, float], ylabel: str, chance: float | None = None, 
     ax.bar_label(drawn, fmt=two_digits, padding=2, fontsize=8.5)
     if chance is not None:
         chance_line(ax, chance, f"chance: {chance:.2f}")
-    ax.set(ylabel=ylabel)
-    ax.margins(y=0.14)
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.margins(x=0.02, y=0.14)
     ax.set_title(title)
     return fig, says or f"{ylabel}: " + ", ".join(f"{' '.join(name.split())} {two_digits(value)}" for name, value in groups.items()) + "."
 
