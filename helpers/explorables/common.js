@@ -8,11 +8,6 @@ const SHADES = Array.from({ length: 256 }, (_, value) => {
   const low = Math.min(Math.floor(place), CIVIDIS.length - 2);
   return CIVIDIS[low].map((part, i) => part + (CIVIDIS[low + 1][i] - part) * (place - low));
 });
-// Signed values from -1 to 1: blue below zero, white at zero, vermilion above, as in the static pictures.
-const SIGNED = (value) => {
-  const end = value < 0 ? [0, 114, 178] : [213, 94, 0];
-  return end.map((part) => Math.round(255 + (part - 255) * Math.min(Math.abs(value), 1)));
-};
 const SVG = "http://www.w3.org/2000/svg";
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 // Bytes from Python as numbers: they arrive at any offset, and a typed array wants one that is a multiple of its own size.

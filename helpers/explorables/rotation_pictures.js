@@ -137,12 +137,14 @@ function drawOrbits(svg, { orbits, stream, radians, token, names }) {
 // ---- maps: rows of coordinates, signed; and attention
 
 // Signed values show as two colours over the paper, fainter towards zero, so that both themes can read them.
+const BELOW = [0, 114, 178], ABOVE = [213, 94, 0]; // blue and vermilion
+
 function drawRows(canvas, values, d, scale, chosen) {
   const rows = values.length / d, context = canvas.getContext("2d");
   if (canvas.width !== d || canvas.height !== rows) [canvas.width, canvas.height] = [d, rows];
   const image = context.createImageData(d, rows);
   for (let i = 0; i < values.length; i++) {
-    const value = values[i] / scale, [red, green, blue] = SIGNED(value < 0 ? -1 : 1);
+    const value = values[i] / scale, [red, green, blue] = value < 0 ? BELOW : ABOVE;
     image.data[4 * i] = red;
     image.data[4 * i + 1] = green;
     image.data[4 * i + 2] = blue;
