@@ -97,7 +97,7 @@ MAPS = {
     ),
 }  # fmt: skip
 CLOUD, EIGENVALUES, RECORD = signed(9, 2), signed(3) + 1j * signed(3), record()
-ROUNDED = dict(optimizer="AdamW", kurtosis=7.0, as_trained={"4": 0.4}, rotated={"4": 0.1})
+ROUNDED = dict(optimizer="AdamW", kurtosis=7.0, as_trained={"4": 0.4, "3": 0.9}, rotated={"4": 0.1, "3": 0.3})
 HISTORY, COSINES, SEEDS = history(), np.array([0.9, 0.4, 0.1]), DRAW.random((3, 4))
 RUN = SimpleNamespace(steps=[0, 1, 2, 3], best=lambda score: SEEDS, first=lambda score: np.array([1.0, 2.0, np.nan]))
 SCORES = {kind: DRAW.random(6) for kind in "QKV"}
@@ -163,7 +163,7 @@ CURVES = {
         plotting.kurtosis_by_basis({"shared": [RECORD]}, 2.9), [at([x], [RECORD["history"][-1][key][2]]) for x, key in ((-0.15, "used"), (0.15, "stored"))],
     ),
     "rounding_cost": lambda: (
-        plotting.rounding_cost({"loud": [ROUNDED, ROUNDED]}, 2.9, bits=[4]), [at([7.0] * 2, [0.4] * 2), at([7.0] * 2, [0.1] * 2)],
+        plotting.rounding_cost({"loud": [ROUNDED, ROUNDED]}, 2.9), [at([7.0] * 2, [rise] * 2) for rise in (0.4, 0.1, 0.9, 0.3)],
     ),
 }  # fmt: skip
 
