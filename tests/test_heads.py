@@ -644,3 +644,13 @@ def test_only_one_pattern_of_a_bridge_is_in_memory_at_a_time(monkeypatch):
     shape = dict(n_layers=4, n_heads=2, d_model=16, d_head=8, n_ctx=32, d_vocab=12)
     bridge = bridge_of(AttentionOnlyTransformer(ModelConfig(**shape, positions="standard")))
     assert most_patterns_alive(bridge, heads.probe(12, 32), monkeypatch) == (4, 1)
+
+
+def test_a_head_that_copies_little_better_than_blindly_is_not_named(monkeypatch):
+    """Attention that knows nothing gets some share of the raise; an induction head gets at least twice that."""
+    model = AttentionOnlyTransformer(ModelConfig(n_ctx=48))
+    share = (heads.chance_lines(heads.probe(64, 48))["copying"] + 1) / 2
+    copying = torch.tensor([[0, 0, 0, 0], [0.5 * share, 1.9 * share, 2.1 * share, 5 * share]]) * 2 - 1
+    matching = torch.tensor([[0.1] * 4, [0.9] * 4])
+    monkeypatch.setattr(heads, "score", lambda model, tokens: heads.Scores(matching, torch.zeros(2, 4), copying))
+    assert heads.discover(model, ablate=False).induction_heads == [(1, 2), (1, 3)]

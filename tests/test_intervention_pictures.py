@@ -32,9 +32,9 @@ def test_a_board_names_its_largest_cell():
 
 
 def test_curves_tell_which_seeds_pass_one_half_and_when():
-    runs = {"ours": history([[0, 0.1, 0.6, 0.9], [0, 0.6, 0.6, 0.9]]), "control": history([[0, 0.1, 0.2, 0.4]])}
+    runs = {"ours": history([[0, 0.1, 0.1, 0.6], [0, 0.6, 0.6, 0.9], [0, 0.6, 0.6, 0.9]]), "control": history([[0, 0.1, 0.2, 0.4]])}
     _, says = plotting.seed_curves(runs, 0.04)
-    assert "ours, 2 of 2 seeds, median step 15" in says and says.endswith("control, 0 of 1 seeds.")
+    assert "ours, 3 of 3 seeds, median step 10" in says and says.endswith("control, 0 of 1 seeds.")
 
 
 def test_shares_are_told_in_digits_or_in_words():

@@ -94,3 +94,12 @@ def test_matching_with_one_earlier_head_is_the_pairs_own_positivity():
 def test_the_first_layer_has_nothing_to_match_with():
     with pytest.raises(ValueError, match="no head comes before layer 0"):
         circuits.matching_statistic(AttentionOnlyTransformer(ModelConfig()), 0, 0, torch.ones(2, 4))
+
+
+def test_the_gate_is_what_a_head_keeps_of_its_own_key():
+    """Elsewhere nothing is blended, and a head keeps all of it."""
+    model = AttentionOnlyTransformer(ModelConfig(n_ctx=48, smeared_keys=True))
+    with torch.no_grad():
+        model.smear[0] = torch.tensor([-20.0, 0.0, 20.0, 0.0])
+    assert seeds._read_off(model)["gate"] == pytest.approx([0, 0.5, 1, 0.5], abs=1e-6)
+    assert seeds._read_off(AttentionOnlyTransformer(ModelConfig(n_ctx=48)))["gate"] == [1, 1, 1, 1]
