@@ -193,9 +193,6 @@ def test_python_can_light_a_link_and_models_can_be_switched(page):
     page.get_by_label("model", exact=True).select_option("random")
     page.wait_for_function("() => document.querySelector('.virtual-weights .says').textContent.includes('among 289 links')")
     assert "no more than chance" in says(page)
-    page.wait_for_timeout(300)
-    bare, crossed = (page.evaluate(COLOUR, at) for at in ([0.95, 0.05], [0.345, 0.45]))
-    assert max(abs(a - b) for a, b in zip(bare, crossed, strict=True)) > 0.5, "links that are no more than chance are faint, but there"
 
 
 def test_the_mouse_points_clicks_zooms_and_drags(page):
