@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN ?= $(VENV)/bin
 STAMP := $(VENV)/.set_up
+LAB_SETTINGS := $(VENV)/share/jupyter/lab/settings
 
 # The course's matrices are small: more threads slow them down and add up in another order.
 export OMP_NUM_THREADS ?= 1
@@ -40,8 +41,9 @@ clean:  ## remove caches and screenshots; .venv stays
 	rm -rf .pytest_cache .ruff_cache .hypothesis build *.egg-info tests/browser/screenshots
 	find helpers tests notebooks -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf
 
-# JupyterLab's announcements ask a question at every start and then look for news on the web.
-# The stamp is made last: a set-up that was cut short is done again.
+# JupyterLab's announcements ask a question at every start and then look for news on the web. Long lines of code wrap, so
+# that nothing of a cell is out of sight in a narrow window. The stamp is made last: a set-up that
+# was cut short is done again.
 $(STAMP): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "The course needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." >&2; \
@@ -49,4 +51,6 @@ $(STAMP): requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --disable-pip-version-check -r requirements.txt
 	$(VENV)/bin/jupyter labextension disable --level=sys_prefix @jupyterlab/apputils-extension:announcements
+	mkdir -p $(LAB_SETTINGS)
+	echo '{"@jupyterlab/notebook-extension:tracker": {"codeCellConfig": {"lineWrap": true}}}' > $(LAB_SETTINGS)/overrides.json
 	@touch $@

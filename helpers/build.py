@@ -146,25 +146,39 @@ def build(path: Path) -> Execution:
 def printed_claims(notebook: NotebookNode) -> list[Claim]:
     """The claims that stand in the notebook's stored outputs, in reading order."""
     texts = [
-        output.text
+        output.data.get("text/plain", "")
         for cell in notebook.cells
         for output in cell.get("outputs", [])
-        if output.output_type == "stream" and output.name == "stdout"
+        if output.output_type == "display_data"
     ]
-    lines = [Claim.parse(line) for text in texts for line in text.splitlines()]
+    lines = map(Claim.parse, texts)
     return [found for found in lines if found]
 
 
 def claims_table(notebooks: list[Path]) -> str:
-    """README's table of claims: one row a claim, read from the notebooks' stored outputs."""
-    rows = ["| claim | published | measured here | holds | notebook |", "|---|---|---|---|---|"]
-    for path in notebooks:
-        link = f"[{path.stem.split('_')[0]}](notebooks/{path.name})"
-        for id, published, measured, holds in printed_claims(read(path)):
-            rows.append(
-                f"| {id} | {published} | {measured} | {'yes' if holds else 'NO'} | {link} |"
-            )
-    return "\n".join(rows)
+    """README's claims, read from the notebooks' stored outputs: a table a notebook, folded under its question."""
+    return "\n\n".join(filter(None, map(_folded_claims, notebooks)))
+
+
+def _folded_claims(path: Path) -> str:
+    notebook = read(path)
+    claims = printed_claims(notebook)
+    if not claims:
+        return ""
+    number, question = path.stem.split("_")[0], notebook.cells[0].source.splitlines()[0].lstrip("# ")
+    failed = [found.id for found in claims if not found.holds]
+    verdict = f"not holding: {', '.join(failed)}" if failed else "all hold"
+    return "\n".join(
+        [
+            f"<details><summary>{number}: {question} Claims: {len(claims)}, {verdict}.</summary>",
+            "",  # Markdown inside HTML begins after an empty line
+            "| claim | published | measured here | holds |",
+            "|---|---|---|---|",
+            *(f"| {id} | {published} | {measured} | {'yes' if holds else 'NO'} |" for id, published, measured, holds in claims),
+            "",
+            "</details>",
+        ]
+    )
 
 
 def with_claims(readme: str, table: str) -> str:

@@ -34,10 +34,8 @@ def check_head(model, layer: int, head: int) -> None:
     """ValueError for a head that does not exist."""
     cfg = model.cfg
     if not (0 <= layer < cfg.n_layers and 0 <= head < cfg.n_heads):
-        raise ValueError(
-            f"there is no head {head} in layer {layer}: the model has {cfg.n_layers} layers of {cfg.n_heads} heads, "
-            "both counted from 0"
-        )
+        has = f"the model has {cfg.n_layers} layers of {cfg.n_heads} heads, both counted from 0"
+        raise ValueError(f"there is no head {head} in layer {layer}: {has}")
 
 
 # ---- the two circuits of a head ("Splitting attention head terms into circuits")
@@ -157,13 +155,14 @@ def matching_statistic(model, layer: int, head: int, previous_token: Float[Tenso
 
 
 def _matching_factors(model, previous_head: Head, induction_head: Head) -> tuple[Tensor, Tensor]:
-    _check_order(model, previous_head, induction_head)
+    check_order(model, previous_head, induction_head)
     queries = model.W_E @ model.W_Q[induction_head]
     moved = model.W_E @ model.W_V[previous_head] @ (model.W_O[previous_head] @ model.W_K[induction_head])
     return queries / math.sqrt(queries.shape[1]), moved
 
 
-def _check_order(model, first: Head, second: Head) -> None:
+def check_order(model, first: Head, second: Head) -> None:
+    """ValueError unless both heads exist and the first stands in an earlier layer."""
     check_head(model, *first)
     check_head(model, *second)
     if first[0] >= second[0]:
@@ -183,16 +182,20 @@ def virtual_weights(
     from d_head values). Readers: (layer, head, "Q"), "K" or "V" (the head's W_Q, W_K, W_V, to d_head numbers), or
     "unembed" (W_U, to d_vocab logits). The rank is at most the smallest of d_model and the two sizes.
 
-    ValueError for a writer or reader that does not exist, a reader that is not later than the writer, and readers that
-    never see the positions: in a shortformer model those are all but queries and keys.
+    ValueError for a writer or reader that does not exist, and for a reader that never hears this writer.
     """
-    written, writes_in = writer_weights(model, writer)
-    read, reads_in = reader_weights(model, reader)
-    if reads_in <= writes_in:
-        raise ValueError(f"{reader} reads the stream before {writer} writes to it; choose a reader in a later layer")
+    if deaf := why_deaf(model, writer, reader):
+        raise ValueError(deaf)
+    return writer_weights(model, writer)[0] @ reader_weights(model, reader)[0]
+
+
+def why_deaf(model, writer: str | Head, reader: str | tuple[int, int, str]) -> str | None:
+    """Why this reader never hears this writer, in words; None if it does. ValueError for one that does not exist."""
+    if reader_weights(model, reader)[1] <= writer_weights(model, writer)[1]:
+        return f"{reader} reads the stream before {writer} writes to it; choose a reader in a later layer"
     if writer == "pos" and getattr(model.cfg, "positions", None) == "shortformer" and reader[-1] not in "QK":
-        raise ValueError(f"{reader} never sees the positions of a shortformer model; only queries and keys do")
-    return written @ read
+        return f"{reader} never sees the positions of a shortformer model; only queries and keys do"
+    return None
 
 
 def writer_weights(model, writer: str | Head) -> tuple[Tensor, int]:
@@ -222,7 +225,7 @@ def reader_weights(model, reader: str | tuple[int, int, str]) -> tuple[Tensor, i
 @torch.no_grad()
 def virtual_head_ov(model, first: Head, second: Head) -> Float[Tensor, "d_model d_model"]:
     """What two heads move together, one after the other: OV of the first times OV of the second (V-composition)."""
-    _check_order(model, first, second)
+    check_order(model, first, second)
     return OV(model, *first) @ OV(model, *second)
 
 
@@ -231,10 +234,9 @@ def virtual_head_pattern(
     model, tokens: Int[Tensor, "batch pos"], first: Head, second: Head
 ) -> Float[Tensor, "batch query key"]:
     """Where two heads attend together: A of the second times A of the first. Rows add up to 1, as any pattern's do."""
-    _check_order(model, first, second)
+    check_order(model, first, second)
     _, cache = model.run_with_cache(tokens, lambda name: name.endswith("hook_pattern"))
-    (layer_1, head_1), (layer_2, head_2) = first, second
-    return cache["pattern", layer_2][:, head_2] @ cache["pattern", layer_1][:, head_1]
+    return cache["pattern", second[0]][:, second[1]] @ cache["pattern", first[0]][:, first[1]]
 
 
 # ---- sums over paths ("Path expansion of logits", "Path expansion of attention scores QK circuit")
@@ -265,12 +267,17 @@ def path_expansion(
         for head in range(cfg.n_heads):
             A, W = cache["pattern", layer][:, head], OV(model, layer, head)
             stream |= {(*path, (layer, head)): A @ (x @ W) for path, x in reads.items()}
-    shortest_first = sorted(stream.items(), key=lambda item: len(item[0]))
-    terms = {
-        _path_name(path): _read(model, cache, -1, part, starts=not path) @ model.W_U for path, part in shortest_first
-    }
+    terms = {}
+    for path, part in sorted(stream.items(), key=lambda item: len(item[0])):  # shortest first
+        name = " -> ".join(f"{layer}.{head}" for layer, head in path) or "direct"
+        terms[name] = _read(model, cache, -1, part, starts=not path) @ model.W_U
     _check_sum(terms, logits, "the logits")
     return terms
+
+
+def path_order(name: str) -> int:
+    """How many heads a path goes through: 0 for "direct", 2 for "0.1 -> 1.2"."""
+    return 0 if name == "direct" else 1 + name.count("->")
 
 
 @torch.no_grad()
@@ -340,20 +347,16 @@ def term_importance(
     if not rows.any():
         raise ValueError("`rows` marks no row, so there is no loss to take; mark some, or leave it out for all")
     logits, frozen = model.run_with_cache(tokens, lambda name: name.endswith(("hook_pattern", "hook_scale")))
-    allowed = torch.ones(model.cfg.n_layers, model.cfg.n_heads, 1).to(logits)
-    if heads is not None:
-        allowed.zero_()
-        for layer, head in heads:
-            check_head(model, layer, head)
-            allowed[layer, head] = 1
+    allowed = torch.full((model.cfg.n_layers, model.cfg.n_heads, 1), float(heads is None)).to(logits)
+    for layer, head in heads or ():
+        check_head(model, layer, head)
+        allowed[layer, head] = 1
     force = (frozen.__contains__, lambda value, hook: frozen[hook.name])
-    losses, before = [F.cross_entropy(logits[rows], targets[rows])], {}
+    losses, fresh = [F.cross_entropy(logits[rows], targets[rows])], {}
     for _ in range(model.cfg.n_layers + 1):
-        fresh = {}
+        before, fresh = fresh, {}
         swap = (lambda name: name.endswith("hook_result"), partial(_swap, allowed, before, fresh))
-        logits = model.run_with_hooks(tokens, [force, swap])
-        losses.append(F.cross_entropy(logits[rows], targets[rows]))
-        before = fresh
+        losses.append(F.cross_entropy(model.run_with_hooks(tokens, [force, swap])[rows], targets[rows]))
     true, *orders = losses
     if heads is None:
         _check_sum({"order L": orders[-1]}, true, "the true loss")
@@ -387,10 +390,6 @@ def _smeared(model, layer: int, head: int, k: Float[Tensor, "batch pos d_head"])
     if not model.cfg.smeared_keys:
         return k
     return model._smear(layer, k.unsqueeze(2).expand(-1, -1, model.cfg.n_heads, -1))[:, :, head]
-
-
-def _path_name(path: tuple[Head, ...]) -> str:
-    return " -> ".join(f"{layer}.{head}" for layer, head in path) or "direct"
 
 
 def _check_sum(terms: dict, whole: Tensor, name: str) -> None:

@@ -4,9 +4,12 @@ The line is for two readers: a person, and `build`, which collects the lines of 
 table.
 """
 
+import html
 import re
 from numbers import Integral, Real
 from typing import NamedTuple, Self
+
+from IPython.display import display
 
 LINE = re.compile(
     r"claim (?P<id>[\w-]+) \| published: (?P<published>[^|]+) \| measured: (?P<measured>[^|]+)"
@@ -26,9 +29,24 @@ class Claim(NamedTuple):
     measured: str
     holds: bool
 
+    @property
+    def verdict(self) -> str:
+        return "holds" if self.holds else "DOES NOT HOLD"
+
     def __str__(self) -> str:
-        verdict = "holds" if self.holds else "DOES NOT HOLD"
-        return f"claim {self.id} | published: {self.published} | measured: {self.measured} | {verdict}"
+        return f"claim {self.id} | published: {self.published} | measured: {self.measured} | {self.verdict}"
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """The same as a card, for who reads the notebook in a browser."""
+        mark, colour = ("\u2713", "#009E73") if self.holds else ("\u2717", "#D55E00")
+        rows = "".join(
+            f'<br><span style="opacity: 0.65">{name}</span>&ensp;{html.escape(text)}'
+            for name, text in (("published", self.published), ("measured", self.measured))
+        )
+        style = f"border-left: 3px solid {colour}; padding: 1px 0 1px 10px; margin: 4px 0; line-height: 1.45"
+        return f'<div style="{style}"><b>{mark} {self.id}</b> {self.verdict}{rows}</div>'
 
     @classmethod
     def parse(cls, line: str) -> Self | None:
@@ -38,7 +56,7 @@ class Claim(NamedTuple):
 
 
 def claim(id: str, measured: str | float, holds: bool, published: str | float | None = None) -> None:
-    """Print the claim's line, and raise ClaimDoesNotHold when it does not hold.
+    """Show the claim's line, and raise ClaimDoesNotHold when it does not hold.
 
     `measured` and `published` are words or a number; a number that is not whole is printed to two significant figures.
     `holds` is the comparison itself, true or false: a bare number there would hold whatever it is, so it raises
@@ -55,7 +73,7 @@ def claim(id: str, measured: str | float, holds: bool, published: str | float | 
             f"claim {id!r}: a claim is one line, its id letters, digits and hyphens, its texts not empty and without '|'; "
             f"got published {made.published!r} and measured {made.measured!r}"
         )
-    print(made)
+    display(made)
     if not made.holds:
         raise ClaimDoesNotHold(str(made))
 

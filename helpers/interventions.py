@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from helpers.circuits import check_head, full_ov
+from helpers.circuits import check_order, full_ov
 from helpers.heads import ideal_patterns, prefix_matching, repeat_loss, zero_heads
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 
@@ -151,10 +151,7 @@ def patch_effect(
     ValueError for edges whose writer does not come before the reader and for models with a normalization, in which the
     parts of the stream do not simply add up."""
     for edge in edges:
-        check_head(model, *edge.writer)
-        check_head(model, *edge.reader)
-        if edge.writer[0] >= edge.reader[0]:
-            raise ValueError(f"head {edge.reader} cannot read what head {edge.writer} writes; give an earlier writer")
+        check_order(model, edge.writer, edge.reader)
     if model.cfg.normalization is not None:
         raise ValueError("patching one edge takes a model without normalization; fold or remove it first (basis.fold_norm)")
     clean = written(model, tokens)

@@ -9,6 +9,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ class Recipe:
 
     def probe_ids(self) -> list[int] | None:
         """The token ids to probe with: for text without the most and the least common ones, else None for all."""
-        return heads.middle_ids(self._corpus().counts).tolist() if self.task["name"] == "text" else None
+        return heads.middle_ids(self.text().counts).tolist() if self.task["name"] == "text" else None
 
     def measure(self) -> Callable[[AttentionOnlyTransformer], dict[str, Any]]:
         """All heads' scores and the repeat loss, on sequences that the training never shows: for repeated blocks, periods
@@ -52,7 +53,7 @@ class Recipe:
         else:
             tokens = heads.probe(self.model.d_vocab, self.model.n_ctx, ids=self.probe_ids())
 
-        held_out = self._corpus().validation_windows(self.model.n_ctx, 32) if self.task["name"] == "text" else None
+        held_out = self.text().validation_windows(self.model.n_ctx, 32) if self.task["name"] == "text" else None
 
         def measured(model: AttentionOnlyTransformer) -> dict[str, Any]:
             found = {name: values.tolist() for name, values in heads.score(model, tokens)._asdict().items()}
@@ -66,13 +67,21 @@ class Recipe:
     def _draw(self, progress: bool) -> Callable:
         if self.task["name"] != "text":
             return Task(self.task["name"], self.task["options"])
-        text, n_ctx = self._corpus(progress), self.model.n_ctx
+        text, n_ctx = self.text(progress), self.model.n_ctx
         return lambda batch, generator: text.windows(batch, n_ctx, generator)
 
-    def _corpus(self, progress: bool = False) -> corpus.Corpus:
-        folder = self.task["options"].get("folder")  # the course's tokenizer fits the library, not any folder
-        tokenizer = TOKENIZER if folder is None and TOKENIZER.is_file() else None
-        return corpus.load(folder, self.model.d_vocab, tokenizer, progress)
+    def text(self, progress: bool = False) -> corpus.Corpus:
+        """The text that it reads: the standard library, held once in a process, or the folder that its task names."""
+        folder = self.task["options"].get("folder")
+        if folder is None:
+            return library(self.model.d_vocab, progress)
+        return corpus.load(folder, self.model.d_vocab, None, progress)  # the course's tokens fit the library, not any folder
+
+
+@cache
+def library(d_vocab: int, progress: bool = False) -> corpus.Corpus:
+    """Python's standard library in the course's own tokens."""
+    return corpus.load(None, d_vocab, TOKENIZER if TOKENIZER.is_file() else None, progress)
 
 
 @torch.no_grad()

@@ -9,7 +9,8 @@ In the first, what a later layer reads is the sum over all earlier writers of wh
 for every input. In the second no matrix stands between two layers: what arrives depends on everything else in the stream.
 `strength` blends from no activation, 0, to a full ReLU, 1.
 
-Not here: convolutions, batch norm, biases, training.
+Not here: convolutions, batch norm, biases, training, and the second ReLU of a ResNet's block, inside the layer: the place
+of the activation is all that differs.
 
 Sources: Elhage et al. 2021, A Mathematical Framework for Transformer Circuits, "Virtual Weights and the Residual Stream as
 a Communication Channel"; He et al. 2015, Deep Residual Learning for Image Recognition, figure 2.

@@ -60,13 +60,9 @@ def readers(model) -> list[Reader]:
 
 
 def pairs(model) -> Iterator[tuple[Writer, Reader]]:
-    """Every writer with every reader that sees it: those of later layers, and positions only where they are added."""
-    shortformer = getattr(model.cfg, "positions", None) == "shortformer"
-    for writer, reader in product(writers(model), readers(model)):
-        wrote = -1 if isinstance(writer, str) else writer[0]
-        reads = model.cfg.n_layers if reader == "unembed" else reader[0]
-        if reads > wrote and not (writer == "pos" and shortformer and reader[-1] not in "QK"):
-            yield writer, reader
+    """Every writer with every reader that hears it."""
+    everyone = product(writers(model), readers(model))
+    return ((writer, reader) for writer, reader in everyone if not circuits.why_deaf(model, writer, reader))
 
 
 @torch.no_grad()

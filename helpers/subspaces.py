@@ -38,12 +38,6 @@ def principal_cosines(
     return torch.linalg.svdvals(one.mT @ other).clamp_max(1)
 
 
-def overlap(one: Float[Tensor, "d_model rank_1"], other: Float[Tensor, "d_model rank_2"]) -> float:
-    """The mean squared cosine: the share of a direction in the smaller subspace that the larger one catches, from 0 to 1.
-    For random subspaces it is the larger rank over d_model."""
-    return principal_cosines(one, other).square().mean().item()
-
-
 def random_cosines(
     d_model: int, rank_1: int, rank_2: int, draws: int, generator: Generator
 ) -> Float[Tensor, "draws smaller_rank"]:
@@ -53,11 +47,6 @@ def random_cosines(
     first = _span(torch.randn(draws, d_model, rank_1, generator=generator))
     other = _span(torch.randn(draws, d_model, rank_2, generator=generator))
     return principal_cosines(first, other)
-
-
-def must_share(d_model: int, *ranks: int) -> int:
-    """How many dimensions too many subspaces of these ranks have for all to be apart: their sum less d_model, or 0."""
-    return max(sum(ranks) - d_model, 0)
 
 
 def _span(columns: Float[Tensor, "*draws d_model count"]) -> Float[Tensor, "*draws d_model rank"]:

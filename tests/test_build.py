@@ -8,6 +8,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from helpers import build
 from helpers.build import WIDGET_VIEW
+from helpers.claims import Claim
 from tests.course import NOTEBOOKS
 
 README = f"# Course\n\n{build.BEGIN}\noutdated\n{build.END}\n\nThe end.\n"
@@ -158,10 +159,31 @@ def test_a_notebook_that_is_not_there_is_named(capsys):
 
 
 def test_the_claims_table_is_read_from_the_outputs(built):
-    assert build.claims_table([built]).splitlines()[2:] == [
-        "| first | one half | 0.5 | yes | [00](notebooks/00_small.ipynb) |",
-        "| second | nothing | above 0.9 | yes | [00](notebooks/00_small.ipynb) |",
+    assert build.claims_table([built]).splitlines() == [
+        "<details><summary>00: Why? Claims: 2, all hold.</summary>",
+        "",
+        "| claim | published | measured here | holds |",
+        "|---|---|---|---|",
+        "| first | one half | 0.5 | yes |",
+        "| second | nothing | above 0.9 | yes |",
+        "",
+        "</details>",
     ]
+
+
+def test_a_claim_that_does_not_hold_is_named_even_while_the_table_is_folded(built, tmp_path):
+    notebook = build.read(built)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if "claim second" in output.get("data", {}).get("text/plain", ""):
+                output.data["text/plain"] = str(Claim("second", "nothing", "above 0.9", False))
+    table = build.claims_table([save(tmp_path / "00_small.ipynb", notebook), built])
+    assert "Claims: 2, not holding: second." in table and "| above 0.9 | NO |" in table
+    assert table.count("<details>") == table.count("</details>") == 2
+
+
+def test_a_notebook_without_claims_has_no_table(tmp_path):
+    assert build.claims_table([save(tmp_path / "00_small.ipynb", notebook_of("1"))]) == ""
 
 
 def test_the_table_replaces_what_stood_between_the_markers(built, tmp_path):

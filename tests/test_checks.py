@@ -103,6 +103,14 @@ def test_a_stub_is_neutral(exercise):
         assert repr(verdict) == f"{exercise.name}: not attempted"
 
 
+@every_exercise
+def test_a_forgotten_return_is_no_stub(exercise):
+    def forgotten(*arguments):
+        exercise.solution(*arguments)
+
+    assert "It returned nothing; is a `return` missing?" in repr(exercise(forgotten, seed=0))
+
+
 def raises(*_):
     raise KeyError("lost")
 

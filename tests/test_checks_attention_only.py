@@ -87,7 +87,7 @@ def test_a_head_must_find_its_source_in_every_sentence():
         return W_Q, W_K, W_V, W_O
 
     for seed in range(5):
-        assert "is not 5 logits above" in attention_only.skip_trigram_head(led_astray, seed=seed).details
+        assert "of the destination's attention" in attention_only.skip_trigram_head(led_astray, seed=seed).details.lower()
 
 
 @pytest.mark.parametrize(
@@ -95,14 +95,20 @@ def test_a_head_must_find_its_source_in_every_sentence():
     [
         (lambda head: head[:3], "Expected four matrices"),
         (lambda head: (*head[:3], head[3].T), "The shapes are"),
-        (lambda head: (*head[:2], torch.zeros_like(head[2]), head[3]), "is not 5 logits above"),
-        (lambda head: (*head[:3], head[3] * torch.nan), "is not 5 logits above"),
+        (lambda head: (*head[:2], torch.zeros_like(head[2]), head[3]), "stands 0.0 logits above all others; expected 5. Of the destination's attention 100%"),
+        (lambda head: (*head[:3], head[3] * torch.nan), "stands nan logits above"),
     ],
 )
 def test_a_head_that_cannot_be_used_is_described(spoil, words):
     solution = attention_only.skip_trigram_head.solution
     verdict = attention_only.skip_trigram_head(lambda *trigram: spoil(solution(*trigram)), seed=0)
     assert verdict.state == FAILED and words in verdict.details
+
+
+def test_a_verdict_says_its_diagnosis_once():
+    exercise = attention_only.skip_trigram_head
+    for why, wrong in exercise.mistakes.items():
+        assert repr(exercise(wrong, seed=0)).count(why) == 1
 
 
 def test_no_two_sizes_are_alike():

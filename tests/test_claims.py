@@ -28,6 +28,13 @@ def test_nothing_published_is_said(capsys):
     assert "published: nothing |" in printed(capsys, "two-layers", 1, True)
 
 
+def test_a_browser_shows_the_same_as_a_card():
+    card = Claim("two-layers", "rank < 4", "0.98 & more", True)._repr_html_()
+    for part in ("\u2713 two-layers</b> holds", "published</span>&ensp;rank &lt; 4", "measured</span>&ensp;0.98 &amp; more"):
+        assert part in card
+    assert "\u2717 two-layers</b> DOES NOT HOLD" in Claim("two-layers", "1", "2", False)._repr_html_()
+
+
 def test_a_claim_that_does_not_hold_is_printed_and_stops(capsys):
     with pytest.raises(ClaimDoesNotHold, match="two-layers.*0.12.*DOES NOT HOLD"):
         claim("two-layers", 0.12, False)

@@ -12,11 +12,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from helpers import circuits, composition, corpus, heads, recipes
+from helpers import circuits, composition, corpus, heads, plotting, recipes, runs
 from helpers.explorables import discovery as module
 from helpers.explorables import scene as scenes
 from helpers.explorables.discovery import Discovery
 from helpers.explorables.scene import Choices, Scene
+from helpers.model import AttentionOnlyTransformer, ModelConfig
 
 
 @pytest.fixture
@@ -38,8 +39,7 @@ def a_text(tmp_path, monkeypatch):
     base = recipes.RECIPES["text"]
     recipe = recipes.replace(base, model=recipes.replace(base.model, d_vocab=300, n_ctx=96))
     monkeypatch.setitem(recipes.RECIPES, "text", recipe)
-    monkeypatch.setattr(recipes.Recipe, "_corpus", lambda self, progress=False: small)
-    monkeypatch.setattr(scenes, "library", lambda: small)
+    monkeypatch.setattr(recipes.Recipe, "text", lambda self, progress=False: small)
     return small
 
 
@@ -284,6 +284,12 @@ def test_the_limit_of_chance_is_above_an_untrained_models_pairs_and_below_a_trai
     assert composition.composition_scores(trained, "K").max() > 1.3 * scenes.null_limit(trained)
 
 
+def test_one_random_model_in_twenty_has_a_pair_above_the_limit_of_chance():
+    models = [AttentionOnlyTransformer(ModelConfig(seed=seed)) for seed in range(100, 160)]
+    above = sum(composition.composition_scores(model, "K").nan_to_num(0).max().item() > scenes.null_limit(model) for model in models)
+    assert above <= 12  # 3 expected of 60
+
+
 def test_random_heads_stay_in_the_copying_band():
     fresh = circuits.copying_null(64, 64, 16, 400, torch.Generator().manual_seed(5))
     inside = (fresh.abs() < scenes.copying_band(64, 64, 16)).float().mean()
@@ -324,6 +330,17 @@ def taking(monkeypatch, owner, name: str, now: list[float], seconds: float) -> N
         return method()
 
     monkeypatch.setattr(owner, name, timed)
+
+
+def test_a_snapshot_says_how_many_seconds_it_took_to_get_there(explorable, monkeypatch):
+    """Those of training and looking, from step 0; the view reckons from them how long it will take to the end."""
+    now = [0.0]
+    monkeypatch.setattr(module.time, "perf_counter", lambda: now[0])
+    taking(monkeypatch, explorable.trainer, "step", now, 2.0)
+    taking(monkeypatch, explorable.scene, "look", now, 0.5)
+    explorable.step()
+    explorable.step()
+    assert [at["seconds"] for at in explorable.snapshots] == [0, 2, 4.5]
 
 
 def test_the_share_is_seconds_over_seconds(explorable):
@@ -480,6 +497,13 @@ def test_a_text_has_its_own_tokens_and_probe(a_text):
     alone = scene.trainer.model.run_with_cache(scene.shown)[1]["pattern", 1][0]
     shown = torch.frombuffer(bytearray(patterns), dtype=torch.uint8).view(2, *alone.shape) / 255
     assert torch.allclose(shown[1], alone, atol=1 / 255)  # what was added to fill the batch changes nothing
+
+
+def test_a_text_tells_how_long_to_wait_as_the_shipped_run_did():
+    """The view says that the first head passed one half after a third of the steps."""
+    assert "passed one half after a third of the steps" in Discovery._esm
+    run = runs.load(runs.DATA / "runs" / "text")
+    assert plotting.birth(run.history) / run.training["steps"] == pytest.approx(1 / 3, abs=0.05)
 
 
 def test_a_text_loads_beside_the_kernels_other_work(explorable, a_text, monkeypatch):

@@ -59,4 +59,5 @@ def test_the_lottery_names_the_first_head_and_the_order():
     scores = history([[0, 0.3, 0.6, 0.9], [0, 0.3, 0.4, 0.9]])
     scores.prefix_matching[1, 3, 1, 2] = 0.95  # a rival that is better when the first of them passes one half
     assert first_heads(scores).tolist() == [1, 2]
+    assert "previous token above 0.1, median step 10 (10 to 10)" in plotting.lottery(scores)[1]
     assert "median step 25 (20 to 30)" in plotting.lottery(scores)[1] and "in 0 to 1 seeds" in plotting.lottery(scores)[1]

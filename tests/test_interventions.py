@@ -140,6 +140,14 @@ def test_by_hand_one_edge_of_three_carries_everything():
         assert effect[side].loss == pytest.approx(0, abs=1e-5) and abs(effect[side].prefix_matching) < 1e-5
 
 
+def test_edges_to_two_readers_cost_each_what_it_costs_alone():
+    edges = [Edge((0, 0), (1, 0), "k"), Edge((0, 1), (1, 1), "k")]
+    alone = [interventions.patch_effect(TRAINED, TOKENS, [edge]).prefix_matching for edge in edges]
+    assert abs(alone[0] - alone[1]) > 0.1
+    both = interventions.patch_effect(TRAINED, TOKENS, edges).prefix_matching
+    assert both == pytest.approx(sum(alone) / 2, abs=1e-4)
+
+
 def test_values_never_move_the_pattern_of_their_own_layer():
     for reader in range(4):
         assert interventions.patch_effect(TRAINED, TOKENS, [Edge((0, 0), (1, reader), "v")]).prefix_matching == 0
@@ -151,6 +159,8 @@ def test_relabelled_tokens_repeat_as_before_and_are_others():
     assert (other[:, 0] == 0).all() and (other[:, 1:] > 0).all() and (other < 64).all()
     assert (other == TOKENS)[:, 1:].float().mean() < 0.1
     assert not torch.equal(other, interventions.relabelled(TOKENS, 64, seed=1))
+    twins = interventions.relabelled(TOKENS[:1].repeat(2, 1), 64)
+    assert not torch.equal(twins[0], twins[1])  # each sequence in another way
 
 
 def test_edges_that_run_backward_and_normalized_models_are_refused():

@@ -48,7 +48,6 @@ PICTURES = {
     "training_story": lambda: plotting.training_story(
         history(0.1, 0.2, 0.8), [4.0] * 10 + [0.5] * 20, 4.1, dict(prefix_matching=0.04, previous_token=0.06)
     ),
-    "best_over_training": lambda: plotting.best_over_training({"two": history(0.1, 0.9), "one": history(0.1, 0.1)}, 0.04),
     "bars": lambda: plotting.bars({"a": 0.5, "b\n(2)": -0.001}, "cost (nats)", 0.1, highlight=["a"]),
     "birth_frame": lambda: plotting.birth_frame([4.0, 3.0, 2.0], 2, 4.1, [pattern(), pattern()]),
     "reading": lambda: plotting.reading(["<bos>", "de", "f", "⏎···", "f"], [0.1, 0.0, 0.8, 0.1, 0.0], 4),
@@ -85,7 +84,7 @@ def test_the_strip_of_sequences_reads_its_data():
     _, says = plotting.sequences(batch().tokens, batch().determined)
     periods = [len(set(row[-8:].tolist())) for row in batch().tokens]  # the last tokens are inside the repeats
     assert ", ".join(map(str, periods)) in says
-    assert f"{batch().determined.float().mean():.0%} of the rows" in says
+    assert f"{batch().determined.float().mean():.0%} of the positions" in says
 
 
 @pytest.mark.parametrize("best, when", [((0.1, 0.2, 0.8), "before step 100"), ((0.1, 0.2, 0.3), "never passes one half")])
@@ -100,6 +99,21 @@ def test_the_story_says_whether_the_loss_fell(final, fell):
     assert fell in plotting.training_story(history(0.1), [4.0] * 10 + [final] * 20, 4.1, chance)[1]
 
 
+@pytest.mark.parametrize("count, grid", [(2, (1, 2)), (4, (1, 4)), (5, (2, 3)), (6, (2, 3))])
+def test_many_patterns_stand_three_to_a_row(count, grid):
+    fig, says = plotting.pattern_row({f"step {i}": pattern()[0] for i in range(count)})
+    panels = [ax for ax in fig.axes if ax.get_title(loc="left")]
+    assert [ax.get_title(loc="left") for ax in panels] == [f"step {i}" for i in range(count)] and says.startswith(f"{count} attention")
+    places = panels[0].get_gridspec()
+    assert (places.nrows, places.ncols) == grid
+    assert sum(ax.axison for ax in fig.axes) == count + 1  # no empty frame; one is the colour bar's
+
+
+def test_bars_stand_out_by_name():
+    fig, _ = plotting.bars({"a": 0.5, "b": 0.25}, "cost", highlight=["b"], xlabel="kind")
+    assert [bar.get_hatch() for bar in fig.axes[0].patches] == [None, "//"] and fig.axes[0].get_xlabel() == "kind"
+
+
 def test_birth_is_the_first_step_above_the_threshold():
     assert plotting.birth(history(0.1, 0.6, 0.4, 0.9)) == 10
     assert plotting.birth(history(0.1, 0.5)) is None
@@ -112,6 +126,12 @@ def test_bars_do_not_print_minus_zero():
 def test_reading_names_the_token_attended_to_and_the_one_before_it():
     _, says = plotting.reading(["<bos>", "zor", "b", "·", "zor"], [0.1, 0.0, 0.8, 0.1, 0.0], 4)
     assert says == "From the framed token 'zor', number 4, most attention goes to 'b', number 2, right after token 'zor'."
+
+
+def test_reading_prints_what_it_shades():
+    fig, _ = plotting.reading(["<bos>", "zor", "b", "zor"], [0.04, 0.0, 0.9, 0.06], 3)
+    assert {text.get_text() for text in fig.axes[0].texts} >= {"0.90", "0.06"}
+    assert "0.04" not in {text.get_text() for text in fig.axes[0].texts}
 
 
 def test_patterns_count_the_stripes():

@@ -13,7 +13,7 @@ def board(seed: int = 0) -> torch.Tensor:
 
 def kinds(p: float) -> dict:
     null = torch.rand(50, 2, 3, generator=torch.Generator().manual_seed(1))
-    return {kind: dict(scores=board(), null=null, p=torch.full((2, 3), p), ceiling=0.9) for kind in "QKV"}
+    return {kind: dict(scores=board(), null=null, p=torch.full((2, 3), p), ceiling=torch.full((2, 3), 0.9)) for kind in "QKV"}
 
 
 TALK = torch.tensor([[0.1, 0.3], [torch.nan, 0.05]])
@@ -52,6 +52,18 @@ def test_only_pairs_below_the_level_are_filled():
 def test_only_the_targets_stand_out_in_a_row_of_scores():
     fig, _ = plotting.score_row({"K": [1.0, 2.0, 3.0]}, ["B", "x", "y"], 2, [1])
     assert [bool(bar.get_hatch()) for bar in fig.axes[0].patches] == [False, True, False]
+
+
+def test_a_board_says_what_its_ends_are_and_never_minus_zero():
+    fig, says = plotting.boards({"": [[-0.004, 1.0]]}, ["a"], ["b", "c"], "fit", ends=("path", "voter"))
+    board = fig.axes[0]
+    assert (board.get_ylabel(), board.get_xlabel()) == ("path", "voter") and says.startswith("1 board of fit")
+    assert [text.get_text() for text in board.texts] == ["+0.00", "+1.00"]
+
+
+def test_no_point_lies_outside_its_panel():
+    fig, _ = plotting.activation_places({"here": ([-9.0, 1.0], [0.0, 1.0])}, [0, 1], {"a": [0, 0]})
+    assert fig.axes[0].get_xlim()[0] < -9
 
 
 def test_pairs_that_cannot_talk_are_hatched_and_carry_no_number():

@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -194,6 +195,7 @@ def test_the_courses_tokenizer_is_for_the_library_alone(monkeypatch, tmp_path, f
         raise Asked
 
     monkeypatch.setattr(corpus, "load", load)
+    recipes.library.cache_clear()
     options = {} if folder is None else {"folder": folder}
     with pytest.raises(Asked):
         replace(RECIPES["text"], task=dict(name="text", options=options)).trainer()
@@ -206,3 +208,16 @@ def test_the_command_reads_a_folder_of_ones_own(own_text, tmp_path, capsys):
     record = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
     assert record["task"] == {"name": "text", "options": {"folder": own_text}}
     assert "folder" not in RECIPES["text"].task["options"]
+
+
+def test_the_library_is_read_once_in_a_process_and_a_folder_as_it_stands(own_text, monkeypatch):
+    read = []
+    load = corpus.load
+    monkeypatch.setattr(corpus, "load", lambda folder, *more: (read.append(folder), load(own_text, *more))[1])
+    monkeypatch.setattr(recipes, "TOKENIZER", Path("none"))
+    recipes.library.cache_clear()
+    folder = replace(RECIPES["text"], task=dict(name="text", options={"folder": own_text}))
+    for recipe in (RECIPES["text"], folder):
+        assert recipe.text().d_vocab == recipe.text().d_vocab == 1024
+    assert read == [None, own_text, own_text]
+    recipes.library.cache_clear()

@@ -51,6 +51,15 @@ def test_it_opens_on_the_strongest_key_link_of_the_best_previous_token_head(diag
     assert reader["role"] == "prefix_matching"
 
 
+def test_it_opens_on_the_previous_token_head_even_if_another_link_is_stronger():
+    links = [
+        stream.Link(writer, (1, 0, kind), score, torch.tensor([0.1, 0.2]), 0.9, p)
+        for writer, kind, score, p in (((0, 0), "K", 0.8, 0.01), ((0, 1), "K", 0.6, 0.02), ((0, 1), "Q", 0.9, 0.01), ("embed", "K", 0.9, 0.01))
+    ]
+    assert module.opening_link(links, torch.tensor([[0.1, 0.9]])) == links[1]
+    assert module.opening_link(links, None) == links[0]
+
+
 def test_the_data_choose_it_and_no_index():
     """The same model with the heads of layer 0 in another order opens on the same head, wherever it stands."""
     model, order = trained(), [2, 3, 1, 0]
@@ -156,6 +165,14 @@ def test_a_large_vocabulary_is_thinned_and_its_tokens_keep_their_names(monkeypat
     assert_close(torch.tensor(matrix(told, blocks, link)), stream.chain(model, (0, 1), (1, 0, "K")).product[ids][:, ids])
 
 
+def test_labels_are_by_token_id_for_the_largest_model_and_too_few_are_refused():
+    models, names = {"wide": random_model(d_vocab=12), "small": random_model(d_vocab=9)}, [f"t{i}" for i in range(12)]
+    sent = VirtualWeights(models, names)._sent
+    assert [sent[name][0]["axes"]["token"] for name in models] == [names, names[:9]]
+    with pytest.raises(ValueError, match="9 labels for 12 tokens"):
+        VirtualWeights(models, names[:9])
+
+
 def test_a_normalization_is_folded_in_first():
     model = random_model(normalization="RMS", positions="standard")
     model.norm_gain[:] = torch.linspace(0.2, 3, 16)
@@ -206,7 +223,7 @@ def test_an_unknown_model_has_no_picture(diagram):
 def test_a_diagram_counts_only_what_the_level_lets_through():
     ends = [dict(name="embed", layer=-1), dict(name="0.0", layer=0), dict(name="1.0", layer=1, role="prefix_matching", role_score=1.0)]
     link = dict(writer="0.0", reader="1.0.K", score=0.3, mean=0.1, ceiling=0.4)
-    links = [link | dict(p=0.002), link | dict(reader="1.0.Q", p=0.2), link | dict(writer="embed", reader="unembed", p=0.04)]
+    links = [link | dict(p=0.002), link | dict(reader="1.0.Q", p=0.06), link | dict(writer="embed", reader="unembed", p=0.04)]
     readers = [*ends[1:], dict(name="unembed", layer=2)]
     assert plotting.stream_diagram(ends, readers, links)[1] == (
         "2 of 3 links stand above chance (p at most 0.05 for all together): embedding to unembedding (1), heads to K (1)."

@@ -30,6 +30,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Generator, Tensor
 
 NOT_ATTEMPTED, PASSED, FAILED = "not attempted", "passed", "not yet"
@@ -103,8 +104,8 @@ class Exercise:
                 return Verdict(self.name, NOT_ATTEMPTED)
             except WrongAnswer as error:
                 return Verdict(self.name, FAILED, f"{error} It was given {_described(arguments)} (seed {seed}).")
-            if complaint and named:
-                return Verdict(self.name, FAILED, f"Given {_described(arguments)} (seed {seed}):\n{complaint}", named)
+            if named:
+                return Verdict(self.name, FAILED, f"Given {_described(arguments)} (seed {seed}).", named)
             if self.oracle:
                 suspects = {why: wrong for why, wrong in suspects.items() if self._is(wrong, arguments, answer)}
             if complaint and not failure:
@@ -146,6 +147,12 @@ def different(generator: Generator, count: int, low: int = 2, high: int = 11) ->
     return (low + torch.randperm(high - low + 1, generator=generator)[:count]).tolist()
 
 
+def causal_patterns(generator: Generator, n_heads: int, pos: int) -> Float[Tensor, "head query key"]:
+    """Attention patterns that no head made: the softmax of random scores, the future hidden."""
+    scores = 2 * torch.randn(n_heads, pos, pos, generator=generator)
+    return scores.masked_fill(torch.ones(pos, pos).triu(1).bool(), -torch.inf).softmax(-1)
+
+
 def difference(answer: Any, expected: Any, tolerance: float) -> str | None:
     """Where the two differ most, in words, or None if they agree. Tuples are compared part by part."""
     if isinstance(expected, tuple):
@@ -165,7 +172,8 @@ def difference(answer: Any, expected: Any, tolerance: float) -> str | None:
     dtype = torch.complex128 if given.is_complex() or expected.is_complex() else torch.float64
     given, expected = given.to(dtype), expected.to(dtype)
     finite = expected[expected.isfinite()].abs()
-    apart = (given - expected).abs().masked_fill(given == expected, 0).nan_to_num(torch.inf)  # inf equals inf
+    same = (given == expected) | (given.isnan() & expected.isnan())  # inf equals inf; a mistake may give nan, and is one then
+    apart = (given - expected).abs().masked_fill(same, 0).nan_to_num(torch.inf)
     if not apart.numel() or apart.max() <= tolerance * max(1.0, finite.max().item() if finite.numel() else 0.0):
         return None
     at = tuple(int(i) for i in torch.unravel_index(apart.argmax(), apart.shape))
@@ -188,8 +196,16 @@ def _call(attempt: Callable, arguments: dict[str, Any]) -> Any:
         where = f", in the line `{line.line}`" if line.line and line.name == getattr(attempt, "__name__", "") else ""
         raise WrongAnswer(f"It raised {type(error).__name__}: {error}{where}.") from error
     if answer is None or answer is ...:
-        raise NotAttempted
+        if _is_stub(attempt):
+            raise NotAttempted
+        raise WrongAnswer("It returned nothing; is a `return` missing?")
     return answer
+
+
+def _is_stub(attempt: Callable) -> bool:
+    """Whether its body does nothing: `...`, `pass`, `return None` or a docstring alone."""
+    code = getattr(attempt, "__code__", None)
+    return code is None or len(code.co_code) <= len((lambda: ...).__code__.co_code)
 
 
 def _guarded(judge: Callable[[], str | None], otherwise: str) -> str | None:

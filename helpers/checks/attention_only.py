@@ -1,12 +1,13 @@
 """The exercises of notebook 01: attention by hand, OV, frozen patterns, copying, and a head whose weights the reader writes."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
-from helpers.checks import Exercise, different
+from helpers.checks import Exercise, causal_patterns, different
 
 # ---- the causal mask and the scale
 
@@ -36,7 +37,7 @@ def _masked(scores: Tensor, diagonal: int = 1) -> Tensor:
 
 
 def _scores(q: Tensor, k: Tensor) -> Tensor:
-    return q @ k.T / math.sqrt(q.shape[1])
+    return q @ k.mT / math.sqrt(q.shape[-1])
 
 
 attention_pattern = Exercise(
@@ -46,11 +47,15 @@ attention_pattern = Exercise(
     mistakes={
         "the division by sqrt(d_head) is missing": lambda q, k: _masked(q @ k.T).softmax(-1),
         "you divided by d_head, not by its square root": lambda q, k: _masked(q @ k.T / q.shape[1]).softmax(-1),
+        "you divided by the root of the number of positions; it is that of d_head": lambda q, k: _masked(q @ k.T / len(q) ** 0.5).softmax(-1),
         "queries and keys have changed places: rows are queries": lambda q, k: _masked(_scores(k, q)).softmax(-1),
         "there is no mask: each position sees the future": lambda q, k: _scores(q, k).softmax(-1),
+        "neither the mask nor the scale is there": lambda q, k: (q @ k.T).softmax(-1),
         "the mask is off by one: each position sees the next one": lambda q, k: _masked(_scores(q, k), 2).softmax(-1),
+        "the mask hides each position from itself too, and nothing is left for the first": lambda q, k: _masked(_scores(q, k), 0).softmax(-1),
         "the mask comes after the softmax, so the rows no longer sum to one": lambda q, k: _scores(q, k).softmax(-1).tril(),
         "the masked scores are 0, not minus infinity: a score of 0 still gets attention": lambda q, k: _scores(q, k).tril().softmax(-1),
+        "the softmax is missing: these are scores, not yet a pattern": lambda q, k: _masked(_scores(q, k)),
         "the softmax runs over the queries, not over the keys": lambda q, k: _masked(_scores(q, k)).softmax(0),
         "the mask hides the past, not the future": lambda q, k: _masked(_scores(q, k).flip(0, 1)).flip(0, 1).softmax(-1),
     },
@@ -115,8 +120,7 @@ def _frozen_layer(generator: Generator) -> dict[str, Tensor]:
     heads, pos, d_model, d_head, d_vocab = different(generator, 5)
     draw = dict(x=(pos, d_model), W_V=(heads, d_model, d_head), W_O=(heads, d_head, d_model), W_U=(d_model, d_vocab))
     drawn = {name: torch.randn(shape, generator=generator) for name, shape in draw.items()}
-    scores = 2 * torch.randn(heads, pos, pos, generator=generator)
-    return dict(x=drawn.pop("x"), patterns=_masked(scores).softmax(-1), **drawn)
+    return dict(x=drawn.pop("x"), patterns=causal_patterns(generator, heads, pos), **drawn)
 
 
 def _frozen_by_loops(
@@ -151,6 +155,8 @@ frozen_logits = Exercise(
         "x goes in once for every head: the stream is shared": (
             lambda x, patterns, W_V, W_O, W_U: (x + patterns @ (x @ W_V) @ W_O).sum(0) @ W_U
         ),
+        "the heads read one another: all heads of a layer read the same x": lambda x, patterns, W_V, W_O, W_U: _one_by_one(x, patterns, W_V, W_O) @ W_U,
+        "W_U is missing: this is the stream, not the logits": lambda x, patterns, W_V, W_O, W_U: x + (patterns @ (x @ W_V) @ W_O).sum(0),
     },
     hints=(
         "There is nothing left to compute about where to attend. What does a head do with a pattern that somebody hands to it?",
@@ -161,7 +167,13 @@ frozen_logits = Exercise(
 
 
 def _softmax_again(patterns: Tensor) -> Tensor:
-    return torch.stack([_masked(pattern).softmax(-1) for pattern in patterns])
+    return _masked(patterns).softmax(-1)
+
+
+def _one_by_one(x: Tensor, patterns: Tensor, W_V: Tensor, W_O: Tensor) -> Tensor:
+    for A, into, out in zip(patterns, W_V, W_O, strict=True):
+        x = x + A @ x @ into @ out
+    return x
 
 
 # ---- the copying statistic, small
@@ -261,10 +273,13 @@ def _a_skip_trigram(generator: Generator) -> dict[str, int]:
 
 def _contribution(head: tuple[Tensor, ...], tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_vocab"]:
     """What the head adds to the logits of a model whose embedding and unembedding are the identity."""
-    W_Q, W_K, W_V, W_O = head
-    scores = W_Q[tokens] @ W_K[tokens].mT / math.sqrt(W_Q.shape[1])
-    future = torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1)
-    return scores.masked_fill(future, -torch.inf).softmax(-1) @ (W_V[tokens] @ W_O)
+    *_, W_V, W_O = head
+    return _pattern(head, tokens) @ (W_V[tokens] @ W_O)
+
+
+def _pattern(head: tuple[Tensor, ...], tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch query key"]:
+    W_Q, W_K, *_ = head
+    return _masked(_scores(W_Q[tokens], W_K[tokens])).softmax(-1)
 
 
 def _sentences(d_vocab: int, source: int, destination: int) -> tuple[Tensor, Tensor]:
@@ -277,12 +292,12 @@ def _sentences(d_vocab: int, source: int, destination: int) -> tuple[Tensor, Ten
     return planted, draws
 
 
-def _fires(head: tuple[Tensor, ...], planted: Tensor, out: int) -> bool:
-    """Whether the answer gains on all other tokens at every destination."""
+def _margin(head: tuple[Tensor, ...], planted: Tensor, out: int) -> float:
+    """By how many logits the answer gains on all other tokens, at the destination where it gains least."""
     added = _contribution(head, planted)[:, 8]
     others = added.clone()
     others[:, out] = -torch.inf
-    return bool((added[:, out] - others.max(-1).values > RAISED).all())
+    return (added[:, out] - others.max(-1).values).min().item()
 
 
 def _rests(head: tuple[Tensor, ...], tokens: Tensor, rows: slice) -> bool:
@@ -292,21 +307,21 @@ def _rests(head: tuple[Tensor, ...], tokens: Tensor, rows: slice) -> bool:
 def _judge(answer: tuple[Tensor, ...], d_vocab: int, source: int, destination: int, out: int) -> str | None:
     if not isinstance(answer, tuple | list) or len(answer) != 4 or not all(isinstance(W, Tensor) and W.ndim == 2 for W in answer):
         return "Expected four matrices: W_Q, W_K, W_V [d_vocab, d_head] and W_O [d_head, d_vocab]."
-    W_Q, W_K, W_V, W_O = head = tuple(W.detach().float() for W in answer)
-    shapes = [tuple(W.shape) for W in head]
-    d_head = W_Q.shape[1]
+    head = tuple(W.detach().float() for W in answer)
+    shapes, d_head = [tuple(W.shape) for W in head], head[0].shape[1]
     if shapes != [(d_vocab, d_head)] * 3 + [(d_head, d_vocab)]:
         return f"The shapes are {shapes}; expected [d_vocab, d_head] three times, and [d_head, d_vocab] for W_O."
     planted, without = _sentences(d_vocab, source, destination)
-    if not _fires(head, planted, out):
-        repairs = {
-            SWAPPED_QK: (W_K, W_Q, W_V, W_O),
-            SWAPPED_OV: (W_Q, W_K, W_O.T, W_V.T),
-            NEGATIVE: (W_Q, W_K, W_V, -W_O),
-            WEAK: (100 * W_Q, W_K, W_V, W_O),
-        }
-        working = [why for why, repaired in repairs.items() if _fires(repaired, planted, out)]
-        return working[0] if working else f"After {source} ... {destination} the answer {out} is not {RAISED:.0f} logits above all others."
+    margin = _margin(head, planted, out)
+    if not margin > RAISED:
+        for why, (_, repair) in SPOILED.items():
+            if _margin(repair(*head), planted, out) > RAISED:
+                return why
+        seen = (_pattern(head, planted)[:, 8] * (planted == source)).sum(-1).mean()
+        return (
+            f"After {source} ... {destination} the answer {out} stands {margin:.1f} logits above all others; expected {RAISED:.0f}. "
+            f"Of the destination's attention {seen:.0%} goes to the source."
+        )
     if not _rests(head, without, slice(8, 9)):
         return NO_REST
     if not _rests(head, planted, slice(0, 8)):
@@ -314,44 +329,27 @@ def _judge(answer: tuple[Tensor, ...], d_vocab: int, source: int, destination: i
     return None
 
 
-SWAPPED_QK = "queries and keys have changed places: the destination asks, the source answers"
-SWAPPED_OV = "W_V and W_O have changed places: the value reads the source, W_O writes the answer"
-NEGATIVE = "the answer is lowered, not raised: look at the sign"
-WEAK = "the scores are too small: they are divided by sqrt(d_head), and every other key has a share too"
+# What spoils a head that works, and what repairs it.
+SPOILED = {
+    "queries and keys have changed places: the destination asks, the source answers": 2 * (lambda q, k, v, o: (k, q, v, o),),
+    "W_V and W_O have changed places: the value reads the source, W_O writes the answer": 2 * (lambda q, k, v, o: (q, k, o.T, v.T),),
+    "the answer is lowered, not raised: look at the sign": 2 * (lambda q, k, v, o: (q, k, v, -o),),
+    "the scores are too small: they are divided by sqrt(d_head), and every other key has a share too": (
+        lambda q, k, v, o: (q / 100, k, v, o),
+        lambda q, k, v, o: (q * 100, k, v, o),
+    ),
+    "what reaches the logits is too small: make W_V or W_O larger": (
+        lambda q, k, v, o: (q, k, v, o / 20),
+        lambda q, k, v, o: (q, k, v, o * 100),
+    ),
+}
 NO_REST = "without the source the head still speaks: give the destination a place to rest, such as BOS"
 OTHERS_FIRE = "tokens other than the destination let the head speak: they need a place to rest too"
 
 
-def _head(d_vocab: int, source: int, destination: int, out: int, loud: float = 100.0, rest: float = 20.0, sign: float = 1.0) -> tuple:
-    W_Q, W_K, W_V = torch.zeros(3, d_vocab, 2)
-    W_O = torch.zeros(2, d_vocab)
-    W_Q[destination, 0], W_K[source, 0] = loud, 1
-    W_Q[:, 1], W_K[0, 1] = rest, 1
-    W_V[source, 0], W_O[0, out] = 1, 20 * sign
-    return W_Q, W_K, W_V, W_O
-
-
-def _qk_exchanged(*trigram: int) -> tuple:
-    W_Q, W_K, W_V, W_O = _head(*trigram)
-    return W_K, W_Q, W_V, W_O
-
-
-def _ov_exchanged(*trigram: int) -> tuple:
-    W_Q, W_K, W_V, W_O = _head(*trigram)
-    return W_Q, W_K, W_O.T, W_V.T
-
-
-def _any_value(d_vocab: int, source: int, destination: int, out: int) -> tuple:
-    """Attends well, but every token's value says the answer: also that of BOS."""
-    W_Q, W_K, W_V, W_O = _head(d_vocab, source, destination, out)
-    W_V[:, 0] = 1
-    return W_Q, W_K, W_V, W_O
-
-
-def _all_ask(d_vocab: int, source: int, destination: int, out: int) -> tuple:
-    W_Q, W_K, W_V, W_O = _head(d_vocab, source, destination, out)
-    W_Q[:, 0] = 100
-    return W_Q, W_K, W_V, W_O
+def _with(change: Callable[..., tuple[Tensor, ...]]) -> Callable[..., tuple[Tensor, ...]]:
+    """The solution with its four matrices changed."""
+    return lambda *trigram: change(*skip_trigram_head.solution(*trigram))
 
 
 skip_trigram_head = Exercise(
@@ -359,12 +357,9 @@ skip_trigram_head = Exercise(
     draw=_a_skip_trigram,
     judge=_judge,
     mistakes={
-        SWAPPED_QK: _qk_exchanged,
-        SWAPPED_OV: _ov_exchanged,
-        NEGATIVE: lambda *trigram: _head(*trigram, sign=-1.0),
-        WEAK: lambda *trigram: _head(*trigram, loud=1.0, rest=0.0),
-        NO_REST: _any_value,
-        OTHERS_FIRE: _all_ask,
+        **{why: _with(spoil) for why, (spoil, _) in SPOILED.items()},
+        NO_REST: _with(lambda q, k, v, o: (q, k, torch.ones_like(v), o)),  # every value says the answer, that of BOS too
+        OTHERS_FIRE: _with(lambda q, k, v, o: (q.amax(0).expand_as(q), k, v, o)),  # all ask for the source
     },
     hints=(
         "Two questions, two circuits: who should look where (W_Q, W_K), and what should be said when the source is seen (W_V, W_O).",

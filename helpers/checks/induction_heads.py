@@ -7,34 +7,29 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from helpers import handmade, heads, interventions
-from helpers.checks import Exercise, different
+from helpers.checks import Exercise, causal_patterns, different
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 
 # ---- 1. the score of a pattern
 
 
 def _documents(generator: Generator) -> Tensor:
-    """One document three times over, each time with BOS in front: [pos]."""
+    """One document three times over, each time with BOS in front, and at last without its last token: [pos]."""
     length, spare = different(generator, 2, 5, 12)
     block = torch.randperm(length + spare, generator=generator)[:length] + 1
-    return F.pad(block, (1, 0)).repeat(3)
-
-
-def _random_pattern(pos: int, generator: Generator, heads: int = 1) -> Tensor:
-    scores = 2 * torch.randn(heads, pos, pos, generator=generator)
-    return scores.masked_fill(torch.ones(pos, pos).triu(1).bool(), -torch.inf).softmax(-1)
+    return F.pad(block, (1, 0)).repeat(3)[:-1]
 
 
 def _pattern_and_tokens(generator: Generator) -> dict:
     tokens = _documents(generator)
-    return dict(pattern=_random_pattern(len(tokens), generator)[0], tokens=tokens)
+    return dict(pattern=causal_patterns(generator, 1, len(tokens))[0], tokens=tokens)
 
 
-def _on_targets(pattern: Tensor, tokens: Tensor, is_target, average="rows") -> Tensor:
+def _on_targets(pattern: Tensor, tokens: Tensor, is_target, average="rows", ahead=False) -> Tensor:
     """Attention on the keys that `is_target(t, i, j)` accepts, row by row; averaged over the rows that have any ("rows"), over
-    all rows ("all") or over single cells ("cells")."""
+    all rows ("all") or over single cells ("cells"). `ahead`: keys that come later count as well."""
     t = tokens.tolist()
-    targets = [[j for j in range(i + 1) if is_target(t, i, j)] for i in range(len(t))]
+    targets = [[j for j in range(len(t) if ahead else i + 1) if is_target(t, i, j)] for i in range(len(t))]
     row_sums = [pattern[i, keys].sum() for i, keys in enumerate(targets) if keys]
     over = dict(rows=len(row_sums), all=len(t), cells=sum(map(len, targets)))[average]
     return torch.stack(row_sums).sum() / over
@@ -56,7 +51,7 @@ mask_score = Exercise(
     oracle=lambda pattern, tokens: _on_targets(pattern, tokens, _after_a_copy),
     mistakes={
         "you took a bare diagonal: it holds two rows too many, and none of the second targets": lambda pattern, tokens: (
-            pattern.diagonal(1 - len(tokens) // 3).mean()
+            pattern.diagonal(1 - tokens.tolist().index(0, 1)).mean()
         ),
         "you looked at the earlier copy itself, and not at the token after it": lambda pattern, tokens: _on_targets(
             pattern, tokens, lambda t, i, j: j < i and t[j] == t[i] != 0
@@ -69,6 +64,9 @@ mask_score = Exercise(
         ),
         "you averaged over single cells (row, target), and a row with two targets can then reach one half at most": (
             lambda pattern, tokens: _on_targets(pattern, tokens, _after_a_copy, average="cells")
+        ),
+        "you counted rows whose only copy comes later; such a row has nothing to find": lambda pattern, tokens: _on_targets(
+            pattern, tokens, _after_a_copy, ahead=True
         ),
         "you averaged over all rows, also over those that have nothing to find": lambda pattern, tokens: _on_targets(
             pattern, tokens, _after_a_copy, average="all"
@@ -189,6 +187,12 @@ cost_without = Exercise(
         "you took before minus after; a head that is missed must give a positive rise": lambda *given: -_rise(*given),
         "you silenced the whole layer, and not one head of it": lambda *given: _rise(*given, layer=True),
         "you took the loss over all rows, also over those that nobody can know": lambda *given: _rise(*given, all_rows=True),
+        "you put the head's mean in its place, and not zero": lambda model, tokens, head: interventions.ablation(
+            model, tokens, [head], "mean", keep_patterns=True
+        ),
+        "you returned the loss without the head; the rise is that minus the loss with it": lambda model, tokens, head: (
+            _rise(model, tokens, head) + heads.repeat_loss(model, tokens)
+        ),
     },
     hints=(
         "Two forward passes: what must the second one keep from the first?",
@@ -206,14 +210,14 @@ cost_without = Exercise(
 def _patterns_tokens_head(generator: Generator) -> dict:
     tokens, n_heads = _documents(generator), int(torch.randint(2, 5, (), generator=generator))
     at = int(torch.randint(n_heads, (), generator=generator))
-    return dict(patterns=_random_pattern(len(tokens), generator, n_heads), tokens=tokens, head=at)
+    return dict(patterns=causal_patterns(generator, n_heads, len(tokens)), tokens=tokens, head=at)
 
 
-def _ideal(patterns: Tensor, tokens: Tensor, head: int, is_target=_after_a_copy, otherwise="as it was", share=True, every=False) -> Tensor:
+def _ideal(patterns: Tensor, tokens: Tensor, head: int, is_target=_after_a_copy, otherwise="as it was", share=True, every=False, ahead=False) -> Tensor:
     answer, t = patterns.clone(), tokens.tolist()
     for at in range(len(patterns)) if every else [head]:
         for i in range(len(t)):
-            keys = [j for j in range(i + 1) if is_target(t, i, j)]
+            keys = [j for j in range(len(t) if ahead else i + 1) if is_target(t, i, j)]
             if keys or otherwise == "nothing":
                 answer[at, i] = 0
                 answer[at, i, keys] = 1 / len(keys) if share and keys else 1.0
@@ -238,6 +242,7 @@ idealise = Exercise(
             lambda *given: _ideal(*given, otherwise="nothing")
         ),
         "each of several targets got all the attention; they have to share it": lambda *given: _ideal(*given, share=False),
+        "a row looks at copies that come after it; it sees only what stands before": lambda *given: _ideal(*given, ahead=True),
         "you idealised every head, and not the one you were asked for": lambda *given: _ideal(*given, every=True),
         "you attend to the earlier copy itself, and not to the token after it": lambda *given: _ideal(
             *given, is_target=lambda t, i, j: j < i and t[j] == t[i] != 0

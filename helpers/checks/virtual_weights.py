@@ -6,6 +6,7 @@ from torch import Generator, Tensor
 
 from helpers import circuits, handmade, heads
 from helpers.checks import Exercise, different
+from helpers.interventions import frozen_patterns
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 from helpers.sequences import repeated_block
 
@@ -80,6 +81,9 @@ composition_score = Exercise(
         "this is the paper's product W_QK W_OV, and W_OV there is the transpose of yours": lambda W_OV, W_QK: (
             (W_QK @ W_OV).norm() / (W_OV.norm() * W_QK.norm())
         ),
+        "this is the paper's product for Q, W_QK transposed times W_OV: for K it takes W_QK itself, and W_OV there is yours transposed": lambda W_OV, W_QK: (
+            (W_QK.T @ W_OV).norm() / (W_OV.norm() * W_QK.norm())
+        ),
         "the normalisation is missing: divide by the norms of both factors": lambda W_OV, W_QK: (W_OV @ W_QK.T).norm(),
         "this is the square of the score: take the root": lambda W_OV, W_QK: (
             ((W_OV @ W_QK.T).norm() / (W_OV.norm() * W_QK.norm())) ** 2
@@ -104,29 +108,31 @@ composition_score = Exercise(
 
 
 def write_induction(model, at):
-    eye, size = torch.eye(model.cfg.d_vocab), model.cfg.d_vocab
+    eye = torch.eye(model.cfg.d_vocab)
     with torch.no_grad():
-        model.W_V[0, 0, at.token, :size] = eye  # the first head moves the token before ...
-        model.W_O[0, 0, :size, at.previous] = eye  # ... into the block `previous`
-        model.W_Q[1, 0, at.token, :size] = 100 * eye  # the second compares its token ...
-        model.W_K[1, 0, at.previous, :size] = eye  # ... with the token before each key
-        model.W_V[1, 0, at.token, :size] = eye  # and moves the token that stands there
-        model.W_O[1, 0, :size, at.prediction] = eye
+        model.W_V[0, 0, at.token] = eye  # the first head moves the token before ...
+        model.W_O[0, 0, :, at.previous] = eye  # ... into the block `previous`
+        model.W_Q[1, 0, at.token] = 100 * eye  # the second compares its token ...
+        model.W_K[1, 0, at.previous] = eye  # ... with the token before each key
+        model.W_V[1, 0, at.token] = eye  # and moves the token that stands there
+        model.W_O[1, 0, :, at.prediction] = eye
         model.W_U[at.prediction] = 100 * eye
     return model
 
 
 def a_blank(generator: Generator) -> dict:
-    d_vocab, n_ctx = 12 + different(generator, 1)[0], 30 + different(generator, 1)[0]
+    d_vocab, n_ctx = 16 + different(generator, 1)[0], 30 + different(generator, 1)[0]  # so large that d_head is d_vocab
     model, at = handmade.blank_induction(d_vocab, n_ctx)
     return dict(model=model, at=at)
 
 
 SWAPPED = "query and key of the second head are exchanged: it looks for the token before the present one"
-SELF = "the second head's key reads `token`: it looks for copies of the present token, not for what came after them"
+SELF = "the second head's query and key read the same block: it finds copies of the present token, not what came after them"
 PREVIOUS_COPIED = "the second head copies `previous`: at the right place it finds the present token again"
 TOO_FLAT = "the second head looks at the right place, but its scores are too small to win the softmax"
+UNLOOKED = "the second head's W_Q or W_K is still zero, so it attends to everything alike"
 UNMOVED = "the first head moves nothing into `previous`, so the second has nothing to look for"
+MISREAD = "W_U reads another block than `prediction`: the logits tell what stands there, not what the second head found"
 UNSAID = "the attention is right and nothing of it reaches the logits: look at W_O of the second head and at W_U"
 
 
@@ -149,11 +155,14 @@ def judge_induction(answer, model, at) -> str | None:
     at_best = targets.gather(2, pattern.argmax(-1, keepdim=True))[rows].float().mean().item()
     prefix = heads.prefix_matching(pattern[:, None], batch.tokens).item()
     again = (logits.argmax(-1) == batch.tokens)[rows].float().mean().item()
+    elsewhere = answer.W_U.clone().index_fill(0, torch.arange(cfg.d_model)[at.prediction], 0)
     for said, found in (
         (UNMOVED, not cache["result", 0][..., at.previous].any()),
+        (UNLOOKED, not cache["attn_scores", 1].nan_to_num(neginf=0).any()),
         (SELF, on["copies"] > 0.9),
         (SWAPPED, on["before"] > 0.9),
         (UNSAID, prefix > 0.9 and not logits.any()),
+        (MISREAD, prefix > 0.9 and elsewhere.any()),
         (PREVIOUS_COPIED, prefix > 0.9 and again > 0.9),
         (TOO_FLAT, at_best > 0.9 and prefix < 0.9),
     ):
@@ -170,25 +179,29 @@ def with_change(**blocks):
 
     def wrong(model, at):
         model = write_induction.solution(model, at)
-        eye, size = torch.eye(model.cfg.d_vocab), model.cfg.d_vocab
         for name, (block, strength) in blocks.items():
             weight = getattr(model, name)[1, 0]
             weight.zero_()
-            weight[getattr(at, block), :size] = strength * eye
+            weight[getattr(at, block)] = strength * torch.eye(model.cfg.d_vocab)
         return model
 
     return wrong
 
 
-def unmoved(model, at):
-    model = write_induction.solution(model, at)
-    model.W_O[0].zero_()
-    return model
+def without(name, layer):
+    """The solution, but for one matrix that is still zero."""
+
+    def wrong(model, at):
+        model = write_induction.solution(model, at)
+        getattr(model, name)[layer].zero_()
+        return model
+
+    return wrong
 
 
-def unsaid(model, at):
+def misread(model, at):
     model = write_induction.solution(model, at)
-    model.W_O[1].zero_()
+    model.W_U[at.token], model.W_U[at.prediction] = model.W_U[at.prediction].clone(), 0
     return model
 
 
@@ -201,14 +214,16 @@ write_induction = Exercise(
         SELF: with_change(W_K=("token", 1)),
         PREVIOUS_COPIED: with_change(W_V=("previous", 1)),
         TOO_FLAT: with_change(W_Q=("token", 1)),
-        UNMOVED: unmoved,
-        UNSAID: unsaid,
+        UNLOOKED: without("W_Q", 1),
+        UNMOVED: without("W_O", 0),
+        MISREAD: misread,
+        UNSAID: without("W_O", 1),
     },
     hints=(
         "Every matrix here joins one block to another. Write down, for each, which block it reads and which it writes, before "
         "any code.",
         "First head: `token` to `previous`. Second head: query `token`, key `previous`, value `token`, output `prediction`.",
-        "An identity does each of them, such as model.W_V[0, 0, at.token, :V] = torch.eye(V). Make W_Q large, so that the softmax "
+        "An identity does each of them, such as model.W_V[0, 0, at.token] = torch.eye(V). Make W_Q large, so that the softmax "
         "is sharp, and W_U too.",
     ),
     draws=3,
@@ -224,7 +239,7 @@ class FrozenRun:
 
     def __init__(self, model: AttentionOnlyTransformer, tokens: Tensor, targets: Tensor):
         self.model, self.tokens, self.targets = model, tokens, targets
-        _, self.frozen = model.run_with_cache(tokens, lambda name: name.endswith("hook_pattern"))
+        self.frozen = frozen_patterns(model, tokens)
 
     def __call__(self, added=None):
         recorded = {}
@@ -233,8 +248,7 @@ class FrozenRun:
             recorded[hook.name] = result.clone()
             return torch.zeros_like(result) if added is None else added[hook.name]
 
-        hooks = [(self.frozen.__contains__, lambda value, hook: self.frozen[hook.name])]
-        logits = self.model.run_with_hooks(self.tokens, [*hooks, (lambda name: name.endswith("hook_result"), swap)])
+        logits = self.model.run_with_hooks(self.tokens, [*self.frozen, (lambda name: name.endswith("hook_result"), swap)])
         return self.loss(logits), recorded
 
     def loss(self, logits: Tensor) -> float:
@@ -264,10 +278,17 @@ def a_run(generator: Generator) -> dict:
 def path_by_path(run: FrozenRun, n_layers: int) -> Tensor:
     """From the paths themselves: those through at most so many heads, summed."""
     terms = circuits.path_expansion(run.model, run.tokens)
-    length = {name: 0 if name == "direct" else 1 + name.count("->") for name in terms}
-    return torch.tensor(
-        [run.loss(sum(term for name, term in terms.items() if length[name] <= order)) for order in range(n_layers + 1)]
-    )
+    up_to = [sum(term for name, term in terms.items() if circuits.path_order(name) <= order) for order in range(n_layers + 1)]
+    return torch.tensor([run.loss(logits) for logits in up_to])
+
+
+def all_recordings(run, n_layers):
+    losses, recorded = [], None
+    for _ in range(n_layers + 1):
+        loss, fresh = run(recorded)
+        losses.append(loss)
+        recorded = fresh if recorded is None else {name: recorded[name] + fresh[name] for name in fresh}
+    return losses
 
 
 def first_recording_for_ever(run, n_layers):
@@ -284,6 +305,7 @@ order_losses = Exercise(
         "one pass too many: order L is already the true loss": lambda run, n_layers: order_losses.solution(run, n_layers + 1),
         "you add nothing in every pass: hand over what the pass before recorded": lambda run, n_layers: [run(None)[0]] * (n_layers + 1),
         "you recorded once and kept it: each pass must add what the pass right before it recorded": first_recording_for_ever,
+        "you added all recordings up: the last one alone already holds what the earlier passes said": all_recordings,
         "the direct path is missing: order 0 is the loss of the pass that adds nothing": lambda run, n_layers: (
             order_losses.solution(run, n_layers + 1)[1:]
         ),

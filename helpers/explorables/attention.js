@@ -34,13 +34,13 @@ function render({ model, el }) {
   const which = choice("Direction", [[FROM, "from: whom does it attend to?"], [TO, "to: who attends to it?"]], (value) => { direction = value; draw(); });
   const weights = choice("Weighting", [[false, "attention A"], [true, "value-weighted A·|v|"]], (value) => { weighted = value; drawBoard(); draw(); });
   const hint = make("p", { class: "hint" });
-  const says = make("p", { class: "says", "aria-live": "polite" });
+  const says = caption(el);
   const board = make("div", { class: "board", role: "radiogroup", "aria-label": "Heads, a row for each layer" });
   const title = make("span", {}), low = make("span", {}, "0"), high = make("span", {});
   const legend = make("span", { class: "legend" }, low, make("i", {}), high);
   const canvas = make("canvas", {});
   const band = make("div", { class: "band" }), cell = make("div", { class: "cell" });
-  const map = make("div", { class: "map", tabindex: 0, role: "img" }, canvas, band, cell);
+  const map = make("div", { class: "map", tabindex: 0, role: "application", "aria-roledescription": "attention pattern" }, canvas, band, cell);
 
   // ---- what pointer and keys do
 
@@ -52,16 +52,15 @@ function render({ model, el }) {
     else if (position !== null) { chosen = position; other = null; }
     if ([chosen, other, held].join() !== before) draw(); // the pointer also moves within a token
   });
-  map.addEventListener("pointermove", (event) => {
+  pointAt(map, (event) => {
     const box = canvas.getBoundingClientRect();
     const [key, query] = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height]
-      .map((share) => Math.min(Math.max(Math.floor(share * scene.pos), 0), scene.pos - 1));
+      .map((share) => clamp(Math.floor(share * scene.pos), 0, scene.pos - 1));
     [chosen, other] = direction === FROM ? [query, key] : [key, query];
     if (key > query) other = null; // the future, which the mask hides
     held = false;
     draw();
-  });
-  map.addEventListener("pointerleave", () => { other = null; draw(); });
+  }, () => { other = null; draw(); });
   map.addEventListener("keydown", (event) => {
     if (event.shiftKey) return;
     const down = { ArrowUp: -1, ArrowDown: 1 }[event.key], right = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
@@ -83,7 +82,6 @@ function render({ model, el }) {
     choose(clamp(layer + down, 0, scene.n_layers - 1), clamp(head + right, 0, scene.n_heads - 1));
     if (onBoard) board.children[layer * scene.n_heads + head].focus();
   });
-  const clamp = (value, least, most) => Math.min(Math.max(value, least), most);
   function choose(l, h) { [layer, head] = [l, h]; preview = null; draw(); }
 
   begin(el, "attention");
@@ -102,9 +100,8 @@ function render({ model, el }) {
 
   function read() {
     scene = model.get("scene");
-    const copy = (view) => view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength); // aligned
-    pattern = new Uint16Array(copy(scene.pattern));
-    lengths = new Float32Array(copy(scene.v_norm));
+    pattern = numbersIn(scene.pattern, Uint16Array);
+    lengths = numbersIn(scene.v_norm, Float32Array);
     tops = new Float32Array(scene.n_layers * scene.n_heads);
     for (let i = 0, at = 0; i < tops.length; i++)
       for (let query = 0; query < scene.pos; query++)

@@ -2,14 +2,24 @@
 // the kernel but training. Left stands what happens over the training, right what is there at the step under the scrubber.
 
 const LEFT = 34, RIGHT = 10, BORN = 0.5;
-const TEXT_NOTE = "Text takes minutes where random tokens take seconds: each step is some twenty times the work, and it takes more of them.";
+const TEXT_NOTE = "Text takes minutes where random tokens take seconds. In the run that ships with the course, the first head passed one half after a third of the steps.";
 const LOADING = "Reading Python's standard library and cutting it into tokens. The first time this takes a while; then it is kept.";
+const GONE = "The kernel has been restarted, and this training is lost with it. Run the cell again for a new one.";
 
 function render({ model, el }) {
-  let snapshots = [], index = 0, following = true, born = null, query = null, due = 0;
+  let snapshots = [], index = 0, following = true, born = null, query = null, column, due = 0; // the row and the column of the pattern that one points at
   let picked = {}; // what the reader chose: head, writer, reader as [layer, head]; what is missing follows the training
   const shape = () => model.get("shape");
-  const tell = (what, more = {}) => model.send({ do: what, ...more });
+  const me = Math.random().toString(36).slice(2); // the kernel answers one view's "show", and others need not listen
+  let caughtUp = false; // with what was seen before this view opened
+  function tell(what, more = {}) {
+    try {
+      model.send({ do: what, ...more });
+    } catch { // the kernel that this view belongs to has gone
+      note.textContent = GONE;
+      note.classList.add("refused");
+    }
+  }
   const same = (a, b) => a[0] === b[0] && a[1] === b[1];
   const named = ([layer, head]) => `${layer}.${head}`;
 
@@ -54,10 +64,9 @@ function render({ model, el }) {
       const at = ((event.clientX - box.left - LEFT) / (box.width - LEFT - RIGHT)) * shape().steps;
       go(snapshots.reduce((best, snapshot, i) => Math.abs(snapshot.step - at) < Math.abs(snapshots[best].step - at) ? i : best, 0));
     };
-    svg.addEventListener("pointerdown", point);
-    svg.addEventListener("pointermove", point);
+    pointAt(svg, point);
   }
-  const key = (text, colour) => make("span", { class: "key", style: `color: var(--${colour})` }, text);
+  const key = (text, colour) => make("span", { class: "key", style: `color: var(--${colour}-text, var(--${colour}))` }, text);
   const writer = make("select", { "aria-label": "Head that writes", onchange: () => pair("writer", writer) });
   const reader = make("select", { "aria-label": "Head that reads", onchange: () => pair("reader", reader) });
   const pairTitle = make("h4", {}, "K-composition: head ", reader, " reads what ", writer, " wrote", key("‒ ‒ 1 in 20 by chance", "faint"));
@@ -67,27 +76,26 @@ function render({ model, el }) {
     make("h4", {}, "Every head", key("— prefix matching", "match"), key("‒ ‒ previous token", "before")), graphs.scores,
     pairTitle, graphs.composition, copyingTitle, graphs.copying);
   const board = make("div", { class: "board", role: "group", "aria-label": "Heads: choose one to see its pattern" });
-  const canvas = make("canvas", { tabindex: 0, role: "img" });
+  const canvas = make("canvas", { tabindex: 0, role: "application", "aria-roledescription": "attention pattern" });
   const patternTitle = make("h4", {});
   const strip = make("div", { class: "strip", "aria-hidden": "true" });
-  const says = make("p", { class: "says", "aria-live": "polite" });
+  const says = caption(el);
   const moment = make("div", { class: "moment" },
     make("div", {}, make("h4", {}, "Heads, at this step", key("prefix matching", "match"), " over ", make("span", { class: "before" }, "previous token")), board),
     make("div", { class: "pattern" }, patternTitle, canvas), make("div", {}, strip, says));
 
-  canvas.addEventListener("pointermove", (event) => {
+  pointAt(canvas, (event) => {
     const box = canvas.getBoundingClientRect();
-    const place = (at, from, size) => Math.min(Math.max(Math.floor(((at - from) / size) * shape().pos), 0), shape().pos - 1);
+    const place = (at, from, size) => clamp(Math.floor(((at - from) / size) * shape().pos), 0, shape().pos - 1);
     look(place(event.clientY, box.top, box.height), place(event.clientX, box.left, box.width));
-  });
-  canvas.addEventListener("pointerleave", () => look(null));
-  strip.addEventListener("pointerover", (event) => { if (event.target.dataset.at) look(+event.target.dataset.at); });
-  strip.addEventListener("pointerleave", () => look(null));
+  }, () => look(null));
+  pointAt(strip, (event) => { if (event.target.dataset.at) look(+event.target.dataset.at); }, () => look(null));
   canvas.addEventListener("keydown", (event) => {
-    const move = { ArrowUp: -1, ArrowDown: 1 }[event.key];
-    if (event.key !== "Escape" && !move) return;
-    event.preventDefault(); // or the page scrolls
-    look(move ? Math.min(Math.max((query ?? shape().pos - 1) + move, 0), shape().pos - 1) : null);
+    const down = { ArrowUp: -1, ArrowDown: 1 }[event.key], right = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (event.key === "Escape") return look(null);
+    if (!down && !right) return;
+    const row = clamp((query ?? shape().pos - 1) + (down ?? 0), 0, shape().pos - 1);
+    look(row, right ? clamp((column ?? row) + right, 0, row) : undefined);
   });
 
   begin(el, "discovery");
@@ -96,7 +104,7 @@ function render({ model, el }) {
   // ---- what is chosen
 
   function go(to) {
-    index = Math.min(Math.max(to, 0), snapshots.length - 1);
+    index = clamp(to, 0, snapshots.length - 1);
     following = index === snapshots.length - 1;
     draw();
   }
@@ -255,14 +263,14 @@ function render({ model, el }) {
         image.data.set([...SHADES[Math.round(attention(row, column) * 255)], row === query || query === null ? 255 : 110], 4 * (row * pos + column));
     context.putImageData(image, 0, 0);
     patternTitle.textContent = `Where head ${named(chosen)} looks: from each row to the columns`;
-    look(query);
+    look(query, column);
   }
 
   // A row of the pattern: what one position attends to. Without a row in hand, the strip shows the last one.
-  function look(row, column) {
+  function look(row, at) {
     if (!snapshots.length) return;
     const changed = row !== query, { labels, pos } = shape(), from = Math.min(row ?? pos - 1, pos - 1);
-    query = row;
+    [query, column] = [row, at];
     if (changed) draw();
     if (strip.children.length !== pos || strip.dataset.labels !== labels.join()) {
       strip.dataset.labels = labels.join();
@@ -270,13 +278,13 @@ function render({ model, el }) {
     }
     [...strip.children].forEach((token, at) => {
       const share = at <= from ? attention(from, at) : 0;
-      token.style.background = `color-mix(in srgb, var(--ink) ${Math.round(100 * share)}%, transparent)`;
+      token.style.background = `color-mix(in srgb, var(--ink) ${Math.round(42 * share)}%, transparent)`; // words stay readable on it
       token.className = at === from ? "from" : at > from ? "later" : share > 0.45 ? "strong" : "";
     });
-    caption(row === null ? null : from, column);
+    tellOf(row === null ? null : from);
   }
 
-  function caption(row, column) {
+  function tellOf(row) {
     const here = snapshots[index], { labels, tokens } = shape(), flat = here.prefix_matching.flat();
     if (row === null) {
       const above = flat.filter((score) => score > BORN).length;
@@ -288,22 +296,37 @@ function render({ model, el }) {
       says.textContent = `From position ${row} (${labels[row]}), ${(100 * attention(row, at)).toFixed(0)}% of the attention goes to position ${at} (${labels[at]})`
         + (at > 1 && tokens[at - 1] === tokens[row] ? `, right after an earlier ${labels[row]}: an induction target.` : ".");
     }
-    canvas.setAttribute("aria-label", `Attention pattern; arrow keys choose a row. ${says.textContent}`);
+    canvas.setAttribute("aria-label", `Attention pattern; arrow keys move the row and the column. ${says.textContent}`);
   }
 
   function controlsFollow() {
     const status = model.get("status"), chosen = model.get("settings"), trouble = model.get("trouble");
     train.textContent = status === "training" ? "Pause" : "Train";
-    train.disabled = !["ready", "training", "paused"].includes(status);
-    step.disabled = train.disabled;
-    layers.value = chosen.n_layers;
-    perLayer.value = chosen.n_heads;
-    smeared.checked = chosen.smeared_keys;
-    task.value = chosen.task;
-    rate.value = chosen.muon_lr;
-    seed.value = chosen.seed;
-    note.textContent = status === "loading" ? LOADING : trouble || (chosen.task === "text" && status === "ready" ? TEXT_NOTE : "");
+    const over = !["ready", "training", "paused"].includes(status), held = [train, step].includes(document.activeElement);
+    train.disabled = step.disabled = over;
+    if (over && held) scrubber.focus({ preventScroll: true }); // or the keyboard falls out of the view
+    if (status !== "loading") { // until then they keep what the reader chose
+      layers.value = chosen.n_layers;
+      perLayer.value = chosen.n_heads;
+      smeared.checked = chosen.smeared_keys;
+      task.value = chosen.task;
+      rate.value = chosen.muon_lr;
+      seed.value = chosen.seed;
+    }
     note.classList.toggle("refused", Boolean(trouble));
+    noteFollows();
+  }
+
+  // What there is to say above the pictures. It is read aloud when it changes, so the minutes are whole ones.
+  function noteFollows() {
+    const status = model.get("status"), { step = 0, seconds = 0 } = snapshots.at(-1) ?? {};
+    const minutes = step ? ((shape().steps - step) * seconds) / step / 60 : 0;
+    const long = minutes > 0.5 && `about ${Math.round(minutes) || 1} minute${minutes < 1.5 ? "" : "s"}`;
+    const text = model.get("settings").task === "text" && status !== "finished" ? ` ${TEXT_NOTE}` : "";
+    const said = status === "loading" ? LOADING : model.get("trouble")
+      || (status === "training" && long ? `To the end: ${long}. Pause whenever you like; Train goes on from there.${text}`
+        : status === "paused" && long ? `Paused, and nothing is lost: Train goes on from step ${step}, ${long} to the end.` : text.trim());
+    if (note.textContent !== said) note.textContent = said;
   }
 
   function hear(message, buffers) {
@@ -312,12 +335,14 @@ function render({ model, el }) {
       controlsFollow();
     } else if (message.type === "refused") controlsFollow();
     else if (message.type === "snapshot") {
-      if (snapshots.length && message.step <= snapshots.at(-1).step) return; // another view asked for them all
+      if (message.view === me) caughtUp = true;
+      else if (message.view || !caughtUp) return; // for another view, or newer than what this one waits for
       snapshots.push({ ...message, pattern: new Uint8Array(buffers[0].buffer, buffers[0].byteOffset, buffers[0].byteLength) });
       const strongest = best(message.prefix_matching);
       if (!born && message.prefix_matching[strongest[0]][strongest[1]] > BORN) born = { at: snapshots.length - 1, head: strongest };
       if (following) index = snapshots.length - 1;
       if (snapshots.length % 5 === 0) tell("saw"); // or the kernel takes the view for closed
+      noteFollows();
       draw();
     }
   }
@@ -328,12 +353,12 @@ function render({ model, el }) {
   const resized = new ResizeObserver(draw);
   resized.observe(el);
   controlsFollow();
-  tell("show");
+  tell("show", { view: me });
   return () => {
     model.off("msg:custom", hear);
     for (const event of watched) model.off(event, controlsFollow);
     resized.disconnect();
-    tell("pause");
+    tell("closed");
   };
 }
 

@@ -44,6 +44,7 @@ class Discovery(Explorable):
         self._task: asyncio.Task | None = None  # what goes on in the background: training, or loading a text
         self._home = running_loop()  # where cells run
         self._watched = False  # by a view, as far as one can tell; `_unseen` counts what it has not acknowledged
+        self._views = 0  # that have opened and not said that they close
         self._heed()
         self.choices = Choices(n_layers, n_heads, smeared_keys, task, seed, muon_lr)
         self._open(Scene(self.choices))
@@ -120,9 +121,10 @@ class Discovery(Explorable):
         self._patterns: list[bytes] = []  # of every snapshot
         self.settings, self.shape = asdict(self.choices), scene.shape()
         self.status, self.trouble = "ready", ""
+        self.spent = dict(training=0.0, looking=0.0)
         self.send(dict(type="reset"))
         self._snapshot()
-        self.spent = dict(training=0.0, looking=0.0)  # the first look is not part of the training
+        self.spent["looking"] = 0.0  # the first look is not part of the training
 
     @property
     def _finished(self) -> bool:
@@ -181,13 +183,12 @@ class Discovery(Explorable):
         """Look, keep, and send."""
         start = time.perf_counter()
         seen, patterns = self.scene.look()
-        self.snapshots.append(seen)
+        self.snapshots.append(seen | dict(seconds=round(sum(self.spent.values()), 3)))
         self._patterns.append(patterns)
         self._post(-1)
         self._unseen += 1
         self._last_look = time.perf_counter() - start
-        if hasattr(self, "spent"):
-            self.spent["looking"] += self._last_look
+        self.spent["looking"] += self._last_look
 
     def _heed(self) -> None:
         """A view is there, or whoever calls train() is."""
@@ -197,14 +198,21 @@ class Discovery(Explorable):
         """Whether the view has gone without a word: its tab was closed, or its browser."""
         return self._watched and self._unseen >= UNSEEN and time.perf_counter() - self._heard > PATIENCE
 
-    def _post(self, at: int) -> None:
-        self.send(dict(type="snapshot", **self.snapshots[at]), buffers=[self._patterns[at]])
+    def _post(self, at: int, **to: Any) -> None:
+        self.send(dict(type="snapshot", **self.snapshots[at], **to), buffers=[self._patterns[at]])
 
-    def _show(self) -> None:
-        """A new view has opened: it gets all that was seen so far."""
+    def _show(self, view: str) -> None:
+        """A new view has opened: it gets all that was seen so far, and the others know by its name that they need not."""
         self._watched = True
+        self._views += 1
         for at in range(len(self.snapshots)):
-            self._post(at)
+            self._post(at, view=view)
+
+    def _closed(self) -> None:
+        """Nobody looks any more once the last view has closed."""
+        self._views -= 1
+        if self._views <= 0:
+            self.pause()
 
     # ---- what the front end says
 
@@ -218,9 +226,11 @@ class Discovery(Explorable):
 
     def _obey(self, message: dict[str, Any]) -> None:
         self._heed()
-        actions = dict(train=self.train, pause=self.pause, step=self.step, show=self._show, saw=self._heed)
+        actions = dict(train=self.train, pause=self.pause, step=self.step, closed=self._closed, saw=self._heed)
         if message.get("do") in actions:
             actions[message["do"]]()
+        elif message.get("do") == "show":
+            self._show(message.get("view", ""))
         elif message.get("do") == "reset":
             self._choose(message.get("settings", {}))
 

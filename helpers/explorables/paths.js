@@ -20,7 +20,7 @@ function render({ model, el }) {
     ...Object.entries(bars).flatMap(([key, bar]) => [bar.name, make("span", { class: `track ${key}` }, bar.fill, bar.ghost), bar.number]));
   const lossTitle = make("h4", {});
   const after = make("h4", {}), top = make("div", { class: "top", role: "img" });
-  const says = make("p", { class: "says", "aria-live": "polite" });
+  const says = caption(el);
   const groups = make("div", { class: "groups" });
   const quick = (label, wanted) => make("button", { onclick: () => { set(scene.terms.map((_, i) => wanted(i))); } }, label);
   let bySize = false;
@@ -77,7 +77,7 @@ function render({ model, el }) {
       ArrowUp: aboveOrBelow(inputs, here, -1), ArrowDown: aboveOrBelow(inputs, here, 1) }[event.key];
     if (to === undefined || here < 0) return;
     event.preventDefault(); // or the page scrolls
-    const next = inputs[Math.min(Math.max(to, 0), inputs.length - 1)];
+    const next = inputs[clamp(to, 0, inputs.length - 1)];
     for (const input of inputs) input.tabIndex = input === next ? 0 : -1;
     next.focus();
   }
@@ -172,6 +172,7 @@ function render({ model, el }) {
   }
 
   function drawSwitches() {
+    groups.setAttribute("aria-busy", !worths);
     const largest = Math.max(...(worths ?? []).map(Math.abs), 0.0001);
     switches.forEach(({ input, element, number, bar }, i) => {
       input.checked = on[i];
@@ -239,8 +240,7 @@ function render({ model, el }) {
 
   function read() {
     scene = model.get("scene");
-    const { buffer, byteOffset, byteLength } = scene.logits;
-    logits = new Float32Array(buffer.slice(byteOffset, byteOffset + byteLength)); // aligned
+    logits = numbersIn(scene.logits, Float32Array);
     const all = (value) => scene.terms.map(() => value);
     loss = { now: 0, all: lossWith(all(true)), direct: lossWith(scene.orders.map((order) => order === 0)), none: lossWith(all(false)) };
     chosen = scene.rows.lastIndexOf(true);

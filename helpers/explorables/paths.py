@@ -18,7 +18,7 @@ import traitlets
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from helpers.circuits import path_expansion
+from helpers.circuits import path_expansion, path_order
 from helpers.explorables import Explorable
 from helpers.explorables.tokens import one_sequence, token_labels
 from helpers.model import AttentionOnlyTransformer
@@ -86,11 +86,6 @@ class Paths(Explorable, parts=["tokens"]):
             unknown = ", ".join(sorted(map(repr, names - self.terms.keys())))
             raise ValueError(f"no term is called {unknown}; choose among {', '.join(self.terms)}")
         return names
-
-
-def path_order(name: str) -> int:
-    """How many heads a path goes through: 0 for "direct", 2 for "0.1 -> 1.2"."""
-    return 0 if name == "direct" else len(name.split(" -> "))
 
 
 def fitting(tokens: Tensor, targets: Any, rows: Any, model: Any) -> tuple[Tensor, Tensor]:

@@ -14,10 +14,9 @@ const TURN_SECONDS = 14; // a full turn when it turns by itself
 
 function render({ model, el }) {
   const shape = model.get("shape"), { pos, d_model: d, d_head, n_layers, n_heads, tokens } = shape;
-  const numbers = (name, Type) => { const { buffer, byteOffset: from, byteLength } = model.get(name); return new Type(buffer.slice(from, from + byteLength)); };
-  const quarterTurns = numbers("quarter_turns", Float64Array);
-  const turning = new TurningModel(shape, numbers("rows", Float32Array), numbers("gains", Float32Array));
   const get = (name) => model.get(name);
+  const quarterTurns = numbersIn(get("quarter_turns"), Float64Array);
+  const turning = new TurningModel(shape, numbersIn(get("rows"), Float32Array), numbersIn(get("gains"), Float32Array));
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
   let history = new Map(), orbits, scales, stale = true, unsaved = false, asked = 0, playing = 0;
 
@@ -41,11 +40,11 @@ function render({ model, el }) {
   const angleText = make("span", { class: "angle" });
 
   function choosePlane(which) {
-    const plane = axes.map((axis) => Math.min(Math.max(Math.round(+axis.value) || 0, 0), d - 1));
+    const plane = axes.map((axis) => clamp(Math.round(+axis.value) || 0, 0, d - 1));
     if (plane[0] === plane[1]) plane[which] = (plane[which] + 1) % d; // two different ones, or there is no plane
     return plane;
   }
-  const chooseToken = (token) => set("token", Math.min(Math.max(Math.round(token) || 0, 0), pos - 1));
+  const chooseToken = (token) => set("token", clamp(Math.round(token) || 0, 0, pos - 1));
   function chooseByKey(event) {
     const move = { ArrowUp: -1, ArrowDown: 1 }[event.key];
     if (!move) return;
@@ -77,7 +76,7 @@ function render({ model, el }) {
   // ---- the pictures
 
   const graph = makeGraph((degrees) => { stop(); set("angle", degrees, false); });
-  graph.addEventListener("pointerup", () => set("angle", get("angle")));
+  for (const done of ["pointerup", "click"]) graph.addEventListener(done, () => set("angle", get("angle")));
   const orbitPicture = makeOrbits((x, y) => {
     const distance = (of) => Math.hypot(...orbits.of(turning.latest.stream, of).map((value, axis) => value - [x, y][axis]));
     chooseToken(tokens.reduce((best, _, of) => (distance(of) < distance(best) ? of : best), 0));
@@ -89,11 +88,12 @@ function render({ model, el }) {
   for (const { canvas } of [maps.stream, ...patterns]) {
     canvas.tabIndex = 0;
     canvas.addEventListener("keydown", chooseByKey);
-    canvas.addEventListener("pointerdown", (event) => chooseToken(Math.floor((event.offsetY / canvas.clientHeight) * pos)));
+    canvas.setAttribute("role", "application");
+    canvas.addEventListener("click", (event) => chooseToken(Math.floor((event.offsetY / canvas.clientHeight) * pos)));
     const mark = canvas.mark = make("b", { style: `height:${100 / pos}%` });
     canvas.after(mark);
   }
-  const guesses = make("div", { role: "img" }), says = make("p", { class: "says", "aria-live": "polite" });
+  const guesses = make("div", { role: "img" }), says = caption(el);
   const barsTitle = make("h4"), patternTitle = make("h4"), guessTitle = make("h4");
 
   function makeMap(height) {

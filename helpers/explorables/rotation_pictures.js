@@ -19,10 +19,9 @@ function makeGraph(onAngle) {
   const point = (event) => {
     if (event.type === "pointermove" && !event.buttons) return;
     const box = svg.getBoundingClientRect(), width = box.width - GRAPH.left - GRAPH.right;
-    onAngle(Math.min(Math.max(Math.round(((event.clientX - box.left - GRAPH.left) / width) * 720) / 2, 0), 360));
+    onAngle(clamp(Math.round(((event.clientX - box.left - GRAPH.left) / width) * 720) / 2, 0, 360));
   };
-  svg.addEventListener("pointerdown", point);
-  svg.addEventListener("pointermove", point);
+  pointAt(svg, point);
   return svg;
 }
 
@@ -31,7 +30,7 @@ function drawGraph(svg, { width, angle, now, rounding, spread, null: nullLine, c
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   svg.style.height = `${height}px`;
   const end = width - right, x = (degrees) => left + (degrees / 360) * (end - left);
-  const share = (value) => (Math.min(Math.max(Math.log10(value), DECADES[0]), DECADES[1]) - DECADES[0]) / (DECADES[1] - DECADES[0]);
+  const share = (value) => (clamp(Math.log10(value), ...DECADES) - DECADES[0]) / (DECADES[1] - DECADES[0]);
   const y = (value) => (value === 0 ? bottom : bottom - share(value) * (bottom - top));
   const most = Math.max(nullLine + 1, ...[...curves.values()].flatMap((curve) => [...curve.values()].map((seen) => seen.kurtosis))) * 1.05;
   const k = (value) => below - (value / most) * (below - above);
@@ -86,7 +85,7 @@ function makeOrbits(onToken) {
     make("line", { x1: -HALF, x2: HALF, y1: 0, y2: 0, class: "rule" }), make("line", { x1: 0, x2: 0, y1: -HALF, y2: HALF, class: "rule" }),
     make("text", { x: HALF - 2, y: -5, "text-anchor": "end" }), make("text", { x: 5, y: -HALF + 10 }),
     ...layers.map((name) => make("path", { class: name })), make("circle", { r: 6, class: "now" }));
-  svg.addEventListener("pointerdown", (event) => {
+  svg.addEventListener("click", (event) => {
     const box = svg.getBoundingClientRect(), unit = (2 * HALF) / box.width;
     onToken((event.clientX - box.left) * unit - HALF, (event.clientY - box.top) * unit - HALF);
   });
@@ -138,12 +137,14 @@ function drawOrbits(svg, { orbits, stream, radians, token, names }) {
 // ---- maps: rows of coordinates, signed; and attention
 
 // Signed values show as two colours over the paper, fainter towards zero, so that both themes can read them.
+const BELOW = [0, 114, 178], ABOVE = [213, 94, 0]; // blue and vermilion
+
 function drawRows(canvas, values, d, scale, chosen) {
   const rows = values.length / d, context = canvas.getContext("2d");
   if (canvas.width !== d || canvas.height !== rows) [canvas.width, canvas.height] = [d, rows];
   const image = context.createImageData(d, rows);
   for (let i = 0; i < values.length; i++) {
-    const value = values[i] / scale, [red, green, blue] = SIGNED(value < 0 ? -1 : 1);
+    const value = values[i] / scale, [red, green, blue] = value < 0 ? BELOW : ABOVE;
     image.data[4 * i] = red;
     image.data[4 * i + 1] = green;
     image.data[4 * i + 2] = blue;
@@ -170,7 +171,7 @@ function makeBars() {
 
 function drawBars(svg, values, start, scale) {
   svg.setAttribute("viewBox", `0 -1 ${values.length} 2`);
-  const up = (value) => Math.min(Math.max(-value / scale, -1), 1).toFixed(3);
+  const up = (value) => clamp(-value / scale, -1, 1).toFixed(3);
   const bars = (sign) => [...values].map((value, i) => (sign * value > 0 ? `M${i + 0.1} 0V${up(value)}h.8V0z` : "")).join("");
   const [below, above, outline] = svg.children;
   below.setAttribute("d", bars(-1));

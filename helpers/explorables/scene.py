@@ -14,9 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from helpers import circuits, composition, corpus, heads
+from helpers import circuits, composition, heads
+from helpers.explorables.tokens import token_labels
 from helpers.model import AttentionOnlyTransformer
-from helpers.recipes import RECIPES, TOKENIZER, Recipe
+from helpers.recipes import RECIPES, Recipe
 from helpers.sequences import fixed_period, repeated_block, split_periods
 
 BASE = {"random periods": "two_layers", "one fixed period": "two_layers", "text": "text"}  # the recipe of each task
@@ -90,7 +91,7 @@ class Scene:
         self.trainer = self.recipe.trainer()
         cfg, generator = self.recipe.model, torch.Generator().manual_seed(0)
         if choices.task == "text":
-            text = library()
+            text = self.recipe.text()
             self.test = text.validation_windows(cfg.n_ctx, 4)[:2]
             self.probe = heads.probe(cfg.d_vocab, cfg.n_ctx, 8, ids=heads.middle_ids(text.counts))
             ids = [0, *text.encode(CODE)]
@@ -103,7 +104,7 @@ class Scene:
             self.test = draw(8, **options, generator=generator, **held_out)[:2]
             self.probe = self.test[0] if held_out else heads.probe(cfg.d_vocab, cfg.n_ctx, 8)
             self.shown = heads.probe(cfg.d_vocab, cfg.n_ctx)[3:4]
-            self.labels = ["BOS", *map(str, self.shown[0, 1:].tolist())]
+            self.labels = token_labels(self.shown, None)
         self.seen = heads.induction_targets(self.test[0]).any(-1)  # rows whose token came before
         pad = self.probe.shape[1] - self.shown.shape[1]  # causal: what follows changes nothing before it
         self._read = torch.cat([self.probe, F.pad(self.shown, (0, pad))])
@@ -151,12 +152,6 @@ class Scene:
         tokens, targets = self.test
         each = F.cross_entropy(model(tokens).flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)
         return round(each[self.seen].mean().item(), 4), round(each[~self.seen].mean().item(), 4)
-
-
-@cache
-def library() -> corpus.Corpus:
-    """Python's standard library as the text recipe reads it: tokenised once, and held once in a process."""
-    return corpus.load(d_vocab=RECIPES["text"].model.d_vocab, tokenizer=TOKENIZER)
 
 
 @cache

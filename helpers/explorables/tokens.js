@@ -16,7 +16,7 @@ function aboveOrBelow(elements, from, step) {
 }
 
 function tokenStrip(name, at) {
-  const strip = make("div", { class: "strip", role: "listbox", "aria-label": name });
+  const strip = make("div", { class: "tokens", role: "listbox", "aria-label": name });
   let chips = [], here = 0;
 
   const under = (event) => chips.indexOf(event.target.closest?.(".chip"));
@@ -28,7 +28,7 @@ function tokenStrip(name, at) {
       ArrowUp: aboveOrBelow(chips, here, -1), ArrowDown: aboveOrBelow(chips, here, 1) }[event.key];
     if (to === undefined) return;
     event.preventDefault(); // or the page scrolls
-    at(Math.min(Math.max(to, 0), chips.length - 1), "move");
+    at(clamp(to, 0, chips.length - 1), "move");
     chips[here].focus();
   });
 
@@ -46,7 +46,7 @@ function tokenStrip(name, at) {
       here = position;
       chips.forEach((chip, i) => {
         const { shade, note = "", mark = "", says } = look(i);
-        const value = Math.round(255 * Math.min(Math.max(shade ?? 0, 0), 1));
+        const value = Math.round(255 * clamp(shade ?? 0, 0, 1));
         chip.className = `chip ${mark} ${shade === null ? "unseen" : ""}`;
         chip.style.background = value ? `rgb(${SHADES[value].map(Math.round)})` : "";
         chip.style.color = value ? INK[value] : "";

@@ -18,7 +18,7 @@ function render({ model, el }) {
   const zoom = [["−", "Zoom out", 1 / 1.5], ["+", "Zoom in", 1.5]].map(([sign, name, factor]) =>
     make("button", { "aria-label": name, onclick: () => zoomOnTarget(factor) }, sign));
   const canvas = make("canvas", { tabindex: 0, role: "application", "aria-roledescription": "zoomable diagram" });
-  const says = make("p", { class: "says", "aria-live": "polite" });
+  const says = caption(el);
   const strip = make("svg", { class: "strip", role: "img" });
   const keys = make("p", { class: "keys" });
   keys.innerHTML = "In the diagram: <kbd>↑</kbd> <kbd>↓</kbd> walk, <kbd>←</kbd> writers, <kbd>→</kbd> readers, <kbd>Enter</kbd> lights, "
@@ -29,7 +29,7 @@ function render({ model, el }) {
     make("span", { class: "choices", role: "group", "aria-label": "What the reader reads it as" }, ...kinds), make("label", {}, "matrix", between),
     make("span", { class: "choices", role: "group", "aria-label": "Zoom" }, zoom[0], ...levels, zoom[1])), canvas, says,
     make("h4", {}, "Composition score", make("span", { class: "key" }, "grey: the reader turned at random; ticks: the other links")), strip, keys);
-  const context = canvas.getContext("2d");
+  const context = canvas.getContext("2d", { alpha: false }); // nothing to blend with the page: cheaper
   const camera = makeCamera(() => draw());
 
   // ---- what is lit
@@ -226,17 +226,18 @@ function render({ model, el }) {
     levels.forEach((button, i) => button.setAttribute("aria-pressed", i === level));
     kinds.forEach((button, i) => button.setAttribute("aria-pressed", KINDS[i] === lit));
     const words = [linkWords(told, link), matrixWords(link, matrix), entry ? entryWords(link, matrix, entry) : ""].join(" ").trim();
-    if (says.textContent !== words) {
-      says.textContent = words;
-      canvas.setAttribute("aria-label", `The residual stream with ${told.writers.length} writers and ${told.readers.length} readers, at the level of the ${LEVELS[level]}. ${words}`);
-    }
+    const name = `The residual stream with ${told.writers.length} writers and ${told.readers.length} readers, at the level of the ${LEVELS[level]}. ${words}`;
+    if (says.textContent !== words) says.textContent = words;
+    if (canvas.getAttribute("aria-label") !== name) canvas.setAttribute("aria-label", name);
   }
 
   function paint() {
     waiting = null;
+    canvas.classList.toggle("zoomed", camera.k > 1);
     const sharp = canvas.width / camera.width, link = told.links[shown()];
     context.setTransform(sharp, 0, 0, sharp, 0, 0);
-    context.clearRect(0, 0, camera.width, camera.height);
+    context.fillStyle = rgb(colours.paper);
+    context.fillRect(0, 0, camera.width, camera.height);
     drawScene(context, camera, scene, told, colours, { kind: kindOf(link.reader) || kind, shown: shown(), pointed });
     drawTile(context, camera, tile, matrix, colours, entry, `${END_WORDS[link.writer] ?? link.writer} → ${END_WORDS[link.reader] ?? link.reader.replace(/\.(\w)$/, " $1")}`);
     if (camera.k > 1.9) drawMap(context, camera, scene, colours, scene.curves[shown()]);
@@ -257,7 +258,7 @@ function render({ model, el }) {
       line(link.ceiling, 18, { stroke: "var(--faint)", "stroke-dasharray": "6 3" }), text(link.ceiling, 13, `ceiling ${link.ceiling.toFixed(3)}`),
       line(link.score, 24, { stroke: strong ? "var(--match)" : "var(--ink)", "stroke-width": 3 }),
       make("circle", { cx: x(link.score), cy: 24, r: 5, fill: strong ? "var(--match)" : "var(--ink)" }),
-      text(link.score, base + 22, `this link ${link.score.toFixed(3)}`, { style: `fill: ${strong ? "var(--match)" : "var(--ink)"}; font-weight: 700` }),
+      text(link.score, base + 22, `this link ${link.score.toFixed(3)}`, { style: `fill: ${strong ? "var(--match-text)" : "var(--ink)"}; font-weight: 700` }),
       make("text", { x: from, y: base + 22 }, "0"));
     strip.replaceChildren(...parts);
     strip.setAttribute("aria-label", `Histogram of ${told.draws} scores by chance around ${link.mean.toFixed(3)}; this link scores ${link.score.toFixed(3)}, its ceiling is ${link.ceiling.toFixed(3)}`);
@@ -267,9 +268,8 @@ function render({ model, el }) {
 
   function hear(message, buffers) {
     if (message.type !== "model") return;
-    const copy = (buffer) => buffer.buffer.slice(buffer.byteOffset, buffer.byteOffset + buffer.byteLength);
     const histograms = new Set(message.links.map((link) => link.null.at));
-    const blocks = buffers.map((buffer, i) => new (histograms.has(i) ? Uint16Array : Float32Array)(copy(buffer)));
+    const blocks = buffers.map((buffer, i) => numbersIn(buffer, histograms.has(i) ? Uint16Array : Float32Array));
     if (!models.has(message.name)) choose.append(make("option", {}, message.name));
     models.set(message.name, { ...message, blocks });
     lightWhatPythonSays();

@@ -13,6 +13,7 @@ import traitlets
 
 from helpers import basis, heads, plotting, stream
 from helpers.explorables import Explorable
+from helpers.explorables.tokens import token_labels
 
 DRAWS = 499  # of the null; the smallest p-value is 1 / (DRAWS + 1)
 LEVEL = 0.05  # a p-value from here down draws a link strong
@@ -28,9 +29,11 @@ class VirtualWeights(Explorable, parts=PARTS):
     lit = traitlets.Dict().tag(sync=True)  # dict(model="trained", writer="0.0", reader="1.2.K")
 
     def __init__(self, models: Any, labels: Sequence[str] | None = None):
-        """`models` by the name to choose them by, or a single one. `labels`: what to call the tokens, by default their ids.
+        """`models` by the name to choose them by, or a single one. `labels`: what to call the tokens, by id; by
+        default their ids.
 
-        ValueError for no model, a model of fewer than two layers, and one with more heads than the diagram has room for.
+        ValueError for no model, a model of fewer than two layers, one with more heads than the diagram has room for, and
+        fewer labels than tokens.
         """
         super().__init__()
         models = _checked({"model": models} if hasattr(models, "cfg") else models)
@@ -114,6 +117,7 @@ def _packed(
     top = 1.04 * max(max(link.score, link.ceiling, link.null.max().item()) for link in links)
     scores = _scores(model)
     told = [_link(model, link, shown, top, blocks) for link in links]
+    tokens = token_labels(torch.arange(cfg.d_vocab), labels and labels[: cfg.d_vocab])
     start = opening_link(links, None if scores is None else scores.previous_token)
     ends = [dict(name=name(head), layer=head[0], **_role(scores, head)) for head in stream.writers(model)[2:]]
     told = dict(
@@ -121,7 +125,7 @@ def _packed(
         d_vocab=cfg.d_vocab, positions=cfg.n_ctx, links=told, start=dict(writer=name(start.writer), reader=name(start.reader)),
         writers=[dict(name="embed", layer=-1), dict(name="pos", layer=-1), *ends],
         readers=[*ends, dict(name="unembed", layer=cfg.n_layers)],
-        axes=dict(token=_labels(shown["token"], labels), position=[str(at) for at in shown["position"]]),
+        axes=dict(token=[tokens[i] for i in shown["token"]], position=[str(at) for at in shown["position"]]),
     )  # fmt: skip
     return told, list(blocks)
 
@@ -153,10 +157,6 @@ def _block(values: torch.Tensor | np.ndarray | None, blocks: dict[bytes, int]) -
 def _spread(d_vocab: int) -> list[int]:
     """All token ids, or as many as fit, evenly spread."""
     return np.linspace(0, d_vocab - 1, min(d_vocab, MOST_TOKENS)).round().astype(int).tolist()
-
-
-def _labels(ids: Sequence[int], labels: Sequence[str] | None) -> list[str]:
-    return [labels[i] if labels is not None and i < len(labels) else "BOS" if i == 0 else str(i) for i in ids]
 
 
 def _scores(model) -> heads.Scores | None:

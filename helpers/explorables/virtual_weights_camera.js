@@ -7,9 +7,9 @@ function makeCamera(changed) {
   let flight = null;
 
   function look(k, x, y) {
-    camera.k = Math.min(Math.max(k, 1), camera.most);
-    camera.x = Math.min(Math.max(x, camera.width * (1 - camera.k)), 0);
-    camera.y = Math.min(Math.max(y, camera.height * (1 - camera.k)), 0);
+    camera.k = clamp(k, 1, camera.most);
+    camera.x = clamp(x, camera.width * (1 - camera.k), 0);
+    camera.y = clamp(y, camera.height * (1 - camera.k), 0);
     changed();
   }
   const centreOn = (x, y, k) => look(k, camera.width / 2 - x * k, camera.height / 2 - y * k);
@@ -20,7 +20,7 @@ function makeCamera(changed) {
   camera.pan = (dx, dy) => { camera.stop(); look(camera.k, camera.x + dx, camera.y + dy); };
   camera.zoomAt = ([x, y], factor) => {
     camera.stop();
-    const k = Math.min(Math.max(camera.k * factor, 1), camera.most);
+    const k = clamp(camera.k * factor, 1, camera.most);
     look(k, x - ((x - camera.x) * k) / camera.k, y - ((y - camera.y) * k) / camera.k);
   };
   camera.centre = () => camera.toWorld([camera.width / 2, camera.height / 2]);
@@ -33,7 +33,7 @@ function makeCamera(changed) {
   // Out and in again on the path that looks smoothest (van Wijk and Nuij 2003): its places are (x, y, world width seen).
   camera.fly = ([x1, y1], k1, milliseconds) => {
     camera.stop();
-    k1 = Math.min(Math.max(k1, 1), camera.most);
+    k1 = clamp(k1, 1, camera.most);
     const [x0, y0] = camera.centre(), w0 = 1 / camera.k, w1 = 1 / k1, rho = 1.2;
     const far = Math.hypot(x1 - x0, y1 - y0) / camera.width;
     let length, place;
@@ -76,7 +76,7 @@ function followPointers(canvas, camera, { point, leave, tap, doubleTap }) {
     if (!event.ctrlKey && (document.activeElement !== canvas || (camera.k === 1 && !inwards))) return;
     event.preventDefault();
     const pixels = event.deltaY * [1, 16, 100][event.deltaMode];
-    camera.zoomAt(at(event), Math.exp(-Math.min(Math.max(pixels, -240), 240) * (event.ctrlKey ? 0.01 : 0.0022)));
+    camera.zoomAt(at(event), Math.exp(-clamp(pixels, -240, 240) * (event.ctrlKey ? 0.01 : 0.0022)));
   }, { passive: false });
   canvas.addEventListener("pointerdown", (event) => {
     canvas.focus({ preventScroll: true });

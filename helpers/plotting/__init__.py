@@ -7,7 +7,7 @@ One colour, one meaning, throughout the course: `COLOUR`. Probabilities are in c
 centred on zero. Colour never stands alone: lines differ in style, maps print their numbers.
 """
 
-from helpers.plotting.attention import head_board, pattern_row, patterns
+from helpers.plotting.attention import pattern_row, patterns
 from helpers.plotting.basis import (
     allowed,
     broken_turns,
@@ -43,7 +43,7 @@ from helpers.plotting.one_layer import (
 from helpers.plotting.reading import reading, sequences
 from helpers.plotting.rotation import turning
 from helpers.plotting.stream import stream_diagram
-from helpers.plotting.training import bars, best_over_training, birth, birth_frame, movie, training_story
+from helpers.plotting.training import bars, birth, birth_frame, movie, training_story
 from helpers.plotting.virtual import (
     activation_places,
     angles,

@@ -7,7 +7,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 
-from helpers.plotting.core import COLOUR, NAME, Picture, array, figure, ink, styled
+from helpers.plotting.core import COLOUR, NAME, Picture, array, figure, styled
 
 
 @styled
@@ -47,42 +47,21 @@ def patterns(by_layer: Sequence, title: str = "", scores: Mapping[str, Any] | No
 
 @styled
 def pattern_row(panels: Mapping[str, Any], title: str = "") -> Picture:
-    """A few single patterns [query, key] side by side, each with its name above it."""
-    fig = figure(2.5 * len(panels) + 0.9, 3.0)
-    axes = fig.subplots(1, len(panels), squeeze=False)[0]
-    for ax, (name, pattern) in zip(axes, panels.items(), strict=True):
+    """A few single patterns [query, key] side by side, each with its name above it; more than four stand three to a row."""
+    across = len(panels) if len(panels) <= 4 else 3
+    down = -(-len(panels) // across)
+    fig = figure(2.5 * across + 0.9, 2.75 * down + 0.3)
+    axes = fig.subplots(down, across, squeeze=False, sharex=True, sharey=True)
+    for ax, (name, pattern) in zip(axes.flat, panels.items(), strict=False):
         image = draw_pattern(ax, array(pattern))
         ax.set_title(name, fontsize=9, pad=5)
-    for ax in axes[1:]:
-        ax.set_yticklabels([])
-    axes[0].set(xlabel="key (attended to)", ylabel="query (attending)")
+    for ax in axes.flat[len(panels) :]:
+        ax.axis("off")
+    axes[-1, 0].set(xlabel="key (attended to)", ylabel="query (attending)")
     fig.colorbar(image, ax=axes, shrink=0.7, aspect=25, label="attention (probability)")
     fig.get_layout_engine().set(h_pad=0.1)
     fig.suptitle(title, x=0.01, ha="left", fontsize=11)
     return fig, f"{len(panels)} attention patterns side by side: {'; '.join(' '.join(name.split()) for name in panels)}."
-
-
-@styled
-def head_board(report) -> Picture:
-    """Every head's scores as a board, a row a score and a column a head, with the numbers printed."""
-    rows, chance = report.rows, report.chance
-    names = [name for name in ("prefix_matching", "previous_token") if name in chance]
-    values = np.array([[getattr(row, name) for row in rows] for name in names])
-    fig = figure(0.85 * len(rows) + 2.8, 2.0)
-    ax = fig.subplots()
-    ax.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto")
-    for (y, x), value in np.ndenumerate(values):
-        ax.text(x, y, f"{value:.2f}", ha="center", va="center", fontsize=9, color=ink(mpl.colormaps["cividis"](value)))
-    for x, row in enumerate(rows):
-        if (row.layer, row.head) in report.induction_heads:
-            ax.add_patch(mpl.patches.Rectangle((x - 0.48, -0.47), 0.96, 0.94, fill=False, edgecolor=COLOUR["prefix_matching"], lw=2.5))
-    ax.set_xticks(range(len(rows)), [f"{row.layer}.{row.head}" for row in rows])
-    ax.set_yticks(range(len(names)), [f"{NAME[name]}\n(chance {chance[name]:.2f})" for name in names])
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
-    ax.set_title("What each head does (layer.head). Framed: induction heads")
-    best = [f"{NAME[name]} at most {values[i].max():.1f}" for i, name in enumerate(names)]
-    return fig, f"A board of {len(rows)} heads: {' and '.join(best)}; {len(report.induction_heads)} named as induction heads."
 
 
 def draw_pattern(ax: Axes, pattern: np.ndarray):

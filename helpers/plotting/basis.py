@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 
 from helpers.plotting.attention import draw_pattern
-from helpers.plotting.core import COLOUR, Picture, array, chance_line, figure, ink, styled, two_digits
+from helpers.plotting.core import COLOUR, SIGNED, Picture, array, chance_line, figure, ink, styled, two_digits
 
 OPTIMISER = {"AdamW": COLOUR["accent"], "SGD": "#56B4E9", "Muon everywhere": "#8A7F00", "Muon": "#8A7F00"}
 DASH = {"AdamW": "solid", "SGD": (0, (5, 1.5)), "Muon everywhere": (0, (1, 1.2)), "Muon": (0, (4, 1.2, 1, 1.2))}
@@ -34,7 +34,7 @@ def signed_maps(rows: Mapping[str, Mapping[str, Any]], title: str = "", across: 
                 ax.set_aspect("auto")
             else:
                 top = np.abs(values).max()
-                ax.imshow(values, cmap="RdBu_r", vmin=-top, vmax=top, aspect="auto")
+                ax.imshow(values, cmap=SIGNED, vmin=-top, vmax=top, aspect="auto")
             ax.set(xticks=[], yticks=[])
             ax.spines[:].set_visible(True)
             if row == 0:

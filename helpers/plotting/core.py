@@ -14,6 +14,8 @@ COLOUR = dict(
     prefix_matching="#D55E00", previous_token="#0072B2", copying="#009E73", loss="#333333", chance="#888888",
     control="#CC79A7", accent="#E69F00",
 )  # fmt: skip
+# Blue below zero, white at zero, red above; in few enough shades for `show` to keep them all.
+SIGNED = mpl.colormaps["RdBu_r"].resampled(65)
 NAME = dict(prefix_matching="prefix matching", previous_token="previous token", copying="copying")
 STYLE = {
     "font.family": "DejaVu Sans", "font.size": 10, "axes.titlesize": 11, "axes.titlelocation": "left",
@@ -67,6 +69,8 @@ def ink(face) -> str:
 
 
 def chance_line(ax: Axes, value: float, label: str | None = None) -> None:
+    """A dotted line across the picture; its label stands right of the axes, where no data are."""
     ax.axhline(value, color=COLOUR["chance"], lw=1, ls=(0, (1, 2)), zorder=0)
     if label:
-        ax.annotate(label, (0.004, value), xycoords=("axes fraction", "data"), xytext=(0, 3), textcoords="offset points", color="#777777", fontsize=8)
+        place = dict(xycoords=("axes fraction", "data"), xytext=(4, 0), textcoords="offset points", va="center", annotation_clip=False)
+        ax.annotate(label, (1, value), color="#777777", fontsize=8, **place)

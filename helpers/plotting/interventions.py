@@ -6,9 +6,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib import ticker
 
-from helpers.plotting.core import COLOUR, NAME, Picture, array, chance_line, figure, ink, styled, two_digits
+from helpers.plotting.core import COLOUR, NAME, SIGNED, Picture, array, chance_line, figure, ink, styled, two_digits
 
-SIGNED = mpl.colormaps["RdBu_r"]
 LATE = {"prefix_matching": NAME["prefix_matching"], "previous_token": NAME["previous_token"]} | {
     "copying_weights": "copying, in the weights",
     "matching_weights": "matching, in the weights",
@@ -107,7 +106,7 @@ def recovered(by_model: Mapping[str, Mapping[str, float]], wrong: Sequence[str] 
                 bar.set(facecolor="#d5d9dc", hatch="//", edgecolor="white")
         for place, value in enumerate(values):
             cut = "\u2190 " if value < -0.6 else ""  # the bar goes on beyond the axis
-            ax.text(max(value, 0) + 0.02, place, cut + two_digits(value), va="center", fontsize=8.5)
+            ax.text(max(value, 0) + 0.02, place, cut + two_digits(value), va="center", fontsize=8.5, bbox=dict(facecolor="white", lw=0, pad=1))
         for at, dash in ((0, "solid"), (1, (0, (3, 2)))):
             ax.axvline(at, color="#777777", lw=0.9, ls=dash, zorder=0)
         ax.set(xlim=(-0.6, 1.25), xlabel="share of the loss recovered")
@@ -150,14 +149,14 @@ def fits(losses: Mapping[str, object]) -> Picture:
 @styled
 def pulls(by_match: Mapping[str, object]) -> Picture:
     """Where one gradient step pulls the first layer's attention: maps [query, key], every row relative to its largest entry."""
-    fig = figure(3.1 * len(by_match) + 0.5, 3.2)
-    axes = fig.subplots(1, len(by_match), squeeze=False)[0]
+    fig = figure(3.1 * len(by_match) + 1.2, 3.4)
+    axes = fig.subplots(1, len(by_match), squeeze=False, sharey=True)[0]
     told = []
     for ax, (name, pull) in zip(axes, by_match.items(), strict=True):
         pull = array(pull)
         future = np.triu(np.ones_like(pull, dtype=bool), 1)
         relative = pull / np.abs(pull).max(1, keepdims=True).clip(1e-12)
-        ax.imshow(np.ma.masked_array(relative, future), cmap=SIGNED.with_extremes(bad="#dddddd"), vmin=-1, vmax=1)
+        image = ax.imshow(np.ma.masked_array(relative, future), cmap=SIGNED.with_extremes(bad="#dddddd"), vmin=-1, vmax=1)
         ax.set_title(name, fontsize=9.5, pad=5)
         ax.spines[:].set_visible(False)
         ax.tick_params(length=2, labelsize=7)
@@ -165,13 +164,17 @@ def pulls(by_match: Mapping[str, object]) -> Picture:
         hits = sum(pull[row, : row + 1].argmax() == row - 1 and pull[row, row - 1] > 0 for row in rows)
         told.append(f"{name}, in {hits} of {len(rows)} rows" if np.any(pull) else f"{name}, nowhere, for every entry is zero")
     axes[0].set(xlabel="key (attended to)", ylabel="query (attending)")
+    bar = fig.colorbar(image, ax=axes, shrink=0.75, aspect=25, ticks=[-1, 0, 1])
+    bar.ax.set_yticklabels(["less attention", "no pull", "more attention"], fontsize=8.5)
+    fig.suptitle("Where the gradient pulls the first layer, each row to its own scale", x=0.01, ha="left", fontsize=11)
+    fig.get_layout_engine().set(h_pad=0.1)
     return fig, f"Where the pull is strongest on the token before: {'; '.join(told)}."
 
 
 @styled
 def lottery(seeds) -> Picture:
-    """Left: when each thing is first seen, a dot a seed. Right: which head of the last layer was first to match prefixes."""
-    events = dict(copying_weights=0.5, matching_weights=0.5, previous_token=0.2, prefix_matching=0.5)
+    """Left: when each thing is first seen, as a histogram over the seeds. Right: which head of the last layer was first to match prefixes."""
+    events = dict(copying_weights=0.5, matching_weights=0.5, previous_token=0.1, prefix_matching=0.5)
     colours = dict(copying_weights=COLOUR["copying"], matching_weights=COLOUR["accent"])
     fig = figure(9.6, 3.9)
     left, right = fig.subplots(1, 2, width_ratios=[2.6, 1])
@@ -181,7 +184,7 @@ def lottery(seeds) -> Picture:
         values, counts = np.unique(steps[~np.isnan(steps)], return_counts=True)
         left.bar(values, 0.85 * counts / counts.max(), width=1.7, bottom=-row, color=colours.get(name, COLOUR.get(name)))
         left.axhline(-row, color="#cccccc", lw=0.8, zorder=0)
-        left.text(99, -row + 0.12, f"{LATE[name]} above {threshold:g}", fontsize=9, ha="left", color=colours.get(name, COLOUR.get(name)))
+        left.text(93, -row + 0.12, f"{LATE[name]} above {threshold:g}", fontsize=9, ha="left", color=colours.get(name, COLOUR.get(name)))
         told.append(f"{LATE[name]} above {threshold:g}, median step {np.nanmedian(steps):.0f} ({values.min():.0f} to {values.max():.0f})")
     left.set(xlabel="training step", yticks=[], xlim=(-2, 150), ylim=(-len(events) + 0.75, 1.0))
     left.spines["left"].set_visible(False)
@@ -189,7 +192,7 @@ def lottery(seeds) -> Picture:
     winners = np.bincount(first_heads(seeds), minlength=seeds.prefix_matching.shape[-1])
     bars = right.bar([f"head {i}" for i in range(len(winners))], winners, color=COLOUR["prefix_matching"], width=0.7)
     right.bar_label(bars, padding=2, fontsize=9)
-    chance_line(right, len(seeds.loss) / len(winners))
+    chance_line(right, len(seeds.loss) / len(winners), "an even\nshare")
     right.set(ylabel="seeds", ylim=(0, winners.max() * 1.2))
     right.set_title("Who is first? A lottery")
     return fig, f"First seen: {'; '.join(told)}. First to match prefixes: each of the {len(winners)} heads of the last layer in {winners.min()} to {winners.max()} seeds."

@@ -10,9 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
 
 from helpers.plotting.attention import draw_pattern
-from helpers.plotting.core import COLOUR, Picture, array, figure, ink, styled
-
-SIGNED = mpl.colormaps["RdBu_r"]  # blue below zero, red above
+from helpers.plotting.core import COLOUR, SIGNED, Picture, array, figure, ink, styled
 
 
 @styled
@@ -53,7 +51,8 @@ def loss_and_levels(losses: Sequence[float], levels: Mapping[str, float], title:
         best = name == lowest
         ax.axhline(level, color=COLOUR["copying" if best else "chance"], lw=2 if best else 1.4, ls="solid" if best else dash, zorder=3 if best else 0)
         place = dict(xytext=(-4, -17 if best else 4), textcoords="offset points", ha="right", fontsize=9)
-        ax.annotate(f"{name}: {level:.2f}", (1, level), xycoords=("axes fraction", "data"), **place)
+        text = ax.annotate(f"{name}: {level:.2f}", (1, level), xycoords=("axes fraction", "data"), **place)
+        text.set_path_effects([patheffects.withStroke(linewidth=3, foreground="white")])  # the loss runs through it
     ax.set(xlabel="training step", ylabel="loss (nats a token)", xlim=(0, len(losses)), title=title)
     ax.set_ylim(levels[lowest] - 0.2 * (max(levels.values()) - levels[lowest]))
     near = abs(float(np.mean(losses[-30:])) - levels[lowest]) < 0.1
@@ -75,7 +74,7 @@ def bigrams(true, learned, weight, title: str = "") -> Picture:
         image = ax.imshow(values, cmap=SIGNED, vmin=-5, vmax=5, aspect="equal")
         ax.set(title=f"{name}, rows centred", xlabel="next token", xticks=[], yticks=[])
     maps[0].set_ylabel("present token")
-    fig.colorbar(image, ax=maps[:2], shrink=0.8, label="nats")
+    fig.colorbar(image, ax=maps[:2], shrink=0.8, label="nats", extend="both")
     ax, often = maps[2], weight > 1e-4
     ax.axline((0, 0), slope=1, color=COLOUR["chance"], lw=1, ls=(0, (1, 2)))
     for mask, colour, mark, label in ((~often, "#BBBBBB", "x", "rarely seen"), (often, COLOUR["copying"], "o", "seen")):
@@ -115,14 +114,14 @@ def rank_sweep(trained: Mapping[int, float], written: Mapping[int, float], none:
 
 @styled
 def term_board(terms: Mapping[str, Any], labels: Sequence[str], title: str = "") -> Picture:
-    """What each term adds to some logits, a row a term, with their sum in the last row."""
+    """What each term adds to some logits, centred over the vocabulary; a row a term, with their sum in the last row."""
     names, values = list(terms), np.array([array(term) for term in terms.values()])
     values = np.vstack([values, values.sum(0)])
     fig = figure(0.85 * len(labels) + 2.4, 0.46 * len(values) + 1.0)
     ax = fig.subplots()
-    signed_map(ax, values, [*names, "sum: the logits"], labels, numbers=True)
+    signed_map(ax, values, [*names, "sum"], labels, numbers=True)
     ax.axhline(len(names) - 0.5, color="#222222", lw=2)
-    ax.set(title=title)
+    ax.set(title=title, xlabel="next token (logits, each row measured from its mean over the vocabulary)")
     best = int(values[-1].argmax())
     return fig, (
         f"{len(names)} terms that sum to the logits. The sum is largest for {labels[best]!r}, which gets most from "
@@ -167,7 +166,8 @@ def copying_plane(heads: Mapping[str, Any], null, title: str = "") -> Picture:
         ax.title.set_fontsize(9)
         found.append(f"{name} {statistic:+.2f}")
     fig.axes[0].set_ylabel("imaginary part")
-    fig.axes[0].legend(fontsize=7, loc="lower left", handletextpad=0.1, borderpad=0.1)
+    marks = fig.axes[0].legend(fontsize=8, loc="lower left", handletextpad=0.1, borderpad=0.1).legend_handles
+    marks[0].set(sizes=[12], color="#999999")
     fig.suptitle(title, x=0.01, ha="left", fontsize=11)
     return fig, f"Eigenvalues of the OV circuit over a round random cloud; copying statistic: {', '.join(found)}."
 
@@ -187,9 +187,8 @@ def skip_trigram_board(
         signed_map(ax, part, pairs if place == 0 else [""] * len(pairs), outs, numbers=True, digits=0, most=most)
         for row, (right, bug) in enumerate(zip(planted, bugs, strict=True)):
             for column, style, colour in ((right, "solid", COLOUR["copying"]), (bug, (0, (2, 1.2)), "#111111")):
-                box = mpl.patches.Rectangle((column - 0.44, row - 0.42), 0.88, 0.84, fill=False, ec=colour, lw=2.4, ls=style)
-                box.set_path_effects([patheffects.withStroke(linewidth=4.4, foreground="white")])
-                ax.add_patch(box)
+                for line in (dict(ec="white", lw=4.4), dict(ec=colour, lw=2.4, ls=style)):
+                    ax.add_patch(mpl.patches.Rectangle((column - 0.46, row - 0.44), 0.92, 0.88, fill=False, **line))
         ax.set_title(("= " if place == len(values) - 1 else "+ " if place else "") + name, fontsize=10)
     fig.suptitle(title, x=0.01, ha="left", fontsize=11)
     rows, last = np.arange(len(pairs)), list(values.values())[-1]
@@ -215,7 +214,7 @@ def final_losses(losses: Mapping[str, Sequence[float]], levels: Mapping[str, flo
         height = row + 0.09 * (np.arange(len(values)) - (len(values) - 1) / 2)  # apart, so that equal losses can be counted
         done = values < solved
         ax.scatter(values[done], height[done], s=36, color=COLOUR["copying"], label="solved" if row == 0 else None)
-        ax.scatter(values[~done], height[~done], s=36, facecolor="white", edgecolor=COLOUR["prefix_matching"], lw=1.6)
+        ax.scatter(values[~done], height[~done], s=36, facecolor="white", edgecolor=COLOUR["loss"], lw=1.6)
     ax.set_yticks(range(len(losses)), losses)
     ax.set(ylim=(len(losses) - 0.45, -0.55), xlim=(-0.04, 0.78), xlabel="final loss (nats). Filled: solved")
     ax.set_title(title, pad=22)

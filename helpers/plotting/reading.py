@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import matplotlib as mpl
 import numpy as np
 
-from helpers.plotting.core import COLOUR, Picture, array, figure, ink, styled
+from helpers.plotting.core import COLOUR, Picture, array, figure, ink, styled, two_digits
 
 
 @styled
 def sequences(tokens, determined, rows: int = 6) -> Picture:
-    """Some sequences of a batch as strips of tokens; determined rows carry a bar, and equal tokens one shade."""
+    """Some sequences of a batch as strips of tokens; determined positions carry a bar, and equal tokens one shade."""
     tokens, determined = array(tokens)[:rows], array(determined)[:rows]
     fig = figure(10, 0.5 * len(tokens) + 0.7)
     ax = fig.subplots()
@@ -28,18 +28,18 @@ def sequences(tokens, determined, rows: int = 6) -> Picture:
             if marks[column]:
                 ax.plot([column, column + 0.94], [row + 0.83] * 2, color=COLOUR["prefix_matching"], lw=2.2, solid_capstyle="butt")
     ax.set(xlim=(-0.2, tokens.shape[1]), ylim=(len(tokens), 0), yticks=[], xlabel="position in the sequence (B is BOS)")
-    ax.set_title("What the model reads. Underlined: the rows whose next token the earlier copy settles")
+    ax.set_title("What the model reads, a strip a sequence. Underlined: where the earlier copy settles the next token")
     ax.spines["left"].set_visible(False)
     periods = [_period(sequence) for sequence in tokens]
     return fig, (
         f"{len(tokens)} sequences of {tokens.shape[1]} tokens, each a lead-in of its own length and then a repeated block; the blocks "
-        f"have {', '.join(map(str, periods))} tokens, and {determined.mean():.0%} of the rows shown are determined."
+        f"have {', '.join(map(str, periods))} tokens, and {determined.mean():.0%} of the positions shown are determined."
     )
 
 
 @styled
 def reading(tokens: Sequence[str], weights, query: int, title: str = "", width: int = 64) -> Picture:
-    """A text, set as it is written, each token shaded by the attention that the framed token pays to it."""
+    """A text, set as it is written, each token shaded by the attention that the framed token pays to it; from a twentieth up."""
     weights = array(weights)
     places, line, column = [], 0, 0
     for token in tokens:
@@ -51,17 +51,19 @@ def reading(tokens: Sequence[str], weights, query: int, title: str = "", width: 
         column += len(token)
     point = 10.5
     glyph = 0.602 * point / 72  # inches: DejaVu Sans Mono is this wide
-    fig = figure(glyph * (width + 2), 0.27 * (line + 1) + 0.55)
+    fig = figure(glyph * (width + 2), 0.36 * (line + 1) + 0.6)
     ax = fig.subplots()
     shades = mpl.colormaps["cividis"]
     for index, (row, start, shown) in enumerate(places):
         weight = float(weights[index]) if index < len(weights) else 0.0
-        face = shades(0.15 + 0.85 * weight) if weight > 0.02 else "none"
+        face = shades(0.15 + 0.85 * weight) if weight >= 0.05 else "none"
         frame = COLOUR["prefix_matching"] if index == query else "none"
-        ax.add_patch(mpl.patches.Rectangle((start, row), max(len(shown), 0.6), 0.9, facecolor=face, edgecolor=frame, lw=2))
-        colour = ink(face) if weight > 0.02 else "#222222"
-        ax.text(start, row + 0.47, shown.replace("·", " "), family="DejaVu Sans Mono", fontsize=point, va="center", color=colour)
-    ax.set(xlim=(-0.5, width), ylim=(line + 1.1, -0.15))
+        ax.add_patch(mpl.patches.Rectangle((start, row + 0.12), max(len(shown), 0.6), 0.66, facecolor=face, edgecolor=frame, lw=2))
+        colour = ink(face) if weight >= 0.05 else "#222222"
+        if weight >= 0.05:
+            ax.text(start + len(shown) / 2, row + 0.09, two_digits(weight), fontsize=7, ha="center", va="bottom", color="#555555")
+        ax.text(start, row + 0.46, shown.replace("·", " "), family="DejaVu Sans Mono", fontsize=point, va="center", color=colour)
+    ax.set(xlim=(-0.5, width), ylim=(line + 1, -0.2))
     ax.axis("off")
     ax.set_title(title)
     top = int(np.argmax(weights[: query + 1]))

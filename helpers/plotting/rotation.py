@@ -8,11 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from helpers.plotting.attention import draw_pattern
-from helpers.plotting.core import COLOUR, Picture, array, figure, styled
-
-SIGNED = mpl.colors.LinearSegmentedColormap.from_list(
-    "signed", [COLOUR["previous_token"], "white", COLOUR["prefix_matching"]]
-)
+from helpers.plotting.core import COLOUR, SIGNED, Picture, array, figure, styled
 
 
 @styled

@@ -28,7 +28,7 @@ def stream_diagram(
     `writers` and `readers`: "name", "layer", and for a head that does something, "role" and "role_score". `links`:
     "writer", "reader" ("1.2.K" or "unembed"), "score", "mean" and "ceiling" of its null, "p"."""
     rows = _rows(writers, readers)
-    fig = figure(10, 0.36 * max(rows.values()) + 1.5)
+    fig = figure(10, 0.36 * max(rows.values()) + 1.75)
     ax = fig.subplots()
     for shade, wide in ((0.05, 3.0), (0.06, 2.2), (0.07, 1.4)):
         ax.axvspan(5 - wide / 2, 5 + wide / 2, color=FAINT, alpha=shade, lw=0)
@@ -39,7 +39,9 @@ def stream_diagram(
     _draw_ends(ax, writers, readers, rows)
     for text, x, align in (("writes to the stream", LEFT, "right"), ("residual stream  ↓", 5, "center"), ("reads from the stream", RIGHT, "left")):
         ax.text(x, -1.0, text, ha=align, va="center", fontsize=9, color="#666666", weight="bold")
-    ax.set(xlim=(LEFT - 3.6, RIGHT + 5.0), ylim=(max(rows.values()) + 0.8, -1.5))
+    key = f"Thick: near the highest score the two could have. Pale: no more than chance (p above {level}, all {len(links)} links counted)."
+    ax.text(5, max(rows.values()) + 1.1, key, ha="center", va="center", fontsize=8.5, color="#666666")
+    ax.set(xlim=(LEFT - 3.6, RIGHT + 5.0), ylim=(max(rows.values()) + 1.5, -1.5))
     ax.axis("off")
     ax.set_title(title)
     return fig, _sentence(strong, len(links), level)

@@ -31,7 +31,7 @@ def training_story(
         curves = np.array([np.ravel(np.array(entry[name], dtype=float)) for entry in history])
         for number, curve in enumerate(curves.T):
             below.plot(steps, curve, color=COLOUR[name], ls=dash, lw=1.6, alpha=0.9, label=NAME[name] if number == 0 else None)
-        chance_line(below, chance[name])
+        chance_line(below, chance[name], "chance" if name == "prefix_matching" else None)
     below.set(xlabel="training step", ylabel="score of every head\n(share of attention)", ylim=(-0.02, 1.04), xscale="log")
     below.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
     below.legend(loc="upper left")
@@ -47,27 +47,7 @@ def training_story(
 
 
 @styled
-def best_over_training(runs: Mapping[str, Sequence[Mapping[str, Any]]], chance: float, score: str = "prefix_matching", title: str = "") -> Picture:
-    """The best head of several trainings on one axis, each by its history."""
-    fig = figure(8, 3.3)
-    ax = fig.subplots()
-    colours = [COLOUR[score], COLOUR["control"], COLOUR["accent"], COLOUR["previous_token"]]
-    last = {}
-    for (name, history), colour, dash in zip(runs.items(), colours, ("solid", (0, (5, 2)), "dotted", "dashdot"), strict=False):
-        steps = [max(entry["step"], 0.7) for entry in history]
-        best = [np.max(entry[score]) for entry in history]
-        ax.plot(steps, best, color=colour, ls=dash, lw=2.2)
-        ax.annotate(name, (steps[-1], best[-1]), xytext=(6, 0), textcoords="offset points", color=colour, va="center", annotation_clip=False)
-        last[name] = best[-1]
-    chance_line(ax, chance, f"chance: {chance:.2f}")
-    ax.set(xlabel="training step", ylabel=f"best head's {NAME[score]}", xscale="log", ylim=(-0.02, 1.04))
-    ax.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
-    ax.set_title(title)
-    return fig, f"The best head's {NAME[score]} ends at {', '.join(f'{value:.1f} ({name})' for name, value in last.items())}; chance is {chance:.2f}."
-
-
-@styled
-def bars(groups: Mapping[str, float], ylabel: str, chance: float | None = None, title: str = "", highlight: Sequence[str] = (), says: str = "") -> Picture:
+def bars(groups: Mapping[str, float], ylabel: str, chance: float | None = None, title: str = "", highlight: Sequence[str] = (), says: str = "", xlabel: str = "") -> Picture:
     """One number each, as bars with the numbers on them; those in `highlight` stand out."""
     longest = max(len(line) for name in groups for line in name.split("\n"))
     fig = figure(max(4.5, max(0.5, 0.11 * longest) * len(groups) + 1.6), 3.1)
@@ -79,8 +59,8 @@ def bars(groups: Mapping[str, float], ylabel: str, chance: float | None = None, 
     ax.bar_label(drawn, fmt=two_digits, padding=2, fontsize=8.5)
     if chance is not None:
         chance_line(ax, chance, f"chance: {chance:.2f}")
-    ax.set(ylabel=ylabel)
-    ax.margins(y=0.14)
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.margins(x=0.02, y=0.14)
     ax.set_title(title)
     return fig, says or f"{ylabel}: " + ", ".join(f"{' '.join(name.split())} {two_digits(value)}" for name, value in groups.items()) + "."
 

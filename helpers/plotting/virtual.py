@@ -6,11 +6,10 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 
-from helpers.plotting.core import COLOUR, Picture, array, chance_line, figure, ink, styled, two_digits
+from helpers.plotting.core import COLOUR, SIGNED, Picture, array, chance_line, figure, ink, styled, two_digits
 
 KIND = dict(Q="#56B4E9", K="#D55E00", V="#009E73")  # what a later head reads: by its query, key or value
 PART = dict(direct="#8a9096", Q=KIND["Q"], K=KIND["K"], both="#CC79A7", sum="#222222")
-SIGNED = "RdBu_r"
 
 
 @styled
@@ -22,7 +21,7 @@ def talk_map(scores, writers: Sequence[str], readers: Sequence[str], chance: flo
     fig = figure(0.46 * len(readers) + 2.4, 0.4 * len(writers) + 1.9)
     ax = fig.subplots()
     reach = np.nanmax(np.abs(scores - chance))
-    shades = mpl.colormaps[SIGNED].with_extremes(bad="#ffffff")
+    shades = SIGNED.with_extremes(bad="#ffffff")
     image = ax.imshow(np.ma.masked_invalid(scores), cmap=shades, vmin=chance - reach, vmax=chance + reach, aspect="auto")
     for (y, x), value in np.ndenumerate(scores):
         if np.isnan(value):
@@ -77,7 +76,7 @@ def activation_places(points: Mapping[str, tuple], strength: Sequence[float], cu
     fig = figure(11, 3.7)
     axes = fig.subplots(1, len(points) + 1, width_ratios=[1] * len(points) + [1.7])
     colours = (COLOUR["copying"], COLOUR["prefix_matching"], COLOUR["previous_token"])
-    reach = max(np.abs(array(real)).max() for _, real in points.values()) * 1.05
+    reach = max(np.abs(array(values)).max() for pair in points.values() for values in pair) * 1.05
     for ax, (name, (predicted, real)), colour in zip(axes, points.items(), colours, strict=False):
         ax.axline((0, 0), slope=1, color=COLOUR["chance"], lw=1, zorder=0)
         ax.plot(array(predicted), array(real), "o", color=colour, ms=2.6, alpha=0.6, mew=0)
@@ -85,9 +84,11 @@ def activation_places(points: Mapping[str, tuple], strength: Sequence[float], cu
         ax.set_title(name, fontsize=9.5)
     axes[0].set_ylabel("really read")
     ax = axes[-1]
+    chance_line(ax, 1)
+    ax.annotate("no better than predicting 0", (0, 1), xytext=(0, 3), textcoords="offset points", fontsize=8, color="#777777")
     for (name, errors), colour, dash, mark in zip(curves.items(), colours, ("solid", "solid", (0, (4, 2))), "osD", strict=False):
         ax.plot(strength, errors, color=colour, ls=dash, marker=mark, ms=4.5, label=name)
-    ax.set(xlabel="strength of the activation (0 none, 1 a full ReLU)", ylabel="relative error", ylim=(-0.04, None))
+    ax.set(xlabel="strength of the activation (0 none, 1 a full ReLU)", ylabel="relative error", ylim=(-0.04, 1.45 * max(1, *(max(errors) for errors in curves.values()))))
     ax.legend(loc="upper left", fontsize=8.5)
     fig.suptitle(title, x=0.01, ha="left", fontsize=11)
     last = ", ".join(f"{name}: {errors[-1]:.1f}" for name, errors in curves.items())
@@ -124,34 +125,34 @@ def score_row(parts: Mapping[str, Any], tokens: Sequence[str], query: int, targe
 def composition_panels(models: Mapping[str, Mapping[str, Mapping[str, Any]]], writers: Mapping[str, Sequence[str]], title: str = "") -> Picture:
     """Composition scores of every pair over what chance gives: a row a model, a column a kind.
 
-    `models[name][kind]` holds scores [writer, reader], null [draw, writer, reader], p [writer, reader] and ceiling."""
+    `models[name][kind]` holds scores, p and ceiling [writer, reader], and null [draw, writer, reader]."""
     kinds = list(next(iter(models.values())))
     fig = figure(11, 3.0 * len(models) + 0.3)
     axes = fig.subplots(len(models), len(kinds), sharey="row", squeeze=False)
     found = []
     for row, (name, of_kind) in zip(axes, models.items(), strict=True):
         for ax, kind in zip(row, kinds, strict=True):
-            scores, null, p = (array(of_kind[kind][part]) for part in ("scores", "null", "p"))
+            scores, null, p, ceiling = (array(of_kind[kind][part]) for part in ("scores", "null", "p", "ceiling"))
             parts = ax.violinplot(null.ravel()[:20000], positions=[-1], widths=0.9, showextrema=False)
             for body in parts["bodies"]:
                 body.set(facecolor="#bbbbbb", alpha=1)
             chance_line(ax, float(null.mean()))
-            ax.axhline(of_kind[kind]["ceiling"], color="#666666", lw=1, ls=(0, (6, 3)), zorder=0)
             for (writer, reader), score in np.ndenumerate(scores):
                 sure = p[writer, reader] < 0.05
                 x = writer + 0.16 * (reader - (scores.shape[1] - 1) / 2)
+                ax.plot(x, ceiling[writer, reader], "_", color="#666666", ms=7)
                 ax.plot(x, score, "o", ms=6.5, mew=1.2, mec=KIND[kind], mfc=KIND[kind] if sure else "white", zorder=3)
             found.append(f"{kind} {(p < 0.05).sum()} of {p.size}")
             ax.set_xticks([-1, *range(len(scores))], ["chance", *writers[name]], fontsize=8.5)
             ax.set_xlim(-1.7, len(scores) - 0.4)
         row[0].set_ylabel(f"{name}\ncomposition score")
-        row[-1].annotate("ceiling, flat spectra", (len(scores) - 0.45, of_kind[kind]["ceiling"]), xytext=(0, 3), textcoords="offset points", ha="right", fontsize=8, color="#666666")
+        row[-1].annotate("highest score each pair could have", (len(scores) - 0.45, ceiling.max()), xytext=(0, 5), textcoords="offset points", ha="right", fontsize=8, color="#666666")
         row[-1].annotate(r"chance, $1/\sqrt{d}$", (len(scores) - 0.45, null.mean()), xytext=(0, 4), textcoords="offset points", ha="right", fontsize=8, color="#777777")
-        row[0].set_ylim(0, None)
+        row[0].set_ylim(0, 1.1 * max(array(of["ceiling"]).max() for of in of_kind.values()))
     for ax, kind in zip(axes[0], kinds, strict=True):
         ax.set_title(f"{kind}-composition", color=KIND[kind])
     for ax in axes[-1]:
-        ax.set_xlabel("earlier head; each dot a later head\n(filled: p below 0.05, all pairs counted)")
+        ax.set_xlabel("earlier head; each dot a later head\n(filled: p below 0.05, all counted)")
     fig.suptitle(title, x=0.01, ha="left", fontsize=11)
     each = len(kinds)
     texts = [f"{name}: {', '.join(found[i * each : (i + 1) * each])}" for i, name in enumerate(models)]
@@ -159,28 +160,31 @@ def composition_panels(models: Mapping[str, Mapping[str, Mapping[str, Any]]], wr
 
 
 @styled
-def boards(panels: Mapping[str, Any], rows: Sequence[str], columns: Sequence[str], label: str, title: str = "") -> Picture:
-    """Signed boards [writer, reader] side by side on one scale, with their numbers."""
+def boards(
+    panels: Mapping[str, Any], rows: Sequence[str], columns: Sequence[str], label: str, title: str = "",
+    ends: tuple[str, str] = ("earlier head", "later head"),
+) -> Picture:  # fmt: skip
+    """Signed boards [row, column] side by side on one scale, with their numbers; `ends` says what rows and columns are."""
     values = {name: array(panel) for name, panel in panels.items()}
     reach = max(np.abs(panel).max() for panel in values.values())
     fig = figure(3.1 * len(values) + 1.2, 0.5 * len(rows) + 1.7)
     axes = fig.subplots(1, len(values), squeeze=False)[0]
-    shades = mpl.colormaps[SIGNED]
+    shades = SIGNED
     for ax, (name, panel) in zip(axes, values.items(), strict=True):
         image = ax.imshow(panel, cmap=shades, vmin=-reach, vmax=reach, aspect="auto")
         for (y, x), value in np.ndenumerate(panel):
-            ax.text(x, y, f"{value + 0.0:+.2f}", ha="center", va="center", fontsize=8.5, color=ink(shades(value / (2 * reach) + 0.5)))
+            ax.text(x, y, f"{round(float(value), 2) + 0.0:+.2f}", ha="center", va="center", fontsize=8.5, color=ink(shades(value / (2 * reach) + 0.5)))
         ax.set_xticks(range(len(columns)), columns)
         ax.set_yticks(range(len(rows)), rows)
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
-        ax.set(xlabel="later head")
+        ax.set(xlabel=ends[1])
         ax.set_title(name, fontsize=10)
-    axes[0].set_ylabel("earlier head")
+    axes[0].set_ylabel(ends[0])
     fig.colorbar(image, ax=axes, shrink=0.9, aspect=18, label=label)
     fig.suptitle(title, x=0.01, ha="left", fontsize=11)
     spans = "; ".join(f"{' '.join(name.split())} from {panel.min():+.2f} to {panel.max():+.2f}" for name, panel in values.items())
-    return fig, f"{len(values)} boards of {label}: {spans}."
+    return fig, f"{len(values)} board{'s' * (len(values) > 1)} of {label}: {spans}."
 
 
 @styled

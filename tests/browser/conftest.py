@@ -1,4 +1,5 @@
-"""`lab`: JupyterLab as `make lab` starts it, in a headless Chromium, on a copy of the notebooks."""
+"""`lab`: JupyterLab as `make lab` starts it, in a headless Chromium, on a copy of the notebooks. A start in a tab takes
+seconds, so the tests of a file share one."""
 
 import os
 import secrets
@@ -32,6 +33,7 @@ FLAGS = (
 )
 LOCAL = {"127.0.0.1", "localhost"}
 START_SECONDS = 60
+WINDOW = {"width": 1400, "height": 1000}
 
 # What JupyterLab itself writes to the console, and why it does no harm.
 BENIGN = {}
@@ -65,6 +67,7 @@ class Lab:
         page.on("websocket", lambda socket: self._see(socket.url))
         page.on("pageerror", lambda error: self.errors.append(f"page: {error}"))
         page.on("console", self._hear)
+        page.on("dialog", lambda dialog: dialog.accept())  # leave a notebook that is not saved
 
     def _see(self, url: str) -> None:
         address = urlsplit(url)
@@ -83,6 +86,22 @@ class Lab:
             " && jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === 'idle'",
             timeout=START_SECONDS * 1000,
         )
+
+    def shows(self, notebook: str) -> bool:
+        """Whether the tab has this notebook before it, and nothing that asks a question."""
+        return self.page.evaluate(
+            "path => window.jupyterapp?.shell.currentWidget?.context?.path === path"
+            " && !document.querySelector('.jp-Dialog')",
+            f"notebooks/{notebook}",
+        )
+
+    def check(self) -> None:
+        """Nothing has complained or left the machine since the last check."""
+        strays, errors = self.strays[:], self.errors[:]
+        self.strays.clear()
+        self.errors.clear()
+        assert strays == [], "something was asked for outside this machine"
+        assert errors == []
 
     def cells(self) -> list[dict]:
         """The code cells of the open notebook: source, execution count, outputs."""
@@ -225,13 +244,22 @@ def stop(process: subprocess.Popen) -> None:
             return
 
 
-@pytest.fixture
-def lab(browser, server):
-    """JupyterLab in a fresh tab. In the end nothing may have complained or left the machine."""
-    SCREENSHOTS.mkdir(exist_ok=True)
-    context = browser.new_context(viewport={"width": 1400, "height": 1000})
-    lab = Lab(context.new_page(), *server)
-    yield lab
+@pytest.fixture(scope="module")
+def tab(browser, server):
+    """JupyterLab in a tab of its own, for the tests of one file. Its kernels end with it."""
+    context = browser.new_context(viewport=WINDOW)
+    tab = Lab(context.new_page(), *server)
+    yield tab
+    tab.page.evaluate("() => window.jupyterapp?.serviceManager.sessions.shutdownAll()")
+    tab.page.goto("about:blank")
     context.close()
-    assert lab.strays == [], "something was asked for outside this machine"
-    assert lab.errors == []
+    tab.check()
+
+
+@pytest.fixture
+def lab(tab):
+    """The file's tab, in a window of the usual size. In the end nothing may have complained or left the machine."""
+    SCREENSHOTS.mkdir(exist_ok=True)
+    tab.page.set_viewport_size(WINDOW)
+    yield tab
+    tab.check()

@@ -28,9 +28,12 @@ def write_notebook(folder: Path, name: str, *cells: str) -> str:
 
 
 def open_with(lab, folder: Path, name: str, *cells: str) -> Page:
-    """A notebook with these cells on the screen, the first of them run, and the page to itself."""
-    lab.open(write_notebook(folder, name, *cells))
-    hide_sidebar(lab.page)
+    """A notebook with these cells on the screen, the first of them run anew, and the page to itself."""
+    if lab.shows(name):
+        lab.page.evaluate("() => jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
+    else:
+        lab.open(write_notebook(folder, name, *cells))
+        hide_sidebar(lab.page)
     run_cell(lab.page, 0)
     return lab.page
 
@@ -52,9 +55,9 @@ def wait_for_answer(page: Page, number: int, words: str) -> None:
 
     A view's state travels to the kernel on a thread of its own, so a cell that is run at once may be answered before it arrives.
     """
-    for _ in range(60):
+    for _ in range(150):
         run_cell(page, number)
-        page.wait_for_timeout(500)
+        page.wait_for_timeout(200)
         output = page.evaluate(
             f"() => JSON.stringify(jupyterapp.shell.currentWidget.content.widgets[{number}].model.outputs.toJSON())"
         )

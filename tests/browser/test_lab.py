@@ -27,6 +27,11 @@ def test_the_lab_opens_on_the_first_notebook(lab):
     assert lab.page.get_by_text("Jupyter news").count() == 0
 
 
+def test_long_lines_of_code_wrap(lab):
+    lab.open(FIRST)
+    lab.page.locator(".jp-CodeCell .cm-lineWrapping").first.wait_for()
+
+
 def test_the_server_asks_for_its_token(server):
     url, _ = server
     with pytest.raises(HTTPError, match="403"):

@@ -44,7 +44,7 @@ def oracle():
 
 def settled(page) -> None:
     """What can wait for the next frame has been computed and drawn."""
-    page.wait_for_timeout(150)
+    page.locator(".paths .groups[aria-busy=false]").wait_for()
 
 
 def loss(page) -> float:

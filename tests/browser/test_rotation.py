@@ -173,7 +173,7 @@ def test_each_switch_breaks_it_and_the_kept_direction_mends_the_centring(page):
 def test_a_token_is_chosen_by_arrow_keys_and_the_kernel_follows(page):
     title = page.locator(".rotation .stack h4")
     before = int(title.inner_text().split()[1])  # "Position 14 (token 3) ..."
-    page.get_by_role("img", name="The stream, 48 tokens by 64 coordinates").focus()
+    page.get_by_role("application", name="The stream, 48 tokens by 64 coordinates").focus()
     for key, position in (("ArrowUp", before - 1), ("ArrowDown", before)):
         page.keyboard.press(key)
         page.wait_for_function(
