@@ -131,3 +131,36 @@ def test_a_bug_cell_is_compared_with_the_bystanders_alone():
 def test_final_losses_count_the_solved():
     says = PICTURES["final_losses"]()[1]
     assert "with 1 head less than half are solved, with 4 heads more than half" in says
+
+
+# What is drawn, and not only what is said of it
+
+
+def test_the_last_row_of_the_terms_is_their_sum_and_zero_is_white():
+    figure, _ = plotting.term_board({"direct": TABLE[0], "head 0": TABLE[1] + 3}, NAMES)
+    (image,) = figure.axes[0].images
+    np.testing.assert_allclose(image.get_array()[-1], TABLE[0] + TABLE[1] + 3, rtol=1e-5)
+    assert min(image.cmap(image.norm(0.0))[:3]) > 0.95 and image.norm.vmin == -image.norm.vmax
+
+
+def test_solid_frames_stand_on_what_was_planted_and_dashed_ones_on_the_bugs():
+    figure, _ = bugs(BUGGY)
+    for axes in figure.axes:
+        frames = [patch for patch in axes.patches if mpl.colors.to_hex(patch.get_edgecolor()) != "#ffffff"]
+        found = {(round(patch.get_y() + 0.5), round(patch.get_x() + 0.5)): patch.get_linestyle() for patch in frames}
+        assert {at for at, style in found.items() if style == "solid"} == {(0, 0), (1, 1)}
+        assert found.keys() == {(0, 0), (0, 1), (1, 0), (1, 1)}
+
+
+def test_filled_marks_are_the_solved():
+    figure, _ = PICTURES["final_losses"]()
+    for marks in figure.axes[0].collections:
+        filled = mpl.colors.to_hex(marks.get_facecolor()[0]) != "#ffffff" if len(marks.get_offsets()) else None
+        assert all((x < 0.1) == filled for x, _ in marks.get_offsets())
+    assert sum(len(marks.get_offsets()) for marks in figure.axes[0].collections) == 6
+
+
+def test_the_pattern_hides_the_future():
+    figure, _ = plotting.scores_and_pattern(TABLE, _pattern(), NAMES)
+    for axes in figure.axes[:2]:
+        assert np.array_equal(axes.images[0].get_array().mask, np.triu(np.ones((7, 7)), 1))
