@@ -1,5 +1,6 @@
 """The discovery explorable in a real browser: train, pause, step, scrub, reset and interrupt, while the kernel stays free."""
 
+import re
 import time
 
 import pytest
@@ -99,7 +100,9 @@ def test_one_trains_pauses_steps_scrubs_and_resets_by_keyboard(lab):
 
     page.locator(".discovery canvas").focus()
     page.keyboard.press("ArrowUp")
-    assert "% of the attention goes to position" in page.locator(".discovery .says").inner_text()
+    row = re.search(r"From position (\d+) .*% of the attention goes to position", page.locator(".discovery .says").inner_text())[1]
+    page.keyboard.press("ArrowLeft")  # from the token itself to the one before
+    assert f"goes to position {int(row) - 1} " in page.locator(".discovery .says").inner_text()
     page.keyboard.press("Escape")
 
     press(page, "Reset")
@@ -138,6 +141,13 @@ def test_a_pair_can_be_chosen(page):
     page.locator(".discovery .board button").nth(5).press("Enter")
     page.locator(".discovery svg[aria-label*='head 1.1 reads head 0.3 with 0.']").wait_for()
     assert "head 1.1" in page.locator(".discovery svg").nth(3).get_attribute("aria-label")
+
+
+def test_at_the_end_the_keyboard_stays_in_the_view(page):
+    """Train and Step are disabled then, and whoever stands on one of them would fall out."""
+    press(page, "Train")
+    page.wait_for_function("() => document.querySelector('.discovery .main').disabled", timeout=60_000)
+    assert page.evaluate("() => document.activeElement.getAttribute('aria-label')") == SCRUB
 
 
 def test_other_cells_run_while_it_trains(page):
