@@ -484,8 +484,23 @@ def test_a_view_that_acknowledges_keeps_the_training_alive(explorable, monkeypat
 def test_a_view_that_opens_late_is_shown_everything(explorable):
     explorable.step()
     before = len(explorable.sent)
-    explorable._hear(None, dict(do="show"), [])
-    assert [message["step"] for message, _ in explorable.sent[before:]] == [0, 1]
+    explorable._hear(None, dict(do="show", view="late"), [])
+    assert [(message["step"], message["view"]) for message, _ in explorable.sent[before:]] == [(0, "late"), (1, "late")]
+    explorable.step()
+    assert "view" not in explorable.sent[-1][0]  # what comes from now on is for all
+
+
+def test_the_training_goes_on_until_the_last_view_has_closed(explorable):
+    async def scene():
+        for view in ("one", "two"):
+            explorable._hear(None, dict(do="show", view=view), [])
+        explorable._hear(None, dict(do="train"), [])
+        explorable._hear(None, dict(do="closed"), [])
+        assert explorable.status == "training"
+        explorable._hear(None, dict(do="closed"), [])
+        assert explorable.status == "paused"
+
+    asyncio.run(scene())
 
 
 def test_a_text_has_its_own_tokens_and_probe(a_text):

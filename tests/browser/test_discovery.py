@@ -1,5 +1,6 @@
 """The discovery explorable in a real browser: train, pause, step, scrub, reset and interrupt, while the kernel stays free."""
 
+import re
 import time
 
 import pytest
@@ -99,7 +100,9 @@ def test_one_trains_pauses_steps_scrubs_and_resets_by_keyboard(lab):
 
     page.locator(".discovery canvas").focus()
     page.keyboard.press("ArrowUp")
-    assert "% of the attention goes to position" in page.locator(".discovery .says").inner_text()
+    row = re.search(r"From position (\d+) .*% of the attention goes to position", page.locator(".discovery .says").inner_text())[1]
+    page.keyboard.press("ArrowLeft")  # from the token itself to the one before
+    assert f"goes to position {int(row) - 1} " in page.locator(".discovery .says").inner_text()
     page.keyboard.press("Escape")
 
     press(page, "Reset")
@@ -180,6 +183,13 @@ def test_a_view_that_is_there_keeps_a_long_training_going(page):
     reach(page, 70)
     assert page.evaluate(TRAINS)
     press(page, "Pause")
+
+
+def test_at_the_end_the_keyboard_stays_in_the_view(page):
+    """Train and Step are disabled then, and whoever stands on one of them would fall out."""
+    press(page, "Train")
+    page.wait_for_function("() => document.querySelector('.discovery .main').disabled", timeout=60_000)
+    assert page.evaluate("() => document.activeElement.getAttribute('aria-label')") == SCRUB
 
 
 def test_other_cells_run_while_it_trains(page):

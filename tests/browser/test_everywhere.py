@@ -8,7 +8,14 @@ from tests.browser.every import NAMES, SCROLLED, says, show, use
 from tests.browser.scene import run_cell
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
-SIZES = {"tablet": (820, 1180), "phone": (390, 844)}
+TABLET, PHONE = {"width": 820, "height": 1180}, {"width": 390, "height": 844}
+SMALL = (TABLET, PHONE, {"width": 700, "height": 500})  # the last: a window of 1400 by 1000 at 200 %
+# What is cut off at the right edge.
+OVER = """view => {
+    const box = document.querySelector(view), edge = box.getBoundingClientRect().right;
+    const over = [...box.querySelectorAll("*")].filter((e) => !e.closest("svg *") && e.getBoundingClientRect().width && e.getBoundingClientRect().right > edge + 1);
+    return [...over.map((e) => e.outerHTML.slice(0, 90)), ...(box.scrollWidth > box.clientWidth + 1 ? [`wider by ${box.scrollWidth - box.clientWidth}`] : [])];
+}"""
 
 
 # ---- a finger
@@ -17,7 +24,7 @@ SIZES = {"tablet": (820, 1180), "phone": (390, 844)}
 @pytest.fixture(scope="module")
 def touch(browser, server, course_copy):
     """JupyterLab on a screen that is touched."""
-    context = browser.new_context(has_touch=True, viewport={"width": 820, "height": 1180})
+    context = browser.new_context(has_touch=True, viewport=TABLET)
     lab = Lab(context.new_page(), *server)
     yield lab
     context.close()
@@ -110,19 +117,13 @@ def test_a_finger_drags_the_angle_and_pinches_the_diagram(touch, course_copy):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("size", SIZES)
-def test_it_fits_a_small_screen(touch, course_copy, name, size):
+def test_it_fits_a_small_screen(touch, course_copy, name):
     page = show(touch, course_copy, name, "touch.ipynb")
-    page.set_viewport_size(dict(zip(("width", "height"), SIZES[size], strict=True)))
-    page.wait_for_timeout(300)
-    over = page.evaluate(
-        "view => { const box = document.querySelector(view), edge = box.getBoundingClientRect().right; return [...box.querySelectorAll('*')]"
-        ".filter(e => !e.closest('svg svg, svg *') && e.getBoundingClientRect().width && e.getBoundingClientRect().right > edge + 1).map(e => e.outerHTML.slice(0, 90))"
-        ".concat(box.scrollWidth > box.clientWidth + 1 ? [`wider by ${box.scrollWidth - box.clientWidth}`] : []); }",
-        f".{name}",
-    )
-    page.set_viewport_size({"width": 820, "height": 1180})
-    assert over == []
+    for size in SMALL:
+        page.set_viewport_size(size)
+        page.wait_for_timeout(300)
+        assert page.evaluate(OVER, f".{name}") == [], size
+    page.set_viewport_size(TABLET)
 
 
 # ---- calm
@@ -153,7 +154,7 @@ def test_two_views_show_the_same(lab, course_copy, name):
     page.evaluate("() => jupyterapp.commands.execute('notebook:create-output-view')")
     page.wait_for_function(f"() => document.querySelectorAll('.{name} .says').length === 2 && document.querySelectorAll('.{name} .says')[1].textContent")
     if name == "paths":
-        page.locator(".paths .switch input").nth(4).click()
+        page.locator(".paths .switch input").nth(4).evaluate("input => input.click()")
         page.wait_for_function("() => [...document.querySelectorAll('.paths')].every(view => view.querySelectorAll('.switch :checked').length === 24)")
     else:
         assert says(page, name, 0) == says(page, name, 1)
@@ -162,7 +163,7 @@ def test_two_views_show_the_same(lab, course_copy, name):
     before = says(page, name)
     page.keyboard.press(use(page, name))
     if name == "paths":  # there the sentence follows the switches
-        page.locator(".paths .switch input").nth(5).click()
+        page.locator(".paths .switch input").nth(5).evaluate("input => input.click()")
     page.wait_for_function("([name, before]) => document.querySelector(`.${name} .says`).textContent !== before", arg=[name, before])
 
 
@@ -209,6 +210,7 @@ def test_what_moves_ends_with_its_output(lab, course_copy, name):
 def test_scrolled_away_and_back_it_is_as_it_was(lab, course_copy, name):
     page = show(lab, course_copy, name)
     page.keyboard.press(use(page, name))
+    page.evaluate("() => document.activeElement.blur()")
     page.wait_for_timeout(300)
     before = says(page, name), page.evaluate("name => [...document.querySelectorAll(`.${name} canvas`)].map((one) => one.toDataURL())", name)
     page.evaluate("() => jupyterapp.shell.currentWidget.content.scrollToItem(35)")
@@ -229,7 +231,7 @@ def test_after_a_restart_it_answers_or_says_why_not(lab, course_copy, name):
         page.locator(".discovery .main").press("Enter")
         page.locator(".discovery .note").filter(has_text="Run the cell again").wait_for()
     else:
-        page.locator(".paths .switch input").nth(4).click() if name == "paths" else page.keyboard.press(use(page, name))
+        page.locator(".paths .switch input").nth(4).evaluate("input => input.click()") if name == "paths" else page.keyboard.press(use(page, name))
         page.wait_for_function("([name, before]) => document.querySelector(`.${name} .says`).textContent !== before", arg=[name, before])
     run_cell(page, 0)
     run_cell(page, 1 + NAMES.index(name))
