@@ -98,7 +98,7 @@ def test_a_finger_chooses_what_it_taps_and_scrolls_past_everything(touch, course
         finger.tap(spot, *at)
         told = teller.inner_text()
         assert told != before, f"a tap on {spot} tells nothing"
-        assert finger.drag(spot, 0, -150, *at) > 60, f"{spot} holds the finger that scrolls"
+        assert finger.drag(spot, 25, -150, *at) > 60, f"{spot} holds the finger that scrolls"
         assert teller.inner_text() == told, f"scrolling past {spot} changed it"
     if name == "discovery":
         for graph in range(4):
