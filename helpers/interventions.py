@@ -14,7 +14,6 @@ go right for an induction head? (clamping). Ideal heads ask the question of caus
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import product
 from typing import Literal, NamedTuple
 
 import torch
@@ -100,12 +99,6 @@ class Edge(NamedTuple):
     writer: Head
     reader: Head
     side: Literal["q", "k", "v"]
-
-
-def all_edges(model) -> list[Edge]:
-    """Every edge between two heads: each side of each head reads all heads of the layers before."""
-    heads = list(product(range(model.cfg.n_layers), range(model.cfg.n_heads)))
-    return [Edge(w, r, side) for r in heads for side in "qkv" for w in heads if w[0] < r[0]]
 
 
 @torch.no_grad()

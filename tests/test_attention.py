@@ -135,4 +135,4 @@ def test_the_view_is_what_all_share_then_its_parts_then_its_own():
     starts = ["// What every explorable's view shares", "// A strip of tokens", "// The view of Attention"]
     places = [Attention._esm.index(start) for start in starts]
     assert places == sorted(places)
-    assert Attention._css.index(".explorable .strip") < Attention._css.index(".attention .board")
+    assert Attention._css.index(".explorable .tokens") < Attention._css.index(".attention .board")
