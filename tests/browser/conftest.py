@@ -36,7 +36,9 @@ START_SECONDS = 60
 WINDOW = {"width": 1400, "height": 1000}
 
 # What JupyterLab itself writes to the console, and why it does no harm.
-BENIGN = {}
+BENIGN = {
+    "Could not restore the debugger state": "a notebook was left before its kernel's debugger had answered",
+}
 
 # One object a code cell: what it says, whether it has run and how that ended.
 CELLS = """

@@ -149,7 +149,9 @@ def test_a_click_on_a_graph_goes_to_that_step_and_a_row_is_read_as_it_is_drawn(p
     graph = page.locator(".discovery svg").first
     width = graph.bounding_box()["width"]
     graph.click(position={"x": 34 + 0.6 * (width - 44), "y": 60})  # between the margins, 60% of the way
-    page.wait_for_function(f"() => Math.abs(({STEP})() - 240) <= 12")
+    # To the snapshot that is nearest; on a busy machine they may lie far apart.
+    apart = ask(page, "print(min(abs(snapshot['step'] - 240) for snapshot in discovery.snapshots))")
+    page.wait_for_function(f"() => Math.abs(({STEP})() - 240) <= {apart} + 3")
 
     page.get_by_label(SCRUB).press("End")
     page.wait_for_function(f"() => ({STEP})() === 400")
