@@ -34,8 +34,8 @@ bench: $(STAMP)  ## print the table of measured speeds
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 course: $(STAMP)  ## run the notebooks again and store their outputs and README's claims table
-	$(BIN)/python -m helpers.birth
-	$(BIN)/python -m helpers.build $(ARGS)
+	$(BIN)/python -m helpers.course.movie
+	$(BIN)/python -m helpers.course.build $(ARGS)
 
 clean:  ## remove caches and screenshots; .venv stays
 	rm -rf .pytest_cache .ruff_cache .hypothesis build *.egg-info tests/browser/screenshots

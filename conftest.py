@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.build import KERNEL_ENVIRONMENT
+from helpers.course.build import KERNEL_ENVIRONMENT
 
 # The kernels that nbval starts inherit this, so a cell is compared under the environment it was
 # stored under. It must be set before anything imports torch. A backend would turn pictures off.

@@ -1,7 +1,8 @@
-"""A claim: what was published beside what this machine measured, in one line, and a stop when it does not hold.
+"""A claim: what was published beside what this machine measured, in one line, and a stop when it
+does not hold.
 
-The line is for two readers: a person, and `build`, which collects the lines of all executed notebooks into README's
-table.
+The line is for two readers: a person, and `build`, which collects the lines of all executed
+notebooks into README's table.
 """
 
 import html
@@ -34,7 +35,10 @@ class Claim(NamedTuple):
         return "holds" if self.holds else "DOES NOT HOLD"
 
     def __str__(self) -> str:
-        return f"claim {self.id} | published: {self.published} | measured: {self.measured} | {self.verdict}"
+        return (
+            f"claim {self.id} | published: {self.published} | measured: {self.measured} | "
+            f"{self.verdict}"
+        )
 
     __repr__ = __str__
 
@@ -45,32 +49,42 @@ class Claim(NamedTuple):
             f'<br><span style="opacity: 0.65">{name}</span>&ensp;{html.escape(text)}'
             for name, text in (("published", self.published), ("measured", self.measured))
         )
-        style = f"border-left: 3px solid {colour}; padding: 1px 0 1px 10px; margin: 4px 0; line-height: 1.45"
+        style = (
+            f"border-left: 3px solid {colour}; padding: 1px 0 1px 10px; margin: 4px 0; "
+            "line-height: 1.45"
+        )
         return f'<div style="{style}"><b>{mark} {self.id}</b> {self.verdict}{rows}</div>'
 
     @classmethod
     def parse(cls, line: str) -> Self | None:
         """The claim that was printed as `line`; None for any other line."""
         found = LINE.fullmatch(line.strip()) if len(line.splitlines()) == 1 else None
-        return found and cls(found["id"], found["published"], found["measured"], found["verdict"] == "holds")
+        return found and cls(
+            found["id"], found["published"], found["measured"], found["verdict"] == "holds"
+        )
 
 
-def claim(id: str, measured: str | float, holds: bool, published: str | float | None = None) -> None:
+def claim(
+    id: str, measured: str | float, holds: bool, published: str | float | None = None
+) -> None:
     """Show the claim's line, and raise ClaimDoesNotHold when it does not hold.
 
-    `measured` and `published` are words or a number; a number that is not whole is printed to two significant figures.
-    `holds` is the comparison itself, true or false: a bare number there would hold whatever it is, so it raises
-    TypeError. ValueError for an id or a text that the line cannot carry.
+    `measured` and `published` are words or a number; a number that is not whole is printed to two
+    significant figures. `holds` is the comparison itself, true or false: a bare number there would
+    hold whatever it is, so it raises TypeError. ValueError for an id or a text that the line cannot
+    carry.
     """
     verdict = _item(holds)
     if not isinstance(verdict, bool):
         raise TypeError(
-            f"claim {id}: holds is {holds!r}; expected one comparison, true or false, such as score > 0.5 or .all()"
+            f"claim {id}: holds is {holds!r}; expected one comparison, true or false, such as "
+            "score > 0.5 or .all()"
         )
     made = Claim(id, "nothing" if published is None else _text(published), _text(measured), verdict)
     if Claim.parse(str(made)) != made:
         raise ValueError(
-            f"claim {id!r}: a claim is one line, its id letters, digits and hyphens, its texts not empty and without '|'; "
+            f"claim {id!r}: a claim is one line, its id letters, digits and hyphens, its texts not "
+            "empty and without '|'; "
             f"got published {made.published!r} and measured {made.measured!r}"
         )
     display(made)
@@ -79,7 +93,8 @@ def claim(id: str, measured: str | float, holds: bool, published: str | float | 
 
 
 def below(value: float, bound: float) -> str:
-    """Words for a number whose digits differ between machines: "below 1e-10", or the number itself when it is not."""
+    """Words for a number whose digits differ between machines: "below 1e-10", or the number itself
+    when it is not."""
     return f"below {bound:g}" if value < bound else f"{float(value):.1e}"
 
 
@@ -89,7 +104,8 @@ def above(value: float, bound: float) -> str:
 
 
 def _text(value: str | float) -> str:
-    """Words as they are, a whole number as it is, any other number rounded so that its last digits cannot flicker."""
+    """Words as they are, a whole number as it is, any other number rounded so that its last digits
+    cannot flicker."""
     number = _item(value)
     if isinstance(number, Real) and not isinstance(number, Integral):
         return f"{float(f'{number:.2g}'):g}"

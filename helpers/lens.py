@@ -1,10 +1,11 @@
 """The bridge to TransformerLens: the only file of the course that imports it.
 
-That import takes seconds, so whoever needs this file imports it at the last moment. Nothing here reaches the network:
-both functions build a "native" model, which TransformerLens draws or fills on the spot.
+That import takes seconds, so whoever needs this file imports it at the last moment. Nothing here
+reaches the network: both functions build a "native" model, which TransformerLens draws or fills on
+the spot.
 
-TransformerLens 4 has biases where the course has none: they are 0. It knows no shortformer positions and no smeared
-keys.
+TransformerLens 4 has biases where the course has none: they are 0. It knows no shortformer
+positions and no smeared keys.
 """
 
 import torch
@@ -16,56 +17,77 @@ from helpers.model import AttentionOnlyTransformer, ModelConfig
 
 
 def to_transformer_lens(model: AttentionOnlyTransformer) -> TransformerBridge:
-    """The same model, weight for weight, as a TransformerBridge: same logits, same names of the activations.
+    """The same model, weight for weight, as a TransformerBridge: same logits, same names of the
+    activations.
 
-    The weights are copied, on the model's device and in its precision. ValueError for what TransformerLens cannot
-    express: positions "shortformer" and smeared keys.
+    The weights are copied, on the model's device and in its precision. ValueError for what
+    TransformerLens cannot express: positions "shortformer" and smeared keys.
     """
     cfg = model.cfg
     if cfg.positions != "standard":
         raise ValueError(
-            f"positions is {cfg.positions!r}, and TransformerLens can only add them to the stream; build the model "
-            'with positions="standard", or score it as it is: helpers.heads takes both kinds of model'
+            f"positions is {cfg.positions!r}, and TransformerLens can only add them to the stream; "
+            "build the model "
+            'with positions="standard", or score it as it is: helpers.instruments.heads takes both '
+            "kinds of model"
         )
     if cfg.smeared_keys:
         raise ValueError(
-            "smeared_keys is True, and TransformerLens has no such keys; build the model with smeared_keys=False, or "
-            "score it as it is: helpers.heads takes both kinds of model"
+            "smeared_keys is True, and TransformerLens has no such keys; build the model with "
+            "smeared_keys=False, or "
+            "score it as it is: helpers.instruments.heads takes both kinds of model"
         )
     with torch.random.fork_rng(devices=[]):  # what is drawn here is overwritten below
         bridge = _boot(cfg, init_weights=False, device=model.W_E.device, dtype=model.W_E.dtype)
-    biases = {name: torch.zeros_like(value) for name, value in bridge.state_dict().items() if name.endswith(".bias")}
+    biases = {
+        name: torch.zeros_like(value)
+        for name, value in bridge.state_dict().items()
+        if name.endswith(".bias")
+    }
     bridge.load_state_dict(biases | _weights(model))
     return bridge
 
 
 def native(config: ModelConfig, **settings) -> TransformerBridge:
-    """A TransformerLens model of the same shape with TransformerLens' own initial weights: to compare speeds with.
+    """A TransformerLens model of the same shape with TransformerLens' own initial weights: to
+    compare speeds with.
 
-    Of `config` it takes the shape, the normalization and the seed. Positions are added to the stream and keys are not
-    smeared, whatever `config` says. `settings` go to TransformerBridgeConfig and win. ValueError for a model without
-    layers, which TransformerLens cannot draw.
+    Of `config` it takes the shape, the normalization and the seed. Positions are added to the
+    stream and keys are not smeared, whatever `config` says. `settings` go to
+    TransformerBridgeConfig and win. ValueError for a model without layers, which TransformerLens
+    cannot draw.
     """
     if config.n_layers == 0:
         raise ValueError(
-            "n_layers is 0, and the initial scale of TransformerLens divides by the number of layers; take 1 or more, "
-            "or fill such a model with to_transformer_lens"
+            "n_layers is 0, and the initial scale of TransformerLens divides by the number of "
+            "layers; take 1 or more, or fill such a model with to_transformer_lens"
         )
     return _boot(config, **settings)
 
 
 def _boot(
-    config: ModelConfig, device: torch.device | None = None, dtype: torch.dtype | None = None, **settings
+    config: ModelConfig,
+    device: torch.device | None = None,
+    dtype: torch.dtype | None = None,
+    **settings,
 ) -> TransformerBridge:
-    shape = {name: getattr(config, name) for name in ("n_layers", "n_heads", "d_model", "d_head", "n_ctx", "d_vocab")}
+    shape = {
+        name: getattr(config, name)
+        for name in ("n_layers", "n_heads", "d_model", "d_head", "n_ctx", "d_vocab")
+    }
     defaults = dict(attn_only=True, normalization_type=config.normalization, seed=config.seed)
     full = TransformerBridgeConfig(**(shape | defaults | settings))
     return TransformerBridge.boot_native(full, device=device, dtype=dtype)
 
 
 def _weights(model: AttentionOnlyTransformer) -> dict[str, Tensor]:
-    """By the names of the bridge, as torch's linear layers have them: [out, in], the heads side by side."""
-    weights = {"embed.weight": model.W_E, "pos_embed.weight": model.W_pos, "unembed.weight": model.W_U.T}
+    """By the names of the bridge, as torch's linear layers have them: [out, in], the heads side by
+    side."""
+    weights = {
+        "embed.weight": model.W_E,
+        "pos_embed.weight": model.W_pos,
+        "unembed.weight": model.W_U.T,
+    }
     for layer in range(model.cfg.n_layers):
         attn = f"blocks.{layer}.attn"
         for side, W in dict(q=model.W_Q, k=model.W_K, v=model.W_V).items():
@@ -73,7 +95,9 @@ def _weights(model: AttentionOnlyTransformer) -> dict[str, Tensor]:
         weights[f"{attn}.o.weight"] = model.W_O[layer].flatten(0, 1).T
     norms = [*(f"blocks.{layer}.ln1" for layer in range(model.cfg.n_layers)), "ln_final"]
     if model.cfg.normalization:
-        weights |= {f"{name}.weight": gain for name, gain in zip(norms, model.norm_gain, strict=True)}
+        weights |= {
+            f"{name}.weight": gain for name, gain in zip(norms, model.norm_gain, strict=True)
+        }
     if model.cfg.normalization == "LN":
         weights |= {f"{name}.bias": bias for name, bias in zip(norms, model.norm_bias, strict=True)}
     return weights

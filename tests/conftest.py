@@ -29,8 +29,8 @@ def shapes_unchecked(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def seeded():
-    """Start every test from the same random state, whichever tests ran before it, and on one thread: more would add in
-    another order, and matrices this small lose by being shared out."""
+    """Start every test from the same random state, whichever tests ran before it, and on one
+    thread: more would add in another order, and matrices this small lose by being shared out."""
     random.seed(0)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from nbformat import NotebookNode
 
-from helpers.build import WIDGET_VIEW
+from helpers.course.build import WIDGET_VIEW
 from tests.course import ALLOWANCES, ROOT, cells
 
 RULES: dict[str, Callable[[NotebookNode], Iterator[str]]] = {}

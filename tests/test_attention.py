@@ -10,7 +10,9 @@ from helpers.explorables import attention as module
 from helpers.explorables.attention import Attention
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 
-CONFIG = ModelConfig(n_layers=3, n_heads=2, d_model=12, d_head=5, n_ctx=11, d_vocab=17, positions="standard")
+CONFIG = ModelConfig(
+    n_layers=3, n_heads=2, d_model=12, d_head=5, n_ctx=11, d_vocab=17, positions="standard"
+)
 
 
 @pytest.fixture
@@ -24,10 +26,13 @@ def tokens():
 
 
 def received(scene) -> tuple[torch.Tensor, torch.Tensor]:
-    """The patterns [layer, head, query, key] and the lengths of v [layer, head, key], as JavaScript reads them."""
+    """The patterns [layer, head, query, key] and the lengths of v [layer, head, key], as JavaScript
+    reads them."""
     shape = scene["n_layers"], scene["n_heads"], scene["pos"], scene["pos"]
     pattern = np.frombuffer(scene["pattern"], "<u2").reshape(shape) / 65535
-    return torch.tensor(pattern), torch.tensor(np.frombuffer(scene["v_norm"], "<f4")).view(shape[:3])
+    return torch.tensor(pattern), torch.tensor(np.frombuffer(scene["v_norm"], "<f4")).view(
+        shape[:3]
+    )
 
 
 def test_it_sends_every_heads_pattern_and_the_lengths_of_its_values(model, tokens):
@@ -43,7 +48,9 @@ def test_it_sends_every_heads_pattern_and_the_lengths_of_its_values(model, token
 def test_a_model_of_transformer_lens_gives_the_same_scene(model, tokens):
     from helpers.lens import to_transformer_lens
 
-    ours, theirs = (received(Attention(each, tokens).scene) for each in (model, to_transformer_lens(model)))
+    ours, theirs = (
+        received(Attention(each, tokens).scene) for each in (model, to_transformer_lens(model))
+    )
     assert_close(ours, theirs, atol=2e-5, rtol=1e-4)
 
 
@@ -80,10 +87,16 @@ def test_another_model_takes_the_place(model, tokens):
 @pytest.mark.parametrize(
     "arguments, says",
     [
-        (lambda tokens: (tokens.expand(3, -1),), r"tokens has shape \(3, 9\); expected one sequence"),
+        (
+            lambda tokens: (tokens.expand(3, -1),),
+            r"tokens has shape \(3, 9\); expected one sequence",
+        ),
         (lambda tokens: (tokens[:, :0],), r"tokens has shape \(1, 0\); expected one sequence"),
         (lambda tokens: (tokens, ["a", "b"]), "2 labels for 9 tokens"),
-        (lambda tokens: (tokens, "nine long"), "9 labels for 9 tokens; expected a list with one string a token"),
+        (
+            lambda tokens: (tokens, "nine long"),
+            "9 labels for 9 tokens; expected a list with one string a token",
+        ),
         (lambda tokens: (tokens + 20,), "token ids run from 20"),
     ],
 )
@@ -111,7 +124,9 @@ def test_a_model_that_diverged_is_refused(model, tokens):
 def test_too_much_for_a_browser_is_refused_before_it_is_computed(model, tokens, monkeypatch):
     monkeypatch.setattr(module, "MOST_ENTRIES", 6 * 81 - 1)
     monkeypatch.setattr(model, "run_with_cache", None)
-    with pytest.raises(ValueError, match="6 patterns of 9 x 9 are more than 485 entries; give fewer tokens"):
+    with pytest.raises(
+        ValueError, match="6 patterns of 9 x 9 are more than 485 entries; give fewer tokens"
+    ):
         Attention(model, tokens)
 
 
@@ -124,7 +139,8 @@ def test_look_turns_the_views(model, tokens):
 
 
 @pytest.mark.parametrize(
-    "place, says", [((3, 0), "no layer 3"), ((0, -1), "no head -1"), ((0, 0, 9), "no position 9; .* 0 to 8")]
+    "place, says",
+    [((3, 0), "no layer 3"), ((0, -1), "no head -1"), ((0, 0, 9), "no position 9; .* 0 to 8")],
 )
 def test_look_refuses_what_does_not_exist(model, tokens, place, says):
     with pytest.raises(ValueError, match=says):
@@ -132,7 +148,11 @@ def test_look_refuses_what_does_not_exist(model, tokens, place, says):
 
 
 def test_the_view_is_what_all_share_then_its_parts_then_its_own():
-    starts = ["// What every explorable's view shares", "// A strip of tokens", "// The view of Attention"]
+    starts = [
+        "// What every explorable's view shares",
+        "// A strip of tokens",
+        "// The view of Attention",
+    ]
     places = [Attention._esm.index(start) for start in starts]
     assert places == sorted(places)
     assert Attention._css.index(".explorable .tokens") < Attention._css.index(".attention .board")

@@ -1,4 +1,5 @@
-"""The table of what each normalization allows, gauges, folding, and kurtosis: promised and broken as promised."""
+"""The table of what each normalization allows, gauges, folding, and kurtosis: promised and broken
+as promised."""
 
 import pytest
 import torch
@@ -8,18 +9,31 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.testing import assert_close
 
-from helpers import basis, circuits, heads, runs
-from helpers.basis import change_head_gauge, fold_norm, general_linear, kurtosis, random_rotation, rotate
+from helpers.instruments import basis, circuits, heads
+from helpers.instruments.basis import (
+    change_head_gauge,
+    fold_norm,
+    general_linear,
+    kurtosis,
+    random_rotation,
+    rotate,
+)
 from helpers.model import AttentionOnlyTransformer, ModelConfig
+from helpers.training import runs
 
 SAME, BROKEN = 1e-10, 1e-1  # of logits whose standard deviation is about 1
 
 
-def lively(seed: int = 0, gain: bool = False, bias: bool = False, **config) -> AttentionOnlyTransformer:
-    """Random weights with uneven patterns, in float64; with a gain or a bias that is not trivial, if asked."""
+def lively(
+    seed: int = 0, gain: bool = False, bias: bool = False, **config
+) -> AttentionOnlyTransformer:
+    """Random weights with uneven patterns, in float64; with a gain or a bias that is not trivial,
+    if asked."""
     shape = dict(n_layers=2, n_heads=3, d_model=16, d_head=5, n_ctx=12, d_vocab=20)
     config = shape | dict(init_embed=1.0, init_weights=0.8) | config
-    model = AttentionOnlyTransformer(ModelConfig(seed=seed, **config)).double().requires_grad_(False)
+    model = (
+        AttentionOnlyTransformer(ModelConfig(seed=seed, **config)).double().requires_grad_(False)
+    )
     generator = torch.Generator().manual_seed(seed)
     if gain:
         model.norm_gain.copy_(torch.rand(model.norm_gain.shape, generator=generator) * 2 + 0.2)
@@ -34,7 +48,8 @@ def some_tokens(model: AttentionOnlyTransformer, batch: int = 8) -> Tensor:
 
 
 def change(one: AttentionOnlyTransformer, other: AttentionOnlyTransformer) -> float:
-    """The largest change of a logit. Softmax sees none of a change that all logits of a row share, but these do not."""
+    """The largest change of a logit. Softmax sees none of a change that all logits of a row share,
+    but these do not."""
     tokens = some_tokens(one)
     return (one(tokens) - other(tokens)).abs().max().item()
 
@@ -50,7 +65,8 @@ def test_a_random_rotation_is_orthogonal_to_the_last_digit(d):
 
 
 def test_all_rotations_and_reflections_are_equally_likely():
-    """Entries of a Haar matrix have mean 0 and square 1 / d, on the diagonal too, where a bare QR is biased."""
+    """Entries of a Haar matrix have mean 0 and square 1 / d, on the diagonal too, where a bare QR
+    is biased."""
     generator = torch.Generator().manual_seed(0)
     R = torch.stack([random_rotation(4, generator) for _ in range(2000)])
     assert (R.mean(0).abs() < 4 * (1 / 4 / 2000) ** 0.5).all()
@@ -61,7 +77,9 @@ def test_all_rotations_and_reflections_are_equally_likely():
 
 
 def test_the_rotation_comes_from_its_generator_alone():
-    one, same, other = (random_rotation(5, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
+    one, same, other = (
+        random_rotation(5, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)
+    )
     assert torch.equal(one, same) and not torch.equal(one, other)
 
 
@@ -97,13 +115,19 @@ def permutation(d: int, generator: torch.Generator) -> Tensor:
     return torch.eye(d).double()[torch.randperm(d, generator=generator)]
 
 
-def mapped(model: AttentionOnlyTransformer, how: str, generator: torch.Generator) -> AttentionOnlyTransformer:
+def mapped(
+    model: AttentionOnlyTransformer, how: str, generator: torch.Generator
+) -> AttentionOnlyTransformer:
     d = model.cfg.d_model
     if how == "any invertible":
-        return general_linear(model, torch.randn(d, d, generator=generator).double() + 2 * torch.eye(d))
+        return general_linear(
+            model, torch.randn(d, d, generator=generator).double() + 2 * torch.eye(d)
+        )
     if how == "permutation":
         return rotate(model, permutation(d, generator))
-    return rotate(model, random_rotation(d, generator, fixed=torch.ones(d) if how == "keeps ones" else None))
+    return rotate(
+        model, random_rotation(d, generator, fixed=torch.ones(d) if how == "keeps ones" else None)
+    )
 
 
 HOWS = ("rotation", "keeps ones", "permutation", "any invertible")
@@ -118,15 +142,26 @@ TABLE = {
     ("LN", True, True, False): (False, False, False, False),
     ("LN", True, False, True): (True, True, True, False),
 }
-CELLS = [(*row, how, allowed) for row, cells in TABLE.items() for how, allowed in zip(HOWS, cells, strict=True)]
+CELLS = [
+    (*row, how, allowed)
+    for row, cells in TABLE.items()
+    for how, allowed in zip(HOWS, cells, strict=True)
+]
 
 
 @settings(max_examples=6)
-@given(seed=st.integers(0, 999), d_model=st.integers(10, 20), d_head=st.integers(3, 9), n_layers=st.integers(1, 3))
+@given(
+    seed=st.integers(0, 999),
+    d_model=st.integers(10, 20),
+    d_head=st.integers(3, 9),
+    n_layers=st.integers(1, 3),
+)
 @pytest.mark.parametrize(("norm", "gain", "bias", "folded", "how", "allowed"), CELLS)
 def test_the_table(norm, gain, bias, folded, how, allowed, seed, d_model, d_head, n_layers):
     positions = "standard" if folded or seed % 2 else "shortformer"
-    shape = dict(d_model=d_model, d_head=d_head, n_layers=n_layers, positions=positions, normalization=norm)
+    shape = dict(
+        d_model=d_model, d_head=d_head, n_layers=n_layers, positions=positions, normalization=norm
+    )
     model = lively(seed, gain, bias, **shape)
     model = fold_norm(model) if folded else model
     difference = change(model, mapped(model, how, torch.Generator().manual_seed(seed)))
@@ -134,9 +169,16 @@ def test_the_table(norm, gain, bias, folded, how, allowed, seed, d_model, d_head
 
 
 @settings(max_examples=20)
-@given(st.integers(0, 999), st.sampled_from([None, "RMS"]), st.sampled_from(["shortformer", "standard"]), st.booleans())
+@given(
+    st.integers(0, 999),
+    st.sampled_from([None, "RMS"]),
+    st.sampled_from(["shortformer", "standard"]),
+    st.booleans(),
+)
 def test_in_float32_the_change_is_that_of_the_last_digits(seed, norm, positions, smeared):
-    model = lively(seed, positions=positions, normalization=norm, smeared_keys=smeared, d_model=64).float()
+    model = lively(
+        seed, positions=positions, normalization=norm, smeared_keys=smeared, d_model=64
+    ).float()
     turned = rotate(model, random_rotation(64, torch.Generator().manual_seed(seed)))
     assert turned.W_E.dtype == torch.float32
     assert 0 < change(model, turned) < 1e-4
@@ -148,7 +190,11 @@ def test_a_trained_model_does_not_mind_either():
     logits = model(some_tokens(model))
     assert change(model, turned) < 1e-5 * logits.abs().max()
     assert change(model.double(), rotate(model, random_rotation(64, torch.Generator()))) < SAME
-    assert heads.discover(turned.float()).induction_heads == heads.discover(model.float()).induction_heads != []
+    assert (
+        heads.discover(turned.float()).induction_heads
+        == heads.discover(model.float()).induction_heads
+        != []
+    )
 
 
 def test_a_rotated_stream_is_the_stream_rotated_and_heads_do_as_before():
@@ -182,7 +228,12 @@ def test_weights_are_computed_in_float64_and_cast_once():
         for name in ("W_E", "W_pos", "W_O"):
             assert torch.equal(getattr(turned, name), (getattr(model, name).double() @ R).float())
         for name in ("W_Q", "W_K", "W_V", "W_U"):
-            assert_close(getattr(turned, name), (R.T @ getattr(model, name).double()).float(), atol=1e-9, rtol=1e-7)
+            assert_close(
+                getattr(turned, name),
+                (R.T @ getattr(model, name).double()).float(),
+                atol=1e-9,
+                rtol=1e-7,
+            )
 
 
 def test_no_matrix_at_all_changes_nothing():
@@ -191,7 +242,8 @@ def test_no_matrix_at_all_changes_nothing():
 
 
 def test_gradient_descent_follows_the_rotation():
-    """Twins on the same batches, one in turned coordinates, have the same losses (and Adam's have not)."""
+    """Twins on the same batches, one in turned coordinates, have the same losses (and Adam's have
+    not)."""
     model = lively().requires_grad_(True)
     R = random_rotation(16, torch.Generator().manual_seed(0))
     tokens = some_tokens(model)
@@ -213,7 +265,13 @@ def test_the_model_itself_is_left_alone():
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
     R = random_rotation(16, torch.Generator())
     gauged = change_head_gauge(model, 0, 0, qk=2 * torch.eye(5), vo=2 * torch.eye(5))
-    for result in (rotate(model, R), rotate(model, R, only=()), general_linear(model, R), gauged, fold_norm(model)):
+    for result in (
+        rotate(model, R),
+        rotate(model, R, only=()),
+        general_linear(model, R),
+        gauged,
+        fold_norm(model),
+    ):
         for weight in result.parameters():
             weight.zero_()
             assert not weight.requires_grad
@@ -239,7 +297,9 @@ def test_what_is_no_rotation_is_refused(R, says):
 
 @pytest.mark.parametrize("missing", ["W_X", "norm_bias", "norm_gain"])
 def test_a_matrix_that_does_not_exist_cannot_be_turned(missing):
-    with pytest.raises(ValueError, match=f"{missing}: not among the matrices at the stream, W_E, W_pos, W_O, W_Q"):
+    with pytest.raises(
+        ValueError, match=f"{missing}: not among the matrices at the stream, W_E, W_pos, W_O, W_Q"
+    ):
         rotate(lively(), torch.eye(16), only=["W_E", missing])
 
 
@@ -305,7 +365,10 @@ def test_a_gauge_on_one_side_only_breaks_the_head():
 @pytest.mark.parametrize("side", ["qk", "vo"])
 @pytest.mark.parametrize(
     ("matrix", "says"),
-    [(torch.ones(5, 5), "no inverse to rely on"), (torch.eye(4), r"shape \(4, 4\); expected \[5, 5\]")],
+    [
+        (torch.ones(5, 5), "no inverse to rely on"),
+        (torch.eye(4), r"shape \(4, 4\); expected \[5, 5\]"),
+    ],
 )
 @pytest.mark.usefixtures("shapes_unchecked")
 def test_what_is_no_gauge_is_refused(side, matrix, says):
@@ -334,7 +397,9 @@ def test_folding_keeps_the_logits_and_leaves_only_the_division(seed, norm, n_lay
         assert (folded.norm_gain == 1).all()
     if norm == "LN":
         _, cache = folded.double().run_with_cache(some_tokens(folded))
-        stream = cache[f"blocks.{n_layers - 1}.hook_resid_post"] if n_layers else cache["hook_embed"]
+        stream = (
+            cache[f"blocks.{n_layers - 1}.hook_resid_post"] if n_layers else cache["hook_embed"]
+        )
         assert stream.mean(-1).abs().max() < 1e-6
 
 
@@ -367,7 +432,8 @@ def test_kurtosis_by_hand():
     one_hot = torch.eye(9)
     assert kurtosis(one_hot) == pytest.approx((81 - 27 + 3) / 8)
     both = torch.stack([one_hot[0], torch.tensor([1.0, -1, 1, -1, 1, -1, 1, -1, 0])])
-    assert kurtosis(both) == pytest.approx((kurtosis(both[:1]) + kurtosis(both[1:])) / 2)  # mean over tokens
+    # mean over tokens
+    assert kurtosis(both) == pytest.approx((kurtosis(both[:1]) + kurtosis(both[1:])) / 2)
 
 
 def test_kurtosis_looks_at_each_token_by_itself():
@@ -377,7 +443,9 @@ def test_kurtosis_looks_at_each_token_by_itself():
     assert kurtosis(x) == pytest.approx(kurtosis(x.flatten(0, 1)))
 
 
-@pytest.mark.parametrize(("d", "published"), [(32, 2.82), (64, 2.91), (128, 2.95), (256, 2.98), (768, 2.99)])
+@pytest.mark.parametrize(
+    ("d", "published"), [(32, 2.82), (64, 2.91), (128, 2.95), (256, 2.98), (768, 2.99)]
+)
 def test_the_null_is_that_of_the_facts(d, published):
     assert basis.kurtosis_null(d) == pytest.approx(published, abs=0.006)
 
@@ -420,7 +488,9 @@ def test_rounding_keeps_the_largest_and_errs_by_half_a_step(bits, d, seed):
 
 
 def test_rounding_by_hand():
-    assert_close(basis.quantise(torch.tensor([7.0, 3.4, -3.6, 0.4]), 4), torch.tensor([7.0, 3.0, -4.0, 0.0]))
+    assert_close(
+        basis.quantise(torch.tensor([7.0, 3.4, -3.6, 0.4]), 4), torch.tensor([7.0, 3.0, -4.0, 0.0])
+    )
     assert not basis.quantise(torch.zeros(5), 3).any()
 
 

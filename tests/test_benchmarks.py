@@ -12,8 +12,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from helpers.model import AttentionOnlyTransformer, ModelConfig
-from helpers.recipes import RECIPES
 from helpers.sequences import Task
+from helpers.training.recipes import RECIPES
 from tests import benchmarks
 from tests.benchmarks import (
     HEADER,
@@ -32,8 +32,17 @@ from tests.benchmarks.__main__ import GROUPS, main
 from tests.browser import conftest
 
 TINY = replace(
-    QUICK, births=2, rivals=1, patience=0.0, seeds=1, budget=10, rounds=2, small=True, segment_tokens=2 * 4096, fresh=1
-)  # fmt: skip
+    QUICK,
+    births=2,
+    rivals=1,
+    patience=0.0,
+    seeds=1,
+    budget=10,
+    rounds=2,
+    small=True,
+    segment_tokens=2 * 4096,
+    fresh=1,
+)
 
 
 def printed(capsys, *arguments: str) -> list[list[str]]:
@@ -47,11 +56,18 @@ def printed(capsys, *arguments: str) -> list[list[str]]:
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
-    """Tiny settings and shapes, a small stored run in place of the text run, and no more processes than two."""
+    """Tiny settings and shapes, a small stored run in place of the text run, and no more processes
+    than two."""
     monkeypatch.setattr("tests.benchmarks.__main__.QUICK", TINY)
-    shapes = {name: (ModelConfig(n_ctx=40), 2, threads) for name, (*_, threads) in speed.SHAPES.items()}
+    shapes = {
+        name: (ModelConfig(n_ctx=40), 2, threads) for name, (*_, threads) in speed.SHAPES.items()
+    }
     monkeypatch.setattr(speed, "SHAPES", shapes)
-    monkeypatch.setattr(discovery, "added_memory", lambda way, settings: dict(ours=1, all_at_once=4, one_by_one=2)[way])
+    monkeypatch.setattr(
+        discovery,
+        "added_memory",
+        lambda way, settings: dict(ours=1, all_at_once=4, one_by_one=2)[way],
+    )
     monkeypatch.setattr(births, "first_birth", lambda settings: births.Moment(2.0, 2.0, 80))
     monkeypatch.setattr(explorable, "fresh", lambda: 2.0)
     monkeypatch.setattr(explorable, "LIMIT", 0.2)
@@ -60,10 +76,16 @@ def tiny(monkeypatch):
 
 
 def store_run(monkeypatch, *best: float) -> None:
-    """Let the stored text run be the default recipe's, with these best scores at steps 0, 100, 200 ..."""
+    """Let the stored text run be the default recipe's, with these best scores at steps 0, 100, 200
+    ..."""
     recipe = RECIPES["two_layers"]
-    history = [dict(step=100 * at, prefix_matching=[[0.0, 0.0], [0.0, score]]) for at, score in enumerate(best)]
-    run = SimpleNamespace(model=recipe.model, task=recipe.task, training=vars(recipe.training), history=history)
+    history = [
+        dict(step=100 * at, prefix_matching=[[0.0, 0.0], [0.0, score]])
+        for at, score in enumerate(best)
+    ]
+    run = SimpleNamespace(
+        model=recipe.model, task=recipe.task, training=vars(recipe.training), history=history
+    )
     monkeypatch.setattr(speed.runs, "load", lambda folder: run)
 
 
@@ -94,7 +116,9 @@ def test_groups_are_chosen_by_name_and_a_wrong_name_is_refused(capsys):
 
 def test_seeds_can_be_asked_for(monkeypatch, capsys):
     monkeypatch.setattr(births, "stands", lambda seed, budget: seed != 1)
-    monkeypatch.setattr(births.joblib, "Parallel", lambda n_jobs: lambda jobs: [f(*given) for f, given, _ in jobs])
+    monkeypatch.setattr(
+        births.joblib, "Parallel", lambda n_jobs: lambda jobs: [f(*given) for f, given, _ in jobs]
+    )
     assert printed(capsys, "--quick", "--seeds", "5", "seeds")[0][2:] == ["4 of 5", "no"]
     assert printed(capsys, "--quick", "--seeds", "1", "seeds")[0][2:] == ["1 of 1", "yes"]
 
@@ -128,15 +152,21 @@ def test_a_clock_runs_in_its_blocks_only():
 
 
 def watched(monkeypatch, scores: list[float], levels=(0.5, 0.9), steps=100, patience=math.inf):
-    """What `watch` says of a model that has these best scores, one after the other, whenever it is measured."""
+    """What `watch` says of a model that has these best scores, one after the other, whenever it is
+    measured."""
     left = iter(scores)
     monkeypatch.setattr(births, "best_head", lambda model, recipe: next(left))
-    return births.watch(lambda recipe: (None, lambda: None), births.seeded(0), levels, steps, patience)
+    return births.watch(
+        lambda recipe: (None, lambda: None), births.seeded(0), levels, steps, patience
+    )
 
 
 def test_the_moments_are_the_first_measurements_above_each_level(monkeypatch):
     passed, end = watched(monkeypatch, [0.1, 0.5, 0.6, 0.55, 0.95])
-    assert {level: moment.step for level, moment in passed.items()} == {0.5: 15, 0.9: 25} and end.step == 25
+    assert {level: moment.step for level, moment in passed.items()} == {
+        0.5: 15,
+        0.9: 25,
+    } and end.step == 25
 
 
 def test_a_run_ends_with_its_steps_or_its_patience(monkeypatch):
@@ -159,7 +189,9 @@ def test_a_rival_that_is_not_born_in_time_is_said_to_be_at_least_that_slow():
     row = births.rival_row([12.01, 12.02], [None, None], benchmarks.Settings())
     assert row.measured.startswith(">= 12.0 (born on 0 of 2 seeds") and row.met
     row = births.rival_row(
-        [3.0, 12.01, 4.0], [births.Moment(1, 1, 300), None, births.Moment(1, 1, 500)], benchmarks.Settings()
+        [3.0, 12.01, 4.0],
+        [births.Moment(1, 1, 300), None, births.Moment(1, 1, 500)],
+        benchmarks.Settings(),
     )
     assert (
         row.measured.startswith("4.0 (born on 2 of 3 seeds")
@@ -171,7 +203,9 @@ def test_a_rival_that_is_not_born_in_time_is_said_to_be_at_least_that_slow():
 def test_both_kinds_of_model_read_the_same_batches_and_are_measured_alike(monkeypatch):
     recipe, drawn = births.seeded(3), []
     draw = Task.__call__
-    monkeypatch.setattr(Task, "__call__", lambda self, *given: (drawn.append(draw(self, *given)), drawn[-1])[1])
+    monkeypatch.setattr(
+        Task, "__call__", lambda self, *given: (drawn.append(draw(self, *given)), drawn[-1])[1]
+    )
     for make in (births.course, births.transformer_lens):
         model, step = make(recipe)
         step(), step()
@@ -192,8 +226,12 @@ def test_a_birth_in_this_process_is_printed_for_another_to_read(monkeypatch, cap
 
 @pytest.mark.parametrize("layers", [1, 2])
 def test_the_products_are_counted_as_torch_counts_them(layers):
-    """All but attention's own, of which torch counts every key and we those that a causal row may see."""
-    cfg, batch = ModelConfig(n_layers=layers, n_heads=3, d_model=20, d_head=8, n_ctx=12, d_vocab=30), 5
+    """All but attention's own, of which torch counts every key and we those that a causal row may
+    see."""
+    cfg, batch = (
+        ModelConfig(n_layers=layers, n_heads=3, d_model=20, d_head=8, n_ctx=12, d_vocab=30),
+        5,
+    )
     tokens = torch.randint(30, (batch, 12))
     with FlopCounterMode(display=False) as counter:
         speed.train_step(AttentionOnlyTransformer(cfg), tokens, tokens)()
@@ -210,7 +248,9 @@ def test_as_many_products_are_timed_as_a_step_has():
     assert counter.get_total_flops() == pytest.approx(speed.step_flops(cfg, 2), rel=1e-3)
 
 
-@pytest.mark.parametrize(("best", "said"), [((0.1, 0.6), "100 steps of"), ((0.1, 0.5), "no such head")])
+@pytest.mark.parametrize(
+    ("best", "said"), [((0.1, 0.6), "100 steps of"), ((0.1, 0.5), "no such head")]
+)
 def test_the_text_run_is_computed_from_the_first_step_above_a_half(best, said, monkeypatch, capsys):
     store_run(monkeypatch, *best)
     row = printed(capsys, "--quick", "text")[0]
@@ -219,7 +259,8 @@ def test_the_text_run_is_computed_from_the_first_step_above_a_half(best, said, m
 
 def test_the_largest_memory_in_a_block_is_seen():
     with discovery.peak_memory() as grown:
-        held = mmap.mmap(-1, 80_000_000)  # from the system: an allocator may have as much lying about already
+        # from the system: an allocator may have as much lying about already
+        held = mmap.mmap(-1, 80_000_000)
         for _ in range(80):
             held.write(bytes(1_000_000))
         time.sleep(0.05)

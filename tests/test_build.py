@@ -6,9 +6,9 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from helpers import build
-from helpers.build import WIDGET_VIEW
 from helpers.claims import Claim
+from helpers.course import build
+from helpers.course.build import WIDGET_VIEW
 from tests.course import NOTEBOOKS
 
 README = f"# Course\n\n{build.BEGIN}\noutdated\n{build.END}\n\nThe end.\n"
@@ -234,7 +234,7 @@ def test_the_report_names_the_slowest_cells_and_the_budget(seconds, over):
 @pytest.mark.parametrize("path", NOTEBOOKS or [None], ids=lambda path: getattr(path, "name", "-"))
 def test_the_committed_notebooks_are_as_the_build_writes_them(path):
     assert path, "there are no notebooks yet"
-    assert build.is_clean(path), f"run: python -m helpers.build notebooks/{path.name}"
+    assert build.is_clean(path), f"run: python -m helpers.course.build notebooks/{path.name}"
 
 
 def test_the_committed_claims_table_is_what_the_notebooks_printed():

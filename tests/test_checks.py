@@ -1,5 +1,5 @@
-"""The exercises' checks are checked: the solution passes, every known mistake is told by its name, a stub is neutral, and
-nothing a reader returns can raise.
+"""The exercises' checks are checked: the solution passes, every known mistake is told by its name,
+a stub is neutral, and nothing a reader returns can raise.
 
 All exercises of helpers/checks are found by themselves, and so are their places in the notebooks.
 """
@@ -65,10 +65,15 @@ JUDGED = Exercise(
 
 
 def modules() -> list:
-    return [importlib.import_module(f"helpers.checks.{found.name}") for found in pkgutil.iter_modules(checks.__path__)]
+    return [
+        importlib.import_module(f"helpers.checks.{found.name}")
+        for found in pkgutil.iter_modules(checks.__path__)
+    ]
 
 
-COURSE = [value for module in modules() for value in vars(module).values() if isinstance(value, Exercise)]
+COURSE = [
+    value for module in modules() for value in vars(module).values() if isinstance(value, Exercise)
+]
 EVERY = [HALF, JUDGED, *COURSE]
 every_exercise = pytest.mark.parametrize("exercise", EVERY, ids=lambda exercise: exercise.name)
 every_mistake = pytest.mark.parametrize(
@@ -146,7 +151,11 @@ def test_no_answer_raises_and_none_of_these_passes(exercise, junk):
 def test_three_hints_come_one_by_one_and_the_solution_on_demand(exercise):
     assert len(set(exercise.hints)) == 3 and all(len(hint.split()) >= 1 for hint in exercise.hints)
     assert repr(exercise.hint(1)) == f"Hint 1 of 3: {exercise.hints[0]}"
-    assert "Hint 2 of 3" in exercise.hint() and "Hint 3 of 3" in exercise.hint() and "Hint 3 of 3" in exercise.hint()
+    assert (
+        "Hint 2 of 3" in exercise.hint()
+        and "Hint 3 of 3" in exercise.hint()
+        and "Hint 3 of 3" in exercise.hint()
+    )
     with pytest.raises(ValueError, match="no hint 4"):
         exercise.hint(4)
     assert repr(exercise.show_solution()).startswith(f"def {exercise.name}(")
@@ -165,7 +174,9 @@ def test_arguments_may_be_written_to(exercise):
     """An attempt that spoils its arguments spoils nothing else."""
 
     def spoils(*arguments):
-        answer = exercise.solution(*checks.copied({str(at): value for at, value in enumerate(arguments)}).values())
+        answer = exercise.solution(
+            *checks.copied({str(at): value for at, value in enumerate(arguments)}).values()
+        )
         for argument in arguments:
             if isinstance(argument, torch.Tensor):
                 argument.zero_()
@@ -181,13 +192,20 @@ def stubs(notebook) -> list[int]:
     return [at for at, cell in enumerate(notebook.cells) if "exercise" in tags(cell)]
 
 
-WITH_EXERCISES = {file: found for file in NOTEBOOKS if stubs(found := nbformat.read(file, as_version=4))}
+WITH_EXERCISES = {
+    file: found for file in NOTEBOOKS if stubs(found := nbformat.read(file, as_version=4))
+}
 
 
 def imports(notebook) -> str:
     """Every import of the notebook, and nothing else of it."""
     trees = [ast.parse(cell.source) for cell in cells(notebook, "code")]
-    return "\n".join(ast.unparse(n) for tree in trees for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom))
+    return "\n".join(
+        ast.unparse(n)
+        for tree in trees
+        for n in tree.body
+        if isinstance(n, ast.Import | ast.ImportFrom)
+    )
 
 
 def last_value(source: str, namespace: dict):
@@ -198,7 +216,9 @@ def last_value(source: str, namespace: dict):
 
 def test_every_exercise_stands_in_one_notebook():
     found = [
-        ast.parse(notebook.cells[at].source).body[-1].name for notebook in WITH_EXERCISES.values() for at in stubs(notebook)
+        ast.parse(notebook.cells[at].source).body[-1].name
+        for notebook in WITH_EXERCISES.values()
+        for at in stubs(notebook)
     ]
     assert sorted(found) == sorted(exercise.name for exercise in COURSE)
 
@@ -208,10 +228,16 @@ def test_a_stub_is_a_function_that_does_nothing_and_its_cell_holds_nothing_else(
     """A reader may replace the whole cell."""
     for at in stubs(WITH_EXERCISES[file]):
         (stub,) = ast.parse(WITH_EXERCISES[file].cells[at].source).body
-        assert isinstance(stub, ast.FunctionDef) and [ast.unparse(line) for line in stub.body] == ["..."]
+        assert isinstance(stub, ast.FunctionDef) and [ast.unparse(line) for line in stub.body] == [
+            "..."
+        ]
 
 
-@pytest.mark.parametrize("place", [(f.name, at) for f, nb in WITH_EXERCISES.items() for at in stubs(nb)] or [None], ids=str)
+@pytest.mark.parametrize(
+    "place",
+    [(f.name, at) for f, nb in WITH_EXERCISES.items() for at in stubs(nb)] or [None],
+    ids=str,
+)
 def test_in_the_notebook_the_stub_is_neutral_and_the_solution_passes(place):
     if place is None:
         assert COURSE == []  # and every_exercise_stands_in_one_notebook says the same
@@ -238,7 +264,11 @@ def test_a_counter_example_names_place_value_and_expectation():
         return answer
 
     verdict = HALF(spoiled, seed=3)
-    assert "at [1, 0] it is" in verdict.details and "x a tensor [" in verdict.details and verdict.diagnosis is None
+    assert (
+        "at [1, 0] it is" in verdict.details
+        and "x a tensor [" in verdict.details
+        and verdict.diagnosis is None
+    )
 
 
 def test_the_seed_repeats_the_draws_and_without_one_they_are_fresh():
@@ -283,10 +313,17 @@ def test_difference(answer, expected, words):
 
 @pytest.mark.parametrize(
     "broken",
-    [dict(hints=("one",)), dict(mistakes={"a": half}), dict(judge=lambda answer, x: None), dict(oracle=None)],
+    [
+        dict(hints=("one",)),
+        dict(mistakes={"a": half}),
+        dict(judge=lambda answer, x: None),
+        dict(oracle=None),
+    ],
 )
 def test_an_exercise_that_is_not_whole_is_refused(broken):
-    whole = dict(solution=half, draw=HALF.draw, oracle=HALF.oracle, mistakes=HALF.mistakes, hints=HALF.hints)
+    whole = dict(
+        solution=half, draw=HALF.draw, oracle=HALF.oracle, mistakes=HALF.mistakes, hints=HALF.hints
+    )
     with pytest.raises(ValueError, match="half: "):
         Exercise(**whole | broken)
 

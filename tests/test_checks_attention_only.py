@@ -5,14 +5,17 @@ import torch
 
 from helpers import checks
 from helpers.checks import FAILED, attention_only
-from helpers.circuits import copying_statistic, full_ov, path_expansion
+from helpers.instruments.circuits import copying_statistic, full_ov
+from helpers.instruments.paths import path_expansion
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 
 
 @pytest.fixture
 def model():
     sizes = dict(n_layers=1, n_heads=3, d_model=11, d_head=5, n_ctx=7, d_vocab=13)
-    return AttentionOnlyTransformer(ModelConfig(**sizes, init_embed=1.0, init_weights=1.0)).requires_grad_(False)
+    return AttentionOnlyTransformer(
+        ModelConfig(**sizes, init_embed=1.0, init_weights=1.0)
+    ).requires_grad_(False)
 
 
 def of_head(model, head):
@@ -23,17 +26,27 @@ def test_the_solutions_agree_with_the_course(model):
     """They are what helpers computes, by other code."""
     _, cache = model.run_with_cache(torch.randint(13, (1, 7)))
     q, k = cache["q", 0][0, :, 1], cache["k", 0][0, :, 1]
-    torch.testing.assert_close(attention_only.attention_pattern.solution(q, k), cache["pattern", 0][0, 1])
-    torch.testing.assert_close(attention_only.full_ov.solution(*of_head(model, 1)), full_ov(model, 0, 1))
-    assert attention_only.copying_statistic.solution(*of_head(model, 1)).item() == pytest.approx(copying_statistic(model, 0, 1), abs=1e-4)
+    torch.testing.assert_close(
+        attention_only.attention_pattern.solution(q, k), cache["pattern", 0][0, 1]
+    )
+    torch.testing.assert_close(
+        attention_only.full_ov.solution(*of_head(model, 1)), full_ov(model, 0, 1)
+    )
+    assert attention_only.copying_statistic.solution(*of_head(model, 1)).item() == pytest.approx(
+        copying_statistic(model, 0, 1), abs=1e-4
+    )
 
 
 def test_the_frozen_solution_is_the_path_expansion(model):
     tokens = torch.randint(13, (1, 7))
     patterns = model.run_with_cache(tokens)[1]["pattern", 0][0]
     x = model.W_E[tokens[0]]
-    logits = attention_only.frozen_logits.solution(x, patterns, model.W_V[0], model.W_O[0], model.W_U)
-    torch.testing.assert_close(logits, sum(path_expansion(model, tokens).values())[0], atol=1e-4, rtol=1e-4)
+    logits = attention_only.frozen_logits.solution(
+        x, patterns, model.W_V[0], model.W_O[0], model.W_U
+    )
+    torch.testing.assert_close(
+        logits, sum(path_expansion(model, tokens).values())[0], atol=1e-4, rtol=1e-4
+    )
 
 
 @pytest.mark.parametrize(
@@ -53,7 +66,8 @@ def test_the_large_matrix_is_noticed(large):
 
 
 def test_other_heads_by_hand_pass_too():
-    """One dimension for all, with BOS between the source and the rest; or many dimensions and another order."""
+    """One dimension for all, with BOS between the source and the rest; or many dimensions and
+    another order."""
 
     def wide(d_vocab, source, destination, out):
         W_Q, W_K, W_V = torch.zeros(3, d_vocab, 7)
@@ -73,21 +87,30 @@ def test_other_heads_by_hand_pass_too():
         return W_Q, W_K, W_V, W_O
 
     assert attention_only.skip_trigram_head(wide, seed=0)
-    # Destinations without a source spread evenly over values that are zero: that keeps still as well.
+    # Destinations without a source spread evenly over values that are zero: that keeps still as
+    # well.
     assert attention_only.skip_trigram_head(keys_that_say_no, seed=0)
 
 
 def test_a_head_must_find_its_source_in_every_sentence():
-    """One that some noise token can lead astray works in the sentences that lack it, and that is not enough."""
+    """One that some noise token can lead astray works in the sentences that lack it, and that is
+    not enough."""
 
     def led_astray(d_vocab, source, destination, out):
-        W_Q, W_K, W_V, W_O = attention_only.skip_trigram_head.solution(d_vocab, source, destination, out)
-        noise = next(token for token in range(1, d_vocab) if token not in (source, destination, out))
+        W_Q, W_K, W_V, W_O = attention_only.skip_trigram_head.solution(
+            d_vocab, source, destination, out
+        )
+        noise = next(
+            token for token in range(1, d_vocab) if token not in (source, destination, out)
+        )
         W_K[noise, 0] = 2
         return W_Q, W_K, W_V, W_O
 
     for seed in range(5):
-        assert "of the destination's attention" in attention_only.skip_trigram_head(led_astray, seed=seed).details.lower()
+        assert (
+            "of the destination's attention"
+            in attention_only.skip_trigram_head(led_astray, seed=seed).details.lower()
+        )
 
 
 @pytest.mark.parametrize(
@@ -95,7 +118,10 @@ def test_a_head_must_find_its_source_in_every_sentence():
     [
         (lambda head: head[:3], "Expected four matrices"),
         (lambda head: (*head[:3], head[3].T), "The shapes are"),
-        (lambda head: (*head[:2], torch.zeros_like(head[2]), head[3]), "stands 0.0 logits above all others; expected 5. Of the destination's attention 100%"),
+        (
+            lambda head: (*head[:2], torch.zeros_like(head[2]), head[3]),
+            "stands 0.0 logits above all others; expected 5. Of the destination's attention 100%",
+        ),
         (lambda head: (*head[:3], head[3] * torch.nan), "stands nan logits above"),
     ],
 )
@@ -121,6 +147,8 @@ def test_no_two_sizes_are_alike():
 
 
 def test_every_check_has_a_name_of_its_own():
-    exercises = [value for value in vars(attention_only).values() if isinstance(value, checks.Exercise)]
+    exercises = [
+        value for value in vars(attention_only).values() if isinstance(value, checks.Exercise)
+    ]
     assert len(exercises) == 5 == len({exercise.name for exercise in exercises})
     assert all(len(exercise.mistakes) >= 3 for exercise in exercises)

@@ -1,4 +1,5 @@
-"""Exercises of notebook 03 with more than one right answer: all that is right passes, and what is wrong gets its own name."""
+"""Exercises of notebook 03 with more than one right answer: all that is right passes, and what is
+wrong gets its own name."""
 
 import math
 
@@ -25,7 +26,9 @@ def frame(d: int) -> torch.Tensor:
 
 
 def turned_there(d: int) -> torch.Tensor:
-    return frame(d) @ torch.block_diag(torch.ones(1, 1), torch.linalg.qr(torch.randn(d - 1, d - 1)).Q)
+    return frame(d) @ torch.block_diag(
+        torch.ones(1, 1), torch.linalg.qr(torch.randn(d - 1, d - 1)).Q
+    )
 
 
 def in_one_plane(d: int) -> torch.Tensor:
@@ -35,7 +38,9 @@ def in_one_plane(d: int) -> torch.Tensor:
 
 
 ALLOWED = {
-    "a reflection at a direction without mean": lambda d: torch.eye(d) - 2 * torch.outer(v := without_mean(d), v),
+    "a reflection at a direction without mean": lambda d: (
+        torch.eye(d) - 2 * torch.outer(v := without_mean(d), v)
+    ),
     "a reflection of the ones": lambda d: torch.eye(d) - 2 / d,  # LN(-x) = -LN(x)
     "three coordinates about their diagonal": about_the_ones,
 }

@@ -11,16 +11,20 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.testing import assert_close
 
-from helpers import circuits, handmade
-from helpers.heads import induction_targets, probe
+from helpers import handmade
+from helpers.instruments import circuits, paths, virtual_weights
+from helpers.instruments.heads import induction_targets, probe
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 
 # ---- random models, all of whose sizes differ, so that a transposed answer has another shape
 
 
 def lively(seed: int = 0, **config) -> AttentionOnlyTransformer:
-    """Random weights, loud enough for uneven patterns, and gains, biases and smears that are not trivial."""
-    model = AttentionOnlyTransformer(ModelConfig(seed=seed, init_embed=1.0, init_weights=1.0, **config))
+    """Random weights, loud enough for uneven patterns, and gains, biases and smears that are not
+    trivial."""
+    model = AttentionOnlyTransformer(
+        ModelConfig(seed=seed, init_embed=1.0, init_weights=1.0, **config)
+    )
     generator = torch.Generator().manual_seed(seed)
     for name in ("norm_gain", "norm_bias", "smear"):
         weight = getattr(model, name, None)
@@ -35,7 +39,9 @@ def some_tokens(model: AttentionOnlyTransformer, batch: int = 3, seed: int = 0) 
 
 
 @st.composite
-def models(draw, least_layers: int = 0, most_layers: int = 3, kinds=(None, "RMS", "LN")) -> AttentionOnlyTransformer:
+def models(
+    draw, least_layers: int = 0, most_layers: int = 3, kinds=(None, "RMS", "LN")
+) -> AttentionOnlyTransformer:
     sizes = draw(st.lists(st.integers(4, 11), min_size=4, max_size=4, unique=True))
     return lively(
         draw(st.integers(0, 999)),
@@ -53,7 +59,9 @@ quick = settings(max_examples=20)
 
 
 def all_heads(model: AttentionOnlyTransformer) -> list[tuple[int, int]]:
-    return [(layer, head) for layer in range(model.cfg.n_layers) for head in range(model.cfg.n_heads)]
+    return [
+        (layer, head) for layer in range(model.cfg.n_layers) for head in range(model.cfg.n_heads)
+    ]
 
 
 # ---- QK and OV
@@ -67,7 +75,12 @@ def test_full_qk_is_the_score_of_tokens_without_positions():
     for head in range(3):
         table = circuits.full_qk(model, 0, head)
         expected = table[tokens[:, :, None], tokens[:, None, :]]  # [batch, query, key]
-        assert_close(expected.tril(), cache["attn_scores", 0][:, head].nan_to_num(neginf=0), atol=1e-5, rtol=1e-5)
+        assert_close(
+            expected.tril(),
+            cache["attn_scores", 0][:, head].nan_to_num(neginf=0),
+            atol=1e-5,
+            rtol=1e-5,
+        )
 
 
 def test_full_ov_is_what_full_attention_adds_to_the_logits():
@@ -95,7 +108,9 @@ def test_the_full_circuits_are_the_papers(model):
         scale = model.cfg.d_head**0.5
         assert_close(circuits.QK(model, *at), W_Q.T @ W_K, atol=1e-4, rtol=1e-4)
         assert_close(circuits.OV(model, *at), (W_O @ W_V).T, atol=1e-4, rtol=1e-4)
-        assert_close(circuits.full_qk(model, *at), W_E.T @ W_Q.T @ W_K @ W_E / scale, atol=1e-4, rtol=1e-4)
+        assert_close(
+            circuits.full_qk(model, *at), W_E.T @ W_Q.T @ W_K @ W_E / scale, atol=1e-4, rtol=1e-4
+        )
         assert_close(circuits.full_ov(model, *at), (W_U @ W_O @ W_V @ W_E).T, atol=1e-4, rtol=1e-4)
 
 
@@ -118,17 +133,21 @@ def test_the_circuits_have_at_most_the_rank_of_the_head(model):
         circuits.copying_statistic,
         circuits.diagonal_copying,
         circuits.top1_copying,
-        lambda model, *at: circuits.score_terms(model, some_tokens(model), *at),
-        lambda model, *at: circuits.score_expansion(model, some_tokens(model), *at),
+        lambda model, *at: paths.score_terms(model, some_tokens(model), *at),
+        lambda model, *at: paths.score_expansion(model, some_tokens(model), *at),
         lambda model, *at: circuits.matching_eigenvalues(model, (0, 0), at),
         lambda model, *at: circuits.full_matching(model, at, (1, 0)),
-        lambda model, *at: circuits.virtual_weights(model, at, "unembed"),
-        lambda model, *at: circuits.virtual_weights(model, "embed", (*at, "Q")),
-        lambda model, *at: circuits.term_importance(model, some_tokens(model), some_tokens(model), heads=[at]),
+        lambda model, *at: virtual_weights.virtual_weights(model, at, "unembed"),
+        lambda model, *at: virtual_weights.virtual_weights(model, "embed", (*at, "Q")),
+        lambda model, *at: paths.term_importance(
+            model, some_tokens(model), some_tokens(model), heads=[at]
+        ),
     ],
 )
 def test_a_head_that_does_not_exist_is_named(function, at):
-    with pytest.raises(ValueError, match=f"no head {at[1]} in layer {at[0]}: the model has 2 layers of 3 heads"):
+    with pytest.raises(
+        ValueError, match=f"no head {at[1]} in layer {at[0]}: the model has 2 layers of 3 heads"
+    ):
         function(lively(**SMALL), *at)
 
 
@@ -140,7 +159,11 @@ def test_whatever_has_transformer_lens_names_will_do():
     assert torch.equal(circuits.full_qk(stranger, 1, 2), circuits.full_qk(model, 1, 2))
     assert torch.equal(circuits.full_ov(stranger, 1, 2), circuits.full_ov(model, 1, 2))
     assert circuits.copying_statistic(stranger, 1, 2) == circuits.copying_statistic(model, 1, 2)
-    assert circuits.virtual_weights(stranger, "pos", "unembed").shape == (7, 9)  # positions stand in its stream
+    # positions stand in its stream
+    assert virtual_weights.virtual_weights(stranger, "pos", "unembed").shape == (
+        7,
+        9,
+    )
 
 
 # ---- copying
@@ -156,8 +179,8 @@ def model_with_ov(circuit: Tensor, n_heads: int = 1) -> AttentionOnlyTransformer
 
 
 def assert_eigenvalues(found: Tensor, matrix: Tensor) -> None:
-    """Found are the eigenvalues of the matrix but for zeros: their power sums, which settle them, are its traces. (Its
-    own zeros are no help: rounding moves multiple zeros far.)"""
+    """Found are the eigenvalues of the matrix but for zeros: their power sums, which settle them,
+    are its traces. (Its own zeros are no help: rounding moves multiple zeros far.)"""
     scale = torch.linalg.matrix_norm(matrix, 2)
     powers = range(1, len(found) + 1)
     sums = torch.stack([(found / scale).pow(k).sum() for k in powers])
@@ -196,7 +219,10 @@ def test_the_papers_caveat_positive_eigenvalues_and_a_token_that_lowers_itself()
     matrix = torch.tensor([[1.0, 3.0], [-0.1, -0.2]])
     model = model_with_ov(matrix.T)  # columns there, rows here
     found = circuits.copying_eigenvalues(model, 0, 0)
-    assert sorted(found.real.tolist()) == pytest.approx([0.155, 0.645], abs=5e-4) and not found.imag.any()
+    assert (
+        sorted(found.real.tolist()) == pytest.approx([0.155, 0.645], abs=5e-4)
+        and not found.imag.any()
+    )
     assert circuits.copying_statistic(model, 0, 0) == pytest.approx(1)
     assert circuits.diagonal_copying(model, 0, 0) == 0.5
     assert circuits.top1_copying(model, 0, 0) == 0.5
@@ -252,13 +278,16 @@ def test_a_handmade_induction_head_matches_and_copies():
     model = handmade.induction_head(13, 32)
     matching = circuits.full_matching(model, (0, 0), (1, 0))
     assert_close(matching, handmade.SHARP * torch.eye(13))
-    assert circuits.positivity(circuits.matching_eigenvalues(model, (0, 0), (1, 0))) == pytest.approx(1)
+    assert circuits.positivity(
+        circuits.matching_eigenvalues(model, (0, 0), (1, 0))
+    ) == pytest.approx(1)
     assert circuits.copying_statistic(model, 1, 0) == pytest.approx(1)
     assert circuits.top1_copying(model, 1, 0) == pytest.approx(1)  # BOS's row is all zero
 
 
 def test_matching_is_not_symmetric():
-    """Query token i, moved token i + 1: a head that looks for the token after the present one in the alphabet."""
+    """Query token i, moved token i + 1: a head that looks for the token after the present one in
+    the alphabet."""
     model = handmade.induction_head(13, 32)
     model.W_Q[1, 0, :, :13] = model.W_Q[1, 0, :, :13].roll(1, 1)
     matching = circuits.full_matching(model, (0, 0), (1, 0))
@@ -286,14 +315,20 @@ def test_virtual_weights_are_writer_times_reader_for_every_pair_in_order(model):
             readers[layer, head, side] = W[layer, head], layer
     for writer, (written, writes_in) in writers.items():
         for reader, (read, reads_in) in readers.items():
-            blind = writer == "pos" and cfg.positions == "shortformer" and reader[-1] not in ("Q", "K")
+            blind = (
+                writer == "pos" and cfg.positions == "shortformer" and reader[-1] not in ("Q", "K")
+            )
             if writes_in < reads_in and not blind:
-                found = circuits.virtual_weights(model, writer, reader)
+                found = virtual_weights.virtual_weights(model, writer, reader)
                 assert_close(found, written @ read)
-                assert torch.linalg.matrix_rank(found, rtol=1e-5) <= min(len(written), cfg.d_model, read.shape[1])
+                assert torch.linalg.matrix_rank(found, rtol=1e-5) <= min(
+                    len(written), cfg.d_model, read.shape[1]
+                )
             else:
-                with pytest.raises(ValueError, match="never sees the positions" if blind else "in a later layer"):
-                    circuits.virtual_weights(model, writer, reader)
+                with pytest.raises(
+                    ValueError, match="never sees the positions" if blind else "in a later layer"
+                ):
+                    virtual_weights.virtual_weights(model, writer, reader)
 
 
 @pytest.mark.parametrize("side", ["Q", "K", "V"])
@@ -307,17 +342,20 @@ def test_what_a_head_writes_arrives_at_a_later_head_by_the_virtual_weights(side)
 
     kept = {}
     for pushed in (False, True):
-        record = (name, lambda value, hook, pushed=pushed: kept.update({pushed: value[:, 3, 2].clone()}))
+        record = (
+            name,
+            lambda value, hook, pushed=pushed: kept.update({pushed: value[:, 3, 2].clone()}),
+        )
         model.run_with_hooks(tokens, [record] + [("blocks.0.attn.hook_z", push)] * pushed)
-    expected = (step @ circuits.virtual_weights(model, (0, 1), (1, 2, side))).expand(3, -1)
+    expected = (step @ virtual_weights.virtual_weights(model, (0, 1), (1, 2, side))).expand(3, -1)
     assert_close(kept[True] - kept[False], expected, atol=1e-5, rtol=1e-5)
 
 
 def test_embedding_to_unembedding_is_the_direct_path():
     model = lively(**SMALL)
     tokens = some_tokens(model)
-    direct = circuits.path_expansion(model, tokens)["direct"]
-    assert_close(circuits.virtual_weights(model, "embed", "unembed")[tokens], direct)
+    direct = paths.path_expansion(model, tokens)["direct"]
+    assert_close(virtual_weights.virtual_weights(model, "embed", "unembed")[tokens], direct)
 
 
 @pytest.mark.parametrize(
@@ -333,7 +371,7 @@ def test_embedding_to_unembedding_is_the_direct_path():
 @pytest.mark.usefixtures("shapes_unchecked")
 def test_a_writer_or_reader_by_another_name_is_refused(writer, reader, says):
     with pytest.raises(ValueError, match=says):
-        circuits.virtual_weights(lively(**SMALL), writer, reader)
+        virtual_weights.virtual_weights(lively(**SMALL), writer, reader)
 
 
 # ---- path expansion
@@ -343,14 +381,14 @@ def test_a_writer_or_reader_by_another_name_is_refused(writer, reader, says):
 @given(models(), st.integers(0, 99))
 def test_the_paths_sum_to_the_logits(model, seed):
     tokens = some_tokens(model, seed=seed)
-    terms = circuits.path_expansion(model, tokens)
+    terms = paths.path_expansion(model, tokens)
     assert len(terms) == (1 + model.cfg.n_heads) ** model.cfg.n_layers
     assert_close(sum(terms.values()), model(tokens), atol=1e-4, rtol=1e-4)
 
 
 def test_the_terms_are_named_and_the_shortest_come_first():
     model = lively(**SMALL | dict(n_layers=3, n_heads=2))
-    names = list(circuits.path_expansion(model, some_tokens(model)))
+    names = list(paths.path_expansion(model, some_tokens(model)))
     assert names[:7] == ["direct", "0.0", "0.1", "1.0", "1.1", "2.0", "2.1"]
     assert names[7:9] == ["0.0 -> 1.0", "0.1 -> 1.0"]
     assert names[-1] == "0.1 -> 1.1 -> 2.1"
@@ -361,7 +399,7 @@ def test_each_term_is_the_kronecker_product_of_the_paper():
     """Two layers: A^h (x) W_U W_OV^h W_E, and A^h2 A^h1 (x) W_U W_OV^h2 W_OV^h1 W_E."""
     model = lively(**SMALL).double()
     tokens = some_tokens(model)
-    terms = circuits.path_expansion(model, tokens)
+    terms = paths.path_expansion(model, tokens)
     _, cache = model.run_with_cache(tokens)
     one_hot = F.one_hot(tokens, model.cfg.d_vocab).double()
 
@@ -380,8 +418,11 @@ def test_each_term_is_the_kronecker_product_of_the_paper():
             assert_close(terms[f"0.{h} -> 1.{g}"], term((0, h), (1, g)))
 
 
-def frozen_logits(model: AttentionOnlyTransformer, tokens: Tensor, heads: set[tuple[int, int]]) -> Tensor:
-    """The logits with patterns and norm scales as in the whole model, and only these heads writing."""
+def frozen_logits(
+    model: AttentionOnlyTransformer, tokens: Tensor, heads: set[tuple[int, int]]
+) -> Tensor:
+    """The logits with patterns and norm scales as in the whole model, and only these heads
+    writing."""
     _, cache = model.run_with_cache(tokens)
 
     def keep(result, hook):
@@ -400,7 +441,7 @@ def test_the_paths_through_some_heads_are_what_only_these_heads_give(model, data
     tokens = some_tokens(model)
     heads = set(data.draw(st.lists(st.sampled_from(all_heads(model)), unique=True)))
     names = {f"{layer}.{head}" for layer, head in heads} | {"direct"}
-    terms = circuits.path_expansion(model, tokens)
+    terms = paths.path_expansion(model, tokens)
     through = [term for name, term in terms.items() if set(name.split(" -> ")) <= names]
     assert_close(sum(through), frozen_logits(model, tokens, heads), atol=1e-4, rtol=1e-4)
 
@@ -413,28 +454,32 @@ def test_a_model_that_is_no_sum_of_paths_is_caught():
             return logits + 0.01, cache
 
         def run_with_hooks(self, tokens, fwd_hooks=()):
-            return super().run_with_hooks(tokens, fwd_hooks) * torch.ones(self.cfg.d_vocab).cumsum(0)
+            return super().run_with_hooks(tokens, fwd_hooks) * torch.ones(self.cfg.d_vocab).cumsum(
+                0
+            )
 
     model = Louder(ModelConfig(**SMALL))
     tokens = some_tokens(model)
     with pytest.raises(AssertionError, match="differ from the logits by [0-9.e+-]+"):
-        circuits.path_expansion(model, tokens)
+        paths.path_expansion(model, tokens)
     with pytest.raises(AssertionError, match=r"differ from the scores by 1.0e-02"):
-        circuits.score_terms(model, tokens, 1, 0)
+        paths.score_terms(model, tokens, 1, 0)
 
 
 def test_what_is_not_a_number_is_not_a_sum():
     model = lively(**SMALL)
     model.W_U[0, 0] = torch.nan
     with pytest.raises(AssertionError, match="by nan"):
-        circuits.path_expansion(model, some_tokens(model))
+        paths.path_expansion(model, some_tokens(model))
 
 
 def test_too_many_paths_are_refused_with_their_number():
     model = lively(**SMALL | dict(n_layers=6))
-    with pytest.raises(ValueError, match="6 layers of 3 heads have 4096 paths, more than most_terms = 1000"):
-        circuits.path_expansion(model, some_tokens(model))
-    assert len(circuits.path_expansion(model, some_tokens(model, 1), most_terms=4096)) == 4096
+    with pytest.raises(
+        ValueError, match="6 layers of 3 heads have 4096 paths, more than most_terms = 1000"
+    ):
+        paths.path_expansion(model, some_tokens(model))
+    assert len(paths.path_expansion(model, some_tokens(model, 1), most_terms=4096)) == 4096
 
 
 # ---- virtual heads
@@ -445,25 +490,30 @@ def test_two_steps_of_one_are_one_of_two():
     found = circuits.virtual_head_pattern(model, tokens, (0, 0), (1, 0))
     assert found.diagonal(-2, 1, 2).min() > 0.99 and found.diagonal(-1, 1, 2)[:, 1:].max() < 0.01
     moved = circuits.virtual_head_ov(model, (0, 0), (1, 0))
-    assert_close(model.W_E @ moved @ model.W_U, handmade.LOGIT * torch.eye(13))  # names what it moved
+    # names what it moved
+    assert_close(model.W_E @ moved @ model.W_U, handmade.LOGIT * torch.eye(13))
 
 
 def test_a_virtual_head_is_its_path():
-    """Pattern and OV together give the path's term, to the left and to the right of the embedding."""
+    """Pattern and OV together give the path's term, to the left and to the right of the
+    embedding."""
     model = lively(**SMALL)
     tokens = some_tokens(model)
-    paths = circuits.path_expansion(model, tokens)
+    by_path = paths.path_expansion(model, tokens)
     for first, second in (((0, 0), (1, 2)), ((0, 2), (1, 1))):
         A = circuits.virtual_head_pattern(model, tokens, first, second)
         assert_close(A.sum(-1), torch.ones(A.shape[:2])) and (A >= 0).all() and not A.triu(1).any()
         found = A @ model.W_E[tokens] @ circuits.virtual_head_ov(model, first, second) @ model.W_U
-        assert_close(found, paths[f"0.{first[1]} -> 1.{second[1]}"], atol=1e-4, rtol=1e-4)
+        assert_close(found, by_path[f"0.{first[1]} -> 1.{second[1]}"], atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("pair", [((1, 0), (0, 0)), ((0, 0), (0, 1))])
 def test_a_virtual_head_needs_an_earlier_head_first(pair):
     model = lively(**SMALL)
-    for call in (lambda: circuits.virtual_head_ov(model, *pair), lambda: circuits.virtual_head_pattern(model, some_tokens(model), *pair)):
+    for call in (
+        lambda: circuits.virtual_head_ov(model, *pair),
+        lambda: circuits.virtual_head_pattern(model, some_tokens(model), *pair),
+    ):
         with pytest.raises(ValueError, match="earlier layer first"):
             call()
 
@@ -478,10 +528,10 @@ def test_the_score_terms_sum_to_the_scores(model, data):
     layer, head = data.draw(st.sampled_from(all_heads(model)))
     _, cache = model.run_with_cache(tokens)
     scores = cache["attn_scores", layer][:, head].nan_to_num(neginf=0)
-    terms = circuits.score_terms(model, tokens, layer, head)
+    terms = paths.score_terms(model, tokens, layer, head)
     assert len(terms) == (2 + layer * model.cfg.n_heads) ** 2
     assert_close(sum(terms.values()), scores, atol=1e-4, rtol=1e-4)
-    four = circuits.score_expansion(model, tokens, layer, head)
+    four = paths.score_expansion(model, tokens, layer, head)
     assert list(four) == ["direct", "Q", "K", "both"]
     assert_close(sum(four.values()), scores, atol=1e-4, rtol=1e-4)
     if layer == 0:
@@ -493,7 +543,7 @@ def test_the_score_terms_are_those_of_the_paper():
     model = lively(**SMALL).double()
     tokens = some_tokens(model)
     _, cache = model.run_with_cache(tokens)
-    terms, four = circuits.score_terms(model, tokens, 1, 2), circuits.score_expansion(model, tokens, 1, 2)
+    terms, four = paths.score_terms(model, tokens, 1, 2), paths.score_expansion(model, tokens, 1, 2)
     x = model.W_E[tokens]
     W = model.W_Q[1, 2] @ model.W_K[1, 2].T / 2
     moved = {f"0.{h}": cache["pattern", 0][:, h] @ x @ circuits.OV(model, 0, h) for h in range(3)}
@@ -511,10 +561,15 @@ def test_the_k_term_carries_the_peak_of_an_induction_head():
     tokens = probe(13, 40)
     targets = induction_targets(tokens)
     rows = targets.any(-1)
-    four = circuits.score_expansion(handmade.induction_head(13, 40), tokens, 1, 0)
+    four = paths.score_expansion(handmade.induction_head(13, 40), tokens, 1, 0)
     best = four["K"].argmax(-1, keepdim=True)
     assert targets.gather(2, best)[rows].all()
-    assert_close(four["K"][targets], torch.full_like(four["K"][targets], handmade.SHARP), atol=1e-3, rtol=1e-4)
+    assert_close(
+        four["K"][targets],
+        torch.full_like(four["K"][targets], handmade.SHARP),
+        atol=1e-3,
+        rtol=1e-4,
+    )
     assert four["Q"].abs().max() < 1e-3 and four["both"].abs().max() < 1e-3
     assert four["direct"].max() == pytest.approx(handmade.SHARP / 2)  # half a match in BOS
 
@@ -522,7 +577,7 @@ def test_the_k_term_carries_the_peak_of_an_induction_head():
 def test_the_q_term_carries_the_peak_of_pointer_arithmetic():
     tokens = probe(13, 40)
     targets = induction_targets(tokens)
-    four = circuits.score_expansion(handmade.pointer_arithmetic(13, 40), tokens, 1, 0)
+    four = paths.score_expansion(handmade.pointer_arithmetic(13, 40), tokens, 1, 0)
     best = four["Q"].argmax(-1, keepdim=True)
     assert targets.gather(2, best)[targets.any(-1)].all()
     assert four["K"].abs().max() < 1e-3 and four["both"].abs().max() < 1e-3
@@ -537,13 +592,15 @@ def test_each_order_is_the_loss_of_the_paths_up_to_that_length(model, seed):
     tokens, targets = some_tokens(model, seed=seed), some_tokens(model, seed=seed + 1)
     rows = torch.rand(tokens.shape, generator=torch.Generator().manual_seed(seed)) < 0.5
     rows[0, 0] = True
-    found = circuits.term_importance(model, tokens, targets, rows)
+    found = paths.term_importance(model, tokens, targets, rows)
     assert found.shape == (model.cfg.n_layers + 1,)
-    terms = circuits.path_expansion(model, tokens)
+    terms = paths.path_expansion(model, tokens)
     for order, loss in enumerate(found):
         length = {name: 0 if name == "direct" else 1 + name.count("->") for name in terms}
         logits = sum(term for name, term in terms.items() if length[name] <= order)
-        assert loss.item() == pytest.approx(F.cross_entropy(logits[rows], targets[rows]).item(), abs=1e-4, rel=1e-4)
+        assert loss.item() == pytest.approx(
+            F.cross_entropy(logits[rows], targets[rows]).item(), abs=1e-4, rel=1e-4
+        )
     true = F.cross_entropy(model(tokens)[rows], targets[rows])
     assert found[-1].item() == pytest.approx(true.item(), abs=1e-5, rel=1e-5)
 
@@ -552,20 +609,21 @@ def test_all_rows_count_by_default():
     model = lively(**SMALL)
     tokens, targets = some_tokens(model), some_tokens(model, seed=1)
     everywhere = torch.ones_like(tokens, dtype=torch.bool)
-    first = circuits.term_importance(model, tokens, targets)
-    assert torch.equal(first, circuits.term_importance(model, tokens, targets, everywhere))
+    first = paths.term_importance(model, tokens, targets)
+    assert torch.equal(first, paths.term_importance(model, tokens, targets, everywhere))
 
 
 def test_one_layer_alone_and_one_after_another():
-    """The orders of a layer by itself, from the paths that stay in it: FACTS' marginal effects of layers."""
+    """The orders of a layer by itself, from the paths that stay in it: FACTS' marginal effects of
+    layers."""
     model = lively(**SMALL)
     tokens, targets = some_tokens(model), some_tokens(model, seed=1)
-    terms = circuits.path_expansion(model, tokens)
-    second = circuits.term_importance(model, tokens, targets, heads=[(1, h) for h in range(3)])
+    terms = paths.path_expansion(model, tokens)
+    second = paths.term_importance(model, tokens, targets, heads=[(1, h) for h in range(3)])
     logits = terms["direct"] + sum(terms[f"1.{h}"] for h in range(3))
     loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten()).item()
     assert second[1:].tolist() == pytest.approx([loss, loss], abs=1e-5)
-    nothing = circuits.term_importance(model, tokens, targets, heads=[])
+    nothing = paths.term_importance(model, tokens, targets, heads=[])
     assert nothing.tolist() == pytest.approx(3 * [second[0].item()])
 
 
@@ -573,29 +631,35 @@ def test_without_a_row_there_is_no_loss():
     model = lively(**SMALL)
     tokens = some_tokens(model)
     with pytest.raises(ValueError, match="marks no row"):
-        circuits.term_importance(model, tokens, tokens, torch.zeros_like(tokens, dtype=torch.bool))
+        paths.term_importance(model, tokens, tokens, torch.zeros_like(tokens, dtype=torch.bool))
 
 
 def test_l_layers_need_l_plus_2_passes(monkeypatch):
     model = lively(**SMALL | dict(n_layers=3))
     passes, forward = [], model._explicit_forward
-    monkeypatch.setattr(model, "_explicit_forward", lambda *given: passes.append(1) or forward(*given))
-    circuits.term_importance(model, some_tokens(model), some_tokens(model))
+    monkeypatch.setattr(
+        model, "_explicit_forward", lambda *given: passes.append(1) or forward(*given)
+    )
+    paths.term_importance(model, some_tokens(model), some_tokens(model))
     assert len(passes) == 5
 
 
 def test_the_handmade_circuits_need_the_order_they_were_built_with():
-    """Induction is one term of order 1: its composition is in the pattern. Two steps back are a term of order 2."""
+    """Induction is one term of order 1: its composition is in the pattern. Two steps back are a
+    term of order 2."""
     tokens = probe(13, 40)
     rows = induction_targets(tokens).any(-1)[:, :-1]
-    induction = circuits.term_importance(
-        handmade.induction_head(13, 40), tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous(), rows
+    induction = paths.term_importance(
+        handmade.induction_head(13, 40),
+        tokens[:, :-1].contiguous(),
+        tokens[:, 1:].contiguous(),
+        rows,
     )
     assert induction[0] > 2 and induction[1] < 1e-4 and induction[2] < 1e-4
     model, two_back = handmade.two_back_virtual_head(13, 40), tokens.roll(2, 1)
     rows = torch.ones_like(tokens, dtype=torch.bool)
     rows[:, :2] = False
-    virtual = circuits.term_importance(model, tokens, two_back, rows)
+    virtual = paths.term_importance(model, tokens, two_back, rows)
     assert virtual[0] > 2 and virtual[1] > 2 and virtual[2] < 1e-4
 
 
@@ -603,22 +667,30 @@ def test_an_order_that_misses_the_true_loss_is_caught(monkeypatch):
     model = lively(**SMALL)
     tokens = some_tokens(model)
     original = model.run_with_cache
-    monkeypatch.setattr(model, "run_with_cache", lambda *given: (original(*given)[0] * 1.01, original(*given)[1]))
+    monkeypatch.setattr(
+        model, "run_with_cache", lambda *given: (original(*given)[0] * 1.01, original(*given)[1])
+    )
     with pytest.raises(AssertionError, match="differ from the true loss"):
-        circuits.term_importance(model, tokens, tokens)
+        paths.term_importance(model, tokens, tokens)
 
 
 def test_nothing_keeps_gradients():
     model = lively(**SMALL).requires_grad_(True)
     tokens = some_tokens(model)
-    for of_weights in (circuits.QK, circuits.OV, circuits.full_qk, circuits.full_ov, circuits.copying_eigenvalues):
+    for of_weights in (
+        circuits.QK,
+        circuits.OV,
+        circuits.full_qk,
+        circuits.full_ov,
+        circuits.copying_eigenvalues,
+    ):
         assert not of_weights(model, 0, 0).requires_grad
     for of_a_pair in (circuits.full_matching, circuits.matching_eigenvalues):
         assert not of_a_pair(model, (0, 0), (1, 0)).requires_grad
-    assert not circuits.virtual_weights(model, "embed", "unembed").requires_grad
-    assert not circuits.path_expansion(model, tokens)["direct"].requires_grad
-    assert not circuits.score_expansion(model, tokens, 1, 0)["K"].requires_grad
-    assert not circuits.term_importance(model, tokens, tokens).requires_grad
+    assert not virtual_weights.virtual_weights(model, "embed", "unembed").requires_grad
+    assert not paths.path_expansion(model, tokens)["direct"].requires_grad
+    assert not paths.score_expansion(model, tokens, 1, 0)["K"].requires_grad
+    assert not paths.term_importance(model, tokens, tokens).requires_grad
 
 
 def test_the_sizes_of_the_random_models_differ():

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.build import printed_claims, read
 from helpers.claims import Claim, ClaimDoesNotHold, above, below, claim
+from helpers.course.build import printed_claims, read
 from tests.course import NOTEBOOKS
 
 
@@ -30,9 +30,15 @@ def test_nothing_published_is_said(capsys):
 
 def test_a_browser_shows_the_same_as_a_card():
     card = Claim("two-layers", "rank < 4", "0.98 & more", True)._repr_html_()
-    for part in ("\u2713 two-layers</b> holds", "published</span>&ensp;rank &lt; 4", "measured</span>&ensp;0.98 &amp; more"):
+    for part in (
+        "\u2713 two-layers</b> holds",
+        "published</span>&ensp;rank &lt; 4",
+        "measured</span>&ensp;0.98 &amp; more",
+    ):
         assert part in card
-    assert "\u2717 two-layers</b> DOES NOT HOLD" in Claim("two-layers", "1", "2", False)._repr_html_()
+    assert (
+        "\u2717 two-layers</b> DOES NOT HOLD" in Claim("two-layers", "1", "2", False)._repr_html_()
+    )
 
 
 def test_a_claim_that_does_not_hold_is_printed_and_stops(capsys):

@@ -1,4 +1,5 @@
-"""Composition scores are the paper's, see planted composers from the right side only, and know what chance does."""
+"""Composition scores are the paper's, see planted composers from the right side only, and know what
+chance does."""
 
 import pytest
 import torch
@@ -7,13 +8,21 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.testing import assert_close
 
-from helpers import basis, circuits, composition, handmade, stream
-from helpers.composition import composition_null, composition_scores, p_values, published_bug_scores
+from helpers import handmade
+from helpers.instruments import basis, composition, virtual_weights
+from helpers.instruments.composition import (
+    composition_null,
+    composition_scores,
+    p_values,
+    published_bug_scores,
+)
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 
 KINDS = ("Q", "K", "V")
 LEVEL = 0.02  # p-values from here down count as composition, in 2% of models by chance
-STATED = 0.05  # the share of false alarms promised for 200 models: 2% and more than three standard deviations of luck
+# the share of false alarms promised for 200 models: 2% and more than three standard deviations of
+# luck
+STATED = 0.05
 WRITER, READER = (0, 2), (1, 5)  # where a composer is planted among 8 x 8 pairs
 
 
@@ -23,7 +32,8 @@ def random_model(seed: int = 0, **sizes) -> AttentionOnlyTransformer:
 
 
 def planted(kind: str, seed: int = 0, **sizes) -> AttentionOnlyTransformer:
-    """Random, but WRITER writes into a subspace that READER's query, key or value reads, all of it and evenly."""
+    """Random, but WRITER writes into a subspace that READER's query, key or value reads, all of it
+    and evenly."""
     model, generator = random_model(seed, **sizes), torch.Generator().manual_seed(seed)
     return handmade.planted_composer(model, kind, WRITER, READER, generator)
 
@@ -31,16 +41,25 @@ def planted(kind: str, seed: int = 0, **sizes) -> AttentionOnlyTransformer:
 # ---- the score
 
 
-def by_the_paper(model: AttentionOnlyTransformer, kind: str, h1: tuple[int, int], h2: tuple[int, int]) -> float:
+def by_the_paper(
+    model: AttentionOnlyTransformer, kind: str, h1: tuple[int, int], h2: tuple[int, int]
+) -> float:
     """In columns, with d_model x d_model matrices, as printed."""
-    W_Q, W_K, W_V, W_O = (getattr(model, name)[h2].double().T for name in ("W_Q", "W_K", "W_V", "W_O"))
+    W_Q, W_K, W_V, W_O = (
+        getattr(model, name)[h2].double().T for name in ("W_Q", "W_K", "W_V", "W_O")
+    )
     OV1 = model.W_O[h1].double().T @ model.W_V[h1].double().T
     left = {"Q": (W_Q.T @ W_K).T, "K": W_Q.T @ W_K, "V": W_O @ W_V}[kind]
     return ((left @ OV1).norm() / (left.norm() * OV1.norm())).item()
 
 
 sizes = st.fixed_dictionaries(
-    dict(n_layers=st.integers(2, 4), n_heads=st.integers(1, 3), d_model=st.integers(4, 12), d_head=st.integers(1, 9))
+    dict(
+        n_layers=st.integers(2, 4),
+        n_heads=st.integers(1, 3),
+        d_model=st.integers(4, 12),
+        d_head=st.integers(1, 9),
+    )
 )
 
 
@@ -48,22 +67,24 @@ sizes = st.fixed_dictionaries(
 @given(sizes, st.sampled_from(KINDS), st.integers(0, 99))
 def test_the_scores_are_the_papers(shape, kind, seed):
     model = random_model(seed, **shape)
-    writers, readers = composition.writers(model), composition.readers(model)
+    writers, readers = composition.writing_heads(model), composition.reading_heads(model)
     found = composition_scores(model, kind)
     assert found.shape == (len(writers), len(readers))
     for row, h1 in enumerate(writers):
         for column, h2 in enumerate(readers):
             expected = by_the_paper(model, kind, h1, h2) if h1[0] < h2[0] else torch.nan
-            assert found[row, column].item() == pytest.approx(expected, rel=1e-6, abs=1e-9, nan_ok=True)
+            assert found[row, column].item() == pytest.approx(
+                expected, rel=1e-6, abs=1e-9, nan_ok=True
+            )
 
 
 def test_rows_and_columns_say_which_heads_they_are():
     model = random_model(n_layers=3, n_heads=2)
-    assert composition.writers(model) == [(0, 0), (0, 1), (1, 0), (1, 1)]
-    assert composition.readers(model) == [(1, 0), (1, 1), (2, 0), (2, 1)]
+    assert composition.writing_heads(model) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert composition.reading_heads(model) == [(1, 0), (1, 1), (2, 0), (2, 1)]
     pairs = ~composition_scores(model, "K").isnan()
     assert pairs.tolist() == [[True] * 4] * 2 + [[False, False, True, True]] * 2
-    assert composition.writers(random_model(n_layers=0)) == []
+    assert composition.writing_heads(random_model(n_layers=0)) == []
 
 
 @pytest.mark.parametrize("planted_kind", KINDS)
@@ -80,12 +101,15 @@ def test_a_planted_composer_is_seen_from_its_own_side_only(planted_kind, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_wrong_orientations_miss_a_perfect_composer(kind):
-    """OV1 transposed asks whether the reader reads what the writer reads; writer and reader exchanged, the reverse."""
+    """OV1 transposed asks whether the reader reads what the writer reads; writer and reader
+    exchanged, the reverse."""
     model = planted(kind)
     QK, OV = model.W_Q @ model.W_K.mT, model.W_V @ model.W_O
     right = dict(Q=QK, K=QK.mT, V=OV)[kind][READER]
     for product in (OV[WRITER].T @ right, right @ OV[WRITER], OV[WRITER] @ right.T):
-        assert product.norm() / (OV[WRITER].norm() * right.norm()) < 0.6 * composition.composition_ceiling(8)
+        assert product.norm() / (
+            OV[WRITER].norm() * right.norm()
+        ) < 0.6 * composition.composition_ceiling(8)
 
 
 @settings(max_examples=20)
@@ -98,7 +122,9 @@ def test_no_choice_of_coordinates_changes_a_score(shape, kind, seed):
     gauged = basis.change_head_gauge(model, 1, 0, qk=A, vo=B)
     for other in (turned, gauged):
         for function in (composition_scores, composition.spectrum_ceiling):
-            assert_close(function(other, kind), function(model, kind), equal_nan=True, atol=1e-6, rtol=1e-5)
+            assert_close(
+                function(other, kind), function(model, kind), equal_nan=True, atol=1e-6, rtol=1e-5
+            )
     bug = published_bug_scores(model, kind)
     assert_close(published_bug_scores(turned, kind), bug, equal_nan=True, atol=1e-6, rtol=1e-5)
 
@@ -112,7 +138,9 @@ def test_another_kind_and_too_few_layers_are_refused(function, shapes_unchecked)
     with pytest.raises(ValueError, match="kind is 'k'; choose 'Q', 'K' or 'V'"):
         function(random_model(), "k")
     for n_layers in (0, 1):
-        with pytest.raises(ValueError, match=f"a model of {n_layers} layers has no two heads to compose"):
+        with pytest.raises(
+            ValueError, match=f"a model of {n_layers} layers has no two heads to compose"
+        ):
             function(random_model(n_layers=n_layers), "K")
 
 
@@ -153,7 +181,9 @@ def test_the_ceiling_is_reached_by_a_fit_and_flat_spectra_have_the_flat_one(kind
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("d_model", [16, 64])
 def test_the_root_mean_square_of_the_null_is_one_over_root_d(kind, d_model):
-    null = composition_null(random_model(d_model=d_model), kind, 200, torch.Generator().manual_seed(0))
+    null = composition_null(
+        random_model(d_model=d_model), kind, 200, torch.Generator().manual_seed(0)
+    )
     assert null.shape == (200, 8, 8)
     assert null.square().mean().sqrt().item() == pytest.approx(d_model**-0.5, rel=0.01)
     assert null.mean().item() == pytest.approx(d_model**-0.5, rel=0.02)
@@ -192,7 +222,8 @@ def test_the_null_is_what_turning_the_readers_weights_gives(kind):
 def test_uneven_spectra_have_a_wider_null():
     generator = torch.Generator().manual_seed(0)
     wide, narrow = (
-        composition_null(model, "K", 100, generator) for model in (uneven(decay=4.0), uneven(decay=0.0))
+        composition_null(model, "K", 100, generator)
+        for model in (uneven(decay=4.0), uneven(decay=0.0))
     )
     assert wide.mean().item() == pytest.approx(narrow.mean().item(), rel=0.1)
     assert wide.std(0).max() > 3 * narrow.std(0).max()
@@ -218,7 +249,10 @@ def test_readers_are_turned_one_by_one():
 
 def test_pairs_out_of_order_stay_out():
     model = random_model(n_layers=3, n_heads=2)
-    scores, null = composition_scores(model, "K"), composition_null(model, "K", 50, torch.Generator().manual_seed(0))
+    scores, null = (
+        composition_scores(model, "K"),
+        composition_null(model, "K", 50, torch.Generator().manual_seed(0)),
+    )
     p = p_values(scores, null)
     assert (null.isnan() == scores.isnan()).all() and (p.isnan() == scores.isnan()).all()
     assert p.nan_to_num(1).min() > 0
@@ -270,7 +304,8 @@ def test_a_planted_composer_is_found_among_64_pairs_in_100_of_100_draws():
 
 @pytest.mark.parametrize(("decay", "n_heads"), [(0.0, 8), (2.0, 4)])
 def test_random_models_give_a_false_alarm_in_no_more_than_the_stated_share_of_200(decay, n_heads):
-    """And p-values are as often small as they say: one that never is, would be no p-value either."""
+    """And p-values are as often small as they say: one that never is, would be no p-value
+    either."""
     generator, smallest = torch.Generator().manual_seed(0), []
     for seed in range(200):
         model = uneven(seed, decay, n_heads=n_heads)
@@ -290,10 +325,12 @@ def test_random_models_give_a_false_alarm_in_no_more_than_the_stated_share_of_20
 def test_the_bug_is_a_factor_that_moved_to_the_other_end(shape, kind, seed):
     model = random_model(seed, **shape)
     found = published_bug_scores(model, kind)
-    for row, h1 in enumerate(composition.writers(model)):
-        for column, h2 in enumerate(composition.readers(model)):
+    for row, h1 in enumerate(composition.writing_heads(model)):
+        for column, h2 in enumerate(composition.reading_heads(model)):
             if h1[0] < h2[0]:
-                W_Q, W_K, W_V, W_O = (getattr(model, name)[h2].double().T for name in ("W_Q", "W_K", "W_V", "W_O"))
+                W_Q, W_K, W_V, W_O = (
+                    getattr(model, name)[h2].double().T for name in ("W_Q", "W_K", "W_V", "W_O")
+                )
                 OV1 = model.W_O[h1].double().T @ model.W_V[h1].double().T
                 moved = {"Q": W_Q @ OV1 @ W_K.T, "K": W_K @ OV1 @ W_Q.T, "V": W_V @ OV1 @ W_O}[kind]
                 whole = W_O @ W_V if kind == "V" else W_Q.T @ W_K
@@ -307,7 +344,9 @@ def test_the_bug_depends_on_coordinates_that_mean_nothing():
     gauged = basis.change_head_gauge(model, 1, 5, qk=torch.diag(torch.linspace(1, 4, 8)))
     before, after = (published_bug_scores(each, "K")[:, 5] for each in (model, gauged))
     assert ((after / before - 1).abs() > 0.1).all()
-    assert_close(composition_scores(gauged, "K"), composition_scores(model, "K"), atol=1e-6, rtol=1e-5)
+    assert_close(
+        composition_scores(gauged, "K"), composition_scores(model, "K"), atol=1e-6, rtol=1e-5
+    )
 
 
 def test_the_bug_keeps_traces_and_not_norms():
@@ -318,14 +357,22 @@ def test_the_bug_keeps_traces_and_not_norms():
 
 
 def test_the_bug_sees_induction_and_is_blind_to_other_perfect_composers():
-    """It asks whether the reader's other side reads what the writer reads; so it is in induction, by its design."""
+    """It asks whether the reader's other side reads what the writer reads; so it is in induction,
+    by its design."""
     induction, two_back = handmade.induction_head(13, 32), handmade.two_back_virtual_head(13, 32)
-    assert published_bug_scores(induction, "K").item() == pytest.approx(composition_scores(induction, "K").item())
+    assert published_bug_scores(induction, "K").item() == pytest.approx(
+        composition_scores(induction, "K").item()
+    )
     assert composition_scores(induction, "K").item() > 0.8 * composition.composition_ceiling(13)
-    assert composition_scores(two_back, "V").item() == pytest.approx(composition.composition_ceiling(13))
+    assert composition_scores(two_back, "V").item() == pytest.approx(
+        composition.composition_ceiling(13)
+    )
     assert published_bug_scores(two_back, "V").item() == 0
     model = planted("K")
-    right, bug = (function(model, "K")[WRITER[1], READER[1]] for function in (composition_scores, published_bug_scores))
+    right, bug = (
+        function(model, "K")[WRITER[1], READER[1]]
+        for function in (composition_scores, published_bug_scores)
+    )
     assert right.item() == pytest.approx(8**-0.5) and bug < 0.6 * right
 
 
@@ -334,31 +381,41 @@ def test_the_bug_sees_induction_and_is_blind_to_other_perfect_composers():
 
 def test_virtual_strengths_cover_every_pair_that_can_talk():
     model = random_model(n_heads=3, d_model=20, d_head=4, n_ctx=6, d_vocab=11)
-    writers, readers = stream.writers(model), stream.readers(model)
-    strengths = stream.virtual_strengths(model)
+    writers, readers = virtual_weights.writers(model), virtual_weights.readers(model)
+    strengths = virtual_weights.virtual_strengths(model)
     assert strengths.shape == (len(writers), len(readers)) == (8, 19)
     talking = strengths.isfinite()
     assert talking[0].all()  # the embedding reaches everyone
-    assert talking[1].tolist() == [reader[-1] in ("Q", "K") for reader in readers]  # shortformer positions do not
+    # shortformer positions do not
+    assert talking[1].tolist() == [reader[-1] in ("Q", "K") for reader in readers]
     for row, (layer, _) in enumerate(writers[2:], start=2):
-        assert talking[row].tolist() == [reader == "unembed" or reader[0] > layer for reader in readers]
+        assert talking[row].tolist() == [
+            reader == "unembed" or reader[0] > layer for reader in readers
+        ]
     row, column = writers.index((0, 1)), readers.index((1, 2, "V"))
     W_O, W_V = model.W_O[0, 1], model.W_V[1, 2]
-    assert strengths[row, column].item() == pytest.approx(((W_O @ W_V).norm() / (W_O.norm() * W_V.norm())).item())
+    assert strengths[row, column].item() == pytest.approx(
+        ((W_O @ W_V).norm() / (W_O.norm() * W_V.norm())).item()
+    )
 
 
 def test_virtual_strengths_of_strangers_are_one_over_root_d():
-    strengths = stream.virtual_strengths(random_model(d_vocab=40, n_ctx=16))
+    strengths = virtual_weights.virtual_strengths(random_model(d_vocab=40, n_ctx=16))
     assert strengths.nanmean().item() == pytest.approx(64**-0.5, rel=0.06)
 
 
 def test_a_shared_subspace_is_the_strongest_voice():
     model = planted("K", d_vocab=40, n_ctx=16)
-    writers, readers = stream.writers(model), stream.readers(model)
-    strengths = stream.virtual_strengths(model).nan_to_num(0)
-    assert divmod(strengths.argmax().item(), len(readers)) == (writers.index(WRITER), readers.index((*READER, "K")))
+    writers, readers = virtual_weights.writers(model), virtual_weights.readers(model)
+    strengths = virtual_weights.virtual_strengths(model).nan_to_num(0)
+    assert divmod(strengths.argmax().item(), len(readers)) == (
+        writers.index(WRITER),
+        readers.index((*READER, "K")),
+    )
     assert strengths.max().item() == pytest.approx(8**-0.5)
-    assert circuits.virtual_weights(model, WRITER, (*READER, "K")).allclose(torch.eye(8), atol=1e-5)
+    assert virtual_weights.virtual_weights(model, WRITER, (*READER, "K")).allclose(
+        torch.eye(8), atol=1e-5
+    )
 
 
 # ---- the handmade circuits
@@ -384,6 +441,8 @@ def test_the_handmade_circuits_compose_as_they_were_built_to(model, composed):
     for kind in KINDS:
         score, p = composition_scores(model, kind).item(), p_of(model, kind, generator).item()
         if kind == composed:
-            assert score > 0.8 * composition.spectrum_ceiling(model, kind).item() and p == pytest.approx(0.01)
+            assert score > 0.8 * composition.spectrum_ceiling(
+                model, kind
+            ).item() and p == pytest.approx(0.01)
         else:
             assert score < 1e-6 and p > LEVEL

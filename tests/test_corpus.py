@@ -29,11 +29,14 @@ D_VOCAB = 300
 
 
 def write_folder(folder: Path, n_files: int = 100) -> Path:
-    """A folder of small programs, each with names of its own and a few characters that are not ASCII."""
+    """A folder of small programs, each with names of its own and a few characters that are not
+    ASCII."""
     for i in range(n_files):
         path = folder / f"part{i % 3}" / f"module_{i}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
-        text = f"def function_{i}(value, other):\n\treturn value * {i} + other  # café\n\n\n" * (1 + i % 4)
+        text = f"def function_{i}(value, other):\n\treturn value * {i} + other  # café\n\n\n" * (
+            1 + i % 4
+        )
         path.write_text(text, encoding="utf-8")
     return folder
 
@@ -87,7 +90,11 @@ def generator(seed: int = 0) -> torch.Generator:
 
 def same_tokens(one: Corpus, other: Corpus) -> bool:
     streams = torch.equal(one.train, other.train) and torch.equal(one.validation, other.validation)
-    return streams and one.tokenizer.to_str() == other.tokenizer.to_str() and one.source == other.source
+    return (
+        streams
+        and one.tokenizer.to_str() == other.tokenizer.to_str()
+        and one.source == other.source
+    )
 
 
 # ---- reading
@@ -123,7 +130,15 @@ def test_standard_library_is_its_own_source_without_tests_and_generated_files():
     assert {"argparse.py", "asyncio/events.py", "json/decoder.py"} <= set(names)
     assert all(name.endswith(".py") for name in names)
     parts = {part for name in names for part in name.split("/")}
-    assert not parts & {"test", "tests", "idlelib", "encodings", "site-packages", "__pycache__", "pydoc_data"}
+    assert not parts & {
+        "test",
+        "tests",
+        "idlelib",
+        "encodings",
+        "site-packages",
+        "__pycache__",
+        "pydoc_data",
+    }
     assert not [name for name in names if "sysconfigdata" in name]
     assert names == sorted(names)
     assert read_documents(standard_library()) == read_documents()
@@ -156,7 +171,11 @@ def test_other_files_and_other_content_move_no_file(folder):
 def test_split_is_the_same_on_every_machine():
     names = ["chunk.py", "argparse.py", "token.py", "typing.py", "zoneinfo/__init__.py"]
     _, validation = split_documents([Document(name, "x") for name in names])
-    assert [document.name for document in validation] == ["chunk.py", "token.py", "zoneinfo/__init__.py"]
+    assert [document.name for document in validation] == [
+        "chunk.py",
+        "token.py",
+        "zoneinfo/__init__.py",
+    ]
 
 
 # ---- the tokenizer
@@ -174,9 +193,16 @@ def test_tokenizer_is_byte_identical_in_another_process(folder, corpus):
         "train, _ = split_documents(read_documents(sys.argv[1])); "
         f"print(train_tokenizer(train, {D_VOCAB}).to_str())"
     )
-    environment = {**os.environ, "PYTHONHASHSEED": "7", "TOKENIZERS_PARALLELISM": "false", "PYTHONIOENCODING": "utf-8"}
+    environment = {
+        **os.environ,
+        "PYTHONHASHSEED": "7",
+        "TOKENIZERS_PARALLELISM": "false",
+        "PYTHONIOENCODING": "utf-8",
+    }
     command = [sys.executable, "-c", code, str(folder)]
-    other = subprocess.run(command, capture_output=True, check=True, env=environment, encoding="utf-8")
+    other = subprocess.run(
+        command, capture_output=True, check=True, env=environment, encoding="utf-8"
+    )
     assert other.stdout.strip() == corpus.tokenizer.to_str()
 
 
@@ -198,7 +224,9 @@ def test_decode_inverts_encode(corpus, text):
     assert corpus.decode(torch.tensor(ids, dtype=torch.int64)) == text
 
 
-@pytest.mark.parametrize("text", ["a <bos> b", "<bos>", "\r\n\t \u2028", "🧠 e\u0301", "x" * 10_000, " " * 1_000])
+@pytest.mark.parametrize(
+    "text", ["a <bos> b", "<bos>", "\r\n\t \u2028", "🧠 e\u0301", "x" * 10_000, " " * 1_000]
+)
 def test_decode_inverts_encode_on_awkward_text(corpus, text):
     assert corpus.decode(corpus.encode(text)) == text
     assert 0 not in corpus.encode(text)
@@ -302,7 +330,11 @@ def test_validation_windows_tile_the_stream_in_order(corpus):
     tokens, targets, determined = corpus.validation_windows(16)
     n_windows = len(corpus.validation) // 16
     assert torch.equal(targets.flatten(), corpus.validation[: n_windows * 16])
-    assert (tokens[:, 0] == 0).all() and torch.equal(tokens[:, 1:], targets[:, :-1]) and determined.all()
+    assert (
+        (tokens[:, 0] == 0).all()
+        and torch.equal(tokens[:, 1:], targets[:, :-1])
+        and determined.all()
+    )
     assert torch.equal(corpus.validation_windows(16, 10**6)[1], targets)
 
 
@@ -464,7 +496,9 @@ def test_empty_corpus(tmp_path, folder):
     check_message(error, "('py',)", "dot")
 
 
-@pytest.mark.parametrize(("name", "counts"), [("argparse.py", "1 for training"), ("chunk.py", "0 for training")])
+@pytest.mark.parametrize(
+    ("name", "counts"), [("argparse.py", "1 for training"), ("chunk.py", "0 for training")]
+)
 def test_a_split_with_an_empty_side(tmp_path, name, counts):
     (tmp_path / name).write_text("x = 1")
     with pytest.raises(ValueError) as error:
@@ -509,7 +543,9 @@ def test_a_file_that_is_no_tokenizer(folder, tmp_path, tokenizer_file, content):
     check_message(error, "bad.json", "JSON")
 
 
-@pytest.mark.parametrize("old, new", [('"<bos>"', '"<s>"'), ('"!": 1,', ""), ('"!": 1,', '"!": 5000,')])
+@pytest.mark.parametrize(
+    "old, new", [('"<bos>"', '"<s>"'), ('"!": 1,', ""), ('"!": 1,', '"!": 5000,')]
+)
 def test_a_tokenizer_of_another_kind(folder, tmp_path, tokenizer_file, old, new):
     content = tokenizer_file.read_text(encoding="utf-8")
     assert old in content
@@ -537,7 +573,10 @@ def test_unknown_split(corpus):
 def test_window_that_does_not_fit(corpus, n_ctx):
     length = len(corpus.validation)
     n_ctx = length + 1 if n_ctx is None else n_ctx
-    for draw in (lambda: corpus.windows(4, n_ctx, generator(), "validation"), lambda: corpus.validation_windows(n_ctx)):
+    for draw in (
+        lambda: corpus.windows(4, n_ctx, generator(), "validation"),
+        lambda: corpus.validation_windows(n_ctx),
+    ):
         with pytest.raises(ValueError) as error:
             draw()
         check_message(error, f"n_ctx={n_ctx}", length, "validation")
@@ -586,7 +625,9 @@ def test_the_standard_library(tmp_path, monkeypatch):
     assert corpus.d_vocab == 512 and 0 <= corpus.train.min() and corpus.train.max() < 512
     names = [document.name for document in split_documents(read_documents())[1]]
     assert int((corpus.validation == 0).sum()) == len(names)
-    assert {"·self", "·the", "):", "⏎···"} <= set(corpus.token_strings(corpus.commonest_ids()[:200]))
+    assert {"·self", "·the", "):", "⏎···"} <= set(
+        corpus.token_strings(corpus.commonest_ids()[:200])
+    )
 
     (path,) = tmp_path.iterdir()
     first = path.read_bytes()

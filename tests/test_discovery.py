@@ -1,4 +1,5 @@
-"""The discovery explorable without a browser: what its buttons do, what a snapshot holds, and that the kernel stays free."""
+"""The discovery explorable without a browser: what its buttons do, what a snapshot holds, and that
+the kernel stays free."""
 
 import asyncio
 import json
@@ -12,19 +13,24 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from helpers import circuits, composition, corpus, heads, plotting, recipes, runs
+from helpers import corpus, plotting
 from helpers.explorables import discovery as module
-from helpers.explorables import scene as scenes
 from helpers.explorables.discovery import Discovery
-from helpers.explorables.scene import Choices, Scene
+from helpers.explorables.discovery import scene as scenes
+from helpers.explorables.discovery.scene import Choices, Scene
+from helpers.instruments import circuits, composition, heads
 from helpers.model import AttentionOnlyTransformer, ModelConfig
+from helpers.training import recipes, runs
 
 
 @pytest.fixture
 def explorable(monkeypatch):
-    """A Discovery that forms its head in a short training, with the messages that it sends in `sent`."""
+    """A Discovery that forms its head in a short training, with the messages that it sends in
+    `sent`."""
     sent = []
-    monkeypatch.setattr(Discovery, "send", lambda self, message, buffers=(): sent.append((message, buffers)))
+    monkeypatch.setattr(
+        Discovery, "send", lambda self, message, buffers=(): sent.append((message, buffers))
+    )
     made = Discovery()
     made.sent = sent
     return made
@@ -32,9 +38,12 @@ def explorable(monkeypatch):
 
 @pytest.fixture
 def a_text(tmp_path, monkeypatch):
-    """In place of Python's standard library, a small text with names that come again; the recipe is small as well."""
+    """In place of Python's standard library, a small text with names that come again; the recipe is
+    small as well."""
     for number in range(60):
-        (tmp_path / f"{number}.txt").write_text(f"the cat {number} sat on the mat, and the mat was flat.\n" * 20)
+        (tmp_path / f"{number}.txt").write_text(
+            f"the cat {number} sat on the mat, and the mat was flat.\n" * 20
+        )
     small = corpus.load(tmp_path, d_vocab=300, cache=tmp_path / "cache")
     base = recipes.RECIPES["text"]
     recipe = recipes.replace(base, model=recipes.replace(base.model, d_vocab=300, n_ctx=96))
@@ -61,7 +70,10 @@ def until(condition, seconds=20):
 def test_it_opens_with_the_untrained_model(explorable):
     assert explorable.status == "ready" and explorable.trouble == ""
     assert [seen["step"] for seen in explorable.snapshots] == [0]
-    said = "Discovery(n_layers=2, n_heads=4, smeared_keys=False, task='random periods', seed=0, muon_lr=0.03)"
+    said = (
+        "Discovery(n_layers=2, n_heads=4, smeared_keys=False, task='random periods', seed=0, "
+        "muon_lr=0.03)"
+    )
     assert repr(explorable) == said
 
 
@@ -70,7 +82,9 @@ def test_run_trains_to_the_end_and_the_head_is_there(explorable):
     assert explorable.run() is explorable
     first, last = explorable.snapshots[0], explorable.snapshots[-1]
     assert explorable.status == "finished" and last["step"] == 400
-    assert max(map(max, last["prefix_matching"])) > 0.5 > 0.2 > max(map(max, first["prefix_matching"]))
+    assert (
+        max(map(max, last["prefix_matching"])) > 0.5 > 0.2 > max(map(max, first["prefix_matching"]))
+    )
     assert max(map(max, last["composition"])) > 1.3 * last_limit(explorable)
     assert max(last["copying"][1]) > 0.8 and last["loss"] < 1 < math.log(63) < last["loss_new"]
     explorable.train()  # nothing is left to do
@@ -78,7 +92,9 @@ def test_run_trains_to_the_end_and_the_head_is_there(explorable):
 
 
 def last_limit(explorable) -> float:
-    return [seen["composition_limit"] for seen in explorable.snapshots if seen["composition_limit"]][-1]
+    return [
+        seen["composition_limit"] for seen in explorable.snapshots if seen["composition_limit"]
+    ][-1]
 
 
 def test_training_leaves_the_kernel_free_and_pause_stops_it(explorable):
@@ -143,7 +159,11 @@ def test_watching_changes_nothing(explorable):
 def test_reset_starts_over_with_the_settings(explorable):
     explorable.step()
     explorable.reset(n_layers=1, n_heads=8, smeared_keys=True, seed=3)
-    assert explorable.trainer.step_number == 0 and len(explorable.snapshots) == 1 and explorable.status == "ready"
+    assert (
+        explorable.trainer.step_number == 0
+        and len(explorable.snapshots) == 1
+        and explorable.status == "ready"
+    )
     cfg = explorable.model.cfg
     assert (cfg.n_layers, cfg.n_heads, cfg.d_head, cfg.smeared_keys, cfg.seed) == (1, 8, 8, True, 3)
     assert explorable.settings["task"] == "random periods" and explorable.settings["n_heads"] == 8
@@ -159,7 +179,10 @@ def test_reset_starts_over_with_the_settings(explorable):
         (dict(n_layers=9), "9 layers; choose 1, 2 or 3"),
         (dict(n_heads=3), "3 heads a layer; choose 1, 2, 4 or 8"),
         (dict(smeared_keys="yes"), "smeared_keys is 'yes'; choose True or False"),
-        (dict(task="poems"), "no task is called 'poems'; choose one of random periods, one fixed period, text"),
+        (
+            dict(task="poems"),
+            "no task is called 'poems'; choose one of random periods, one fixed period, text",
+        ),
         (dict(muon_lr=0), "a learning rate of 0; choose one above 0"),
         (dict(muon_lr="fast"), "a learning rate of fast; choose one above 0"),
         (dict(seed=-1), "seed -1; choose a whole number from 0 up"),
@@ -168,7 +191,9 @@ def test_reset_starts_over_with_the_settings(explorable):
         (dict(depth=2), "no setting is called depth; choose of n_layers"),
     ],
 )
-def test_a_bad_choice_is_refused_in_words_and_the_run_stays(explorable, setting, says, shapes_unchecked):
+def test_a_bad_choice_is_refused_in_words_and_the_run_stays(
+    explorable, setting, says, shapes_unchecked
+):
     explorable.step()
     explorable._hear(None, dict(do="reset", settings=setting), [])
     assert explorable.trouble.startswith(f"refused: {says}") and explorable.status == "paused"
@@ -232,7 +257,8 @@ def test_a_snapshot_carries_every_heads_pattern(explorable):
 
 
 def test_a_snapshot_carries_the_scores_of_the_helpers(explorable):
-    """One look at a trained model says what the course's own functions say, each asked by itself."""
+    """One look at a trained model says what the course's own functions say, each asked by
+    itself."""
     run = recipes.runs.load(recipes.runs.DATA / "runs" / "two_layers")
     explorable.model.load_state_dict(run.model_at().state_dict())
     seen, _ = explorable.scene.look()
@@ -242,12 +268,17 @@ def test_a_snapshot_carries_the_scores_of_the_helpers(explorable):
         assert torch.allclose(torch.tensor(seen[name]), getattr(scores, name), atol=1e-4)
     assert max(map(max, seen["prefix_matching"])) > 0.9
     assert seen["copying"][1][2] == pytest.approx(circuits.copying_statistic(model, 1, 2), abs=1e-4)
-    assert torch.allclose(torch.tensor(seen["composition"]).double(), composition.composition_scores(model, "K"), atol=1e-4)
+    assert torch.allclose(
+        torch.tensor(seen["composition"]).double(),
+        composition.composition_scores(model, "K"),
+        atol=1e-4,
+    )
     assert seen["loss"] < 0.5 < math.log(63) < seen["loss_new"]
 
 
 def test_losses_are_split_where_the_token_has_come_before(explorable):
-    """A model that knows only which tokens there are pays the same everywhere; one that copies pays on new tokens only."""
+    """A model that knows only which tokens there are pays the same everywhere; one that copies pays
+    on new tokens only."""
     tokens, targets = explorable.scene.test
     came = torch.tensor([[t in row[1:i].tolist() for i, t in enumerate(row)] for row in tokens])
     assert torch.equal(explorable.scene.seen, came) and 0 < came.float().mean() < 1
@@ -261,7 +292,8 @@ def test_losses_are_split_where_the_token_has_come_before(explorable):
 
 
 def test_a_snapshot_is_json_for_any_browser():
-    """Three layers have pairs that do not exist: they come as null, because a browser refuses nan."""
+    """Three layers have pairs that do not exist: they come as null, because a browser refuses
+    nan."""
     seen, _ = Scene(Choices(n_layers=3)).look()
     json.dumps(seen, allow_nan=False)
     assert seen["composition"][4][0] is None and seen["composition"][4][4] > 0
@@ -279,14 +311,21 @@ def test_the_limit_of_chance_is_above_an_untrained_models_pairs_and_below_a_trai
         limits.append(scene.look()[0]["composition_limit"])
     assert [at for at, limit in enumerate(limits) if limit is not None] == [0, 10]
     untrained = composition.composition_scores(scene.trainer.model, "K")
-    assert scene.shape()["composition_chance"] == 1 / 8 < limits[0] < 0.17 and untrained.max() < limits[0]
+    assert (
+        scene.shape()["composition_chance"] == 1 / 8 < limits[0] < 0.17
+        and untrained.max() < limits[0]
+    )
     trained = recipes.runs.load(recipes.runs.DATA / "runs" / "two_layers").model_at()
     assert composition.composition_scores(trained, "K").max() > 1.3 * scenes.null_limit(trained)
 
 
 def test_one_random_model_in_twenty_has_a_pair_above_the_limit_of_chance():
     models = [AttentionOnlyTransformer(ModelConfig(seed=seed)) for seed in range(100, 160)]
-    above = sum(composition.composition_scores(model, "K").nan_to_num(0).max().item() > scenes.null_limit(model) for model in models)
+    above = sum(
+        composition.composition_scores(model, "K").nan_to_num(0).max().item()
+        > scenes.null_limit(model)
+        for model in models
+    )
     assert above <= 12  # 3 expected of 60
 
 
@@ -300,7 +339,8 @@ def test_random_heads_stay_in_the_copying_band():
 
 
 def test_looking_takes_its_share_and_no_more(explorable, monkeypatch):
-    """By a clock on which a step takes 10 ms and a look as much as four steps; then by one on which a look is cheap."""
+    """By a clock on which a step takes 10 ms and a look as much as four steps; then by one on which
+    a look is cheap."""
 
     def watched(look_seconds: float) -> tuple[int, float]:
         explorable.reset()
@@ -333,7 +373,8 @@ def taking(monkeypatch, owner, name: str, now: list[float], seconds: float) -> N
 
 
 def test_a_snapshot_says_how_many_seconds_it_took_to_get_there(explorable, monkeypatch):
-    """Those of training and looking, from step 0; the view reckons from them how long it will take to the end."""
+    """Those of training and looking, from step 0; the view reckons from them how long it will take
+    to the end."""
     now = [0.0]
     monkeypatch.setattr(module.time, "perf_counter", lambda: now[0])
     taking(monkeypatch, explorable.trainer, "step", now, 2.0)
@@ -357,7 +398,10 @@ def test_a_training_that_diverges_says_so(explorable, monkeypatch):
 
     monkeypatch.setattr(explorable.trainer, "step", diverge)
     explorable.step()
-    assert explorable.status == "stopped" and explorable.trouble == "stopped: the loss is nan at step 1"
+    assert (
+        explorable.status == "stopped"
+        and explorable.trouble == "stopped: the loss is nan at step 1"
+    )
 
 
 def test_an_error_in_the_background_is_said(explorable, monkeypatch):
@@ -367,7 +411,10 @@ def test_an_error_in_the_background_is_said(explorable, monkeypatch):
         task = explorable._task
         with pytest.raises(ZeroDivisionError):
             await task
-        assert explorable.status == "stopped" and explorable.trouble == "stopped: ZeroDivisionError: division by zero"
+        assert (
+            explorable.status == "stopped"
+            and explorable.trouble == "stopped: ZeroDivisionError: division by zero"
+        )
 
     asyncio.run(scene())
 
@@ -398,7 +445,8 @@ def test_an_interrupt_ends_a_run_between_two_steps(explorable, monkeypatch):
 
 
 def test_an_interrupt_pauses_the_training_in_the_background(explorable, monkeypatch):
-    """A kernel ignores interrupts between two cells; here one comes as such, and training can go on after it."""
+    """A kernel ignores interrupts between two cells; here one comes as such, and training can go on
+    after it."""
 
     async def scene():
         explorable.train()
@@ -429,12 +477,15 @@ def test_interrupts_are_noted_where_no_handler_can_be():
 
 
 def test_a_message_from_another_thread_is_heeded_where_the_cells_run(monkeypatch):
-    """JupyterLab 4.4 and later sends widgets' messages to a subshell, which is a thread beside the one of the cells."""
+    """JupyterLab 4.4 and later sends widgets' messages to a subshell, which is a thread beside the
+    one of the cells."""
 
     async def scene():
         explorable, threads = Discovery(), set()
         step = explorable.trainer.step
-        monkeypatch.setattr(explorable.trainer, "step", lambda: (threads.add(threading.current_thread()), step())[1])
+        monkeypatch.setattr(
+            explorable.trainer, "step", lambda: (threads.add(threading.current_thread()), step())[1]
+        )
         await asyncio.to_thread(explorable._hear, None, dict(do="train"), [])
         await until(lambda: explorable.trainer.step_number > 0)
         await asyncio.to_thread(explorable._hear, None, dict(do="pause"), [])
@@ -448,7 +499,8 @@ def test_a_message_from_another_thread_is_heeded_where_the_cells_run(monkeypatch
 
 
 def test_a_view_that_went_without_a_word_stops_the_work(explorable, monkeypatch):
-    """Its tab was closed: nothing acknowledges the snapshots. A training that no view ever watched goes on."""
+    """Its tab was closed: nothing acknowledges the snapshots. A training that no view ever watched
+    goes on."""
 
     async def scene(watched: bool):
         if watched:
@@ -486,7 +538,10 @@ def test_a_view_that_opens_late_is_shown_everything(explorable):
     explorable.step()
     before = len(explorable.sent)
     explorable._hear(None, dict(do="show", view="late"), [])
-    assert [(message["step"], message["view"]) for message, _ in explorable.sent[before:]] == [(0, "late"), (1, "late")]
+    assert [(message["step"], message["view"]) for message, _ in explorable.sent[before:]] == [
+        (0, "late"),
+        (1, "late"),
+    ]
     explorable.step()
     assert "view" not in explorable.sent[-1][0]  # what comes from now on is for all
 
@@ -512,7 +567,8 @@ def test_a_text_has_its_own_tokens_and_probe(a_text):
     _, patterns = scene.look()
     alone = scene.trainer.model.run_with_cache(scene.shown)[1]["pattern", 1][0]
     shown = torch.frombuffer(bytearray(patterns), dtype=torch.uint8).view(2, *alone.shape) / 255
-    assert torch.allclose(shown[1], alone, atol=1 / 255)  # what was added to fill the batch changes nothing
+    # what was added to fill the batch changes nothing
+    assert torch.allclose(shown[1], alone, atol=1 / 255)
 
 
 def test_a_text_tells_how_long_to_wait_as_the_shipped_run_did():
@@ -541,7 +597,11 @@ def test_a_text_loads_beside_the_kernels_other_work(explorable, a_text, monkeypa
 def test_another_choice_while_a_text_loads_wins(explorable, a_text, monkeypatch):
     async def scene():
         built = module.Scene
-        monkeypatch.setattr(module, "Scene", lambda choices: (time.sleep(0.1 * (choices.task == "text")), built(choices))[1])
+        monkeypatch.setattr(
+            module,
+            "Scene",
+            lambda choices: (time.sleep(0.1 * (choices.task == "text")), built(choices))[1],
+        )
         explorable._hear(None, dict(do="reset", settings=dict(task="text")), [])
         explorable._hear(None, dict(do="reset", settings=dict(seed=4)), [])
         await asyncio.sleep(0.3)

@@ -1,18 +1,22 @@
-"""The handmade circuits pass every test that a trained one must pass, and still do in other coordinates."""
+"""The handmade circuits pass every test that a trained one must pass, and still do in other
+coordinates."""
 
 import pytest
 import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from helpers import basis, handmade, heads
+from helpers import handmade
+from helpers.instruments import basis, heads
 from helpers.model import AttentionOnlyTransformer
 from helpers.sequences import BOS, repeated_block
 
 SIZES = [(12, 32), (24, 48), (33, 100)]
 INDUCTION = {
     "K-composition": handmade.induction_head,
-    "K-composition, standard": lambda d_vocab, n_ctx: handmade.induction_head(d_vocab, n_ctx, "standard"),
+    "K-composition, standard": lambda d_vocab, n_ctx: handmade.induction_head(
+        d_vocab, n_ctx, "standard"
+    ),
     "pointer arithmetic": handmade.pointer_arithmetic,
 }
 
@@ -22,7 +26,9 @@ def repeats(d_vocab: int, n_ctx: int, seed: int = 0):
 
 
 def turned(model: AttentionOnlyTransformer, seed: int = 0) -> AttentionOnlyTransformer:
-    return basis.rotate(model, basis.random_rotation(model.cfg.d_model, torch.Generator().manual_seed(seed)))
+    return basis.rotate(
+        model, basis.random_rotation(model.cfg.d_model, torch.Generator().manual_seed(seed))
+    )
 
 
 def pattern(model: AttentionOnlyTransformer, tokens: Tensor, layer: int) -> Tensor:
@@ -79,7 +85,12 @@ def test_an_induction_head_rests_on_bos_and_says_nothing_when_nothing_recurs(mak
 @pytest.mark.parametrize("make", INDUCTION.values(), ids=INDUCTION)
 def test_several_copies_share_the_attention(make):
     tokens = torch.tensor([[BOS, 7, 1, 7, 2, 7, 1, 7]])
-    assert_close(pattern(make(12, 16), tokens, 1)[0, 7], torch.tensor([0, 0, 1, 0, 1, 0, 1, 0]) / 3, atol=1e-3, rtol=0)
+    assert_close(
+        pattern(make(12, 16), tokens, 1)[0, 7],
+        torch.tensor([0, 0, 1, 0, 1, 0, 1, 0]) / 3,
+        atol=1e-3,
+        rtol=0,
+    )
 
 
 def test_pointers_go_to_the_copies_and_not_to_the_token_itself():
@@ -87,7 +98,8 @@ def test_pointers_go_to_the_copies_and_not_to_the_token_itself():
     found = pattern(handmade.pointer_arithmetic(24, 48), tokens, 0)
     copies = (tokens[:, :, None] == tokens[:, None, :]).tril(-1)
     assert_close((found * copies).sum(-1), copies.any(-1).float(), atol=1e-3, rtol=0)
-    assert_close(found[:, 1:, 0], 1 - copies.any(-1)[:, 1:].float(), atol=1e-3, rtol=0)  # the others rest on BOS
+    # the others rest on BOS
+    assert_close(found[:, 1:, 0], 1 - copies.any(-1)[:, 1:].float(), atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize("positions", ["shortformer", "standard"])
@@ -113,7 +125,9 @@ def test_two_heads_that_look_one_back_make_a_virtual_head_that_looks_two_back(po
         assert_close(two @ one, shift(40, 2).expand_as(two), atol=1e-3, rtol=0)
         assert torch.equal(each(tokens).argmax(-1)[:, 2:], tokens[:, :-2])
         assert heads.discover(each).induction_heads == []
-    assert heads.score(model, tokens).previous_token.flatten().tolist() == pytest.approx([1, 1], abs=1e-3)
+    assert heads.score(model, tokens).previous_token.flatten().tolist() == pytest.approx(
+        [1, 1], abs=1e-3
+    )
 
 
 MODELS = {
@@ -128,7 +142,8 @@ def test_a_rotation_hides_the_weights_and_changes_no_logit(make):
     model = make(13, 40)
     tokens = heads.probe(13, 40)
     hidden = turned(model)
-    assert (model.W_V == 0).double().mean() > 0.9 and (hidden.W_V == 0).double().mean() < 0.8  # a half stays unused
+    # a half stays unused
+    assert (model.W_V == 0).double().mean() > 0.9 and (hidden.W_V == 0).double().mean() < 0.8
     assert_close(hidden(tokens), model(tokens), atol=1e-4, rtol=0)
     assert_close(turned(model.double())(tokens), model(tokens), atol=1e-10, rtol=0)
 

@@ -1,4 +1,5 @@
-"""The scorers say what they should of ideal heads, and `discover` names planted induction heads and no others."""
+"""The scorers say what they should of ideal heads, and `discover` names planted induction heads and
+no others."""
 
 import math
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from helpers import heads
+from helpers.instruments import heads
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 
 PREVIOUS, INDUCTION = (0, 1), (1, 1)  # where `planted` puts its two heads
@@ -42,7 +43,8 @@ LOOKS_AT = {
 
 
 def pattern_of(tokens: Tensor, looks_at: Callable) -> Tensor:
-    """The pattern of one head: attention spread evenly over the keys it looks at, all on BOS where it looks at none."""
+    """The pattern of one head: attention spread evenly over the keys it looks at, all on BOS where
+    it looks at none."""
     pattern = torch.zeros(len(tokens), 1, tokens.shape[1], tokens.shape[1])
     for number, sequence in enumerate(tokens.tolist()):
         for row in range(len(sequence)):
@@ -53,7 +55,9 @@ def pattern_of(tokens: Tensor, looks_at: Callable) -> Tensor:
 
 def random_pattern(tokens: Tensor, n_heads: int) -> Tensor:
     scores = torch.randn(len(tokens), n_heads, tokens.shape[1], tokens.shape[1])
-    return scores.masked_fill(torch.ones_like(scores, dtype=torch.bool).triu(1), -torch.inf).softmax(-1)
+    return scores.masked_fill(
+        torch.ones_like(scores, dtype=torch.bool).triu(1), -torch.inf
+    ).softmax(-1)
 
 
 PROBE = heads.probe(64, 101)
@@ -81,7 +85,11 @@ def test_ideal_heads_score_one_and_others_zero(name, prefix_matching, previous_t
 
 def test_the_ideal_patterns_of_the_course_are_these():
     ideal = heads.ideal_patterns(PROBE)
-    names = {"induction": "induction", "previous token": "previous token", "present token": "present token"}
+    names = {
+        "induction": "induction",
+        "previous token": "previous token",
+        "present token": "present token",
+    }
     assert set(ideal) == {*names, "rest on BOS"}
     for theirs, ours in (names | {"rest on BOS": "BOS sink"}).items():
         assert torch.equal(ideal[theirs], pattern_of(PROBE, LOOKS_AT[ours]))
@@ -90,7 +98,9 @@ def test_the_ideal_patterns_of_the_course_are_these():
 @pytest.mark.parametrize("share", [0.25, 0.6])
 def test_a_head_that_rests_on_bos_part_of_the_time_scores_the_other_part(share):
     ideal, sink = (pattern_of(PROBE, LOOKS_AT[name]) for name in ("induction", "BOS sink"))
-    assert heads.prefix_matching(share * ideal + (1 - share) * sink, PROBE).item() == pytest.approx(share, abs=5e-4)
+    assert heads.prefix_matching(share * ideal + (1 - share) * sink, PROBE).item() == pytest.approx(
+        share, abs=5e-4
+    )
 
 
 @given(st.lists(st.lists(st.integers(0, 4), min_size=12, max_size=12), min_size=1, max_size=4))
@@ -98,7 +108,9 @@ def test_the_targets_are_the_keys_after_earlier_copies_and_leave_bos_and_row_0_o
     targets = heads.induction_targets(torch.tensor(sequences))
     for found, sequence in zip(targets.tolist(), sequences, strict=True):
         for row, keys in enumerate(found):
-            assert [key for key, is_target in enumerate(keys) if is_target] == successors(sequence, row)
+            assert [key for key, is_target in enumerate(keys) if is_target] == successors(
+                sequence, row
+            )
 
 
 def test_bos_and_row_0_never_count():
@@ -135,7 +147,9 @@ def test_the_chance_line_is_what_evenly_spread_attention_gets():
     distinct = mean(len(set(sequence)) - 1 for sequence in PROBE.tolist())
     chance = heads.chance_lines(PROBE)
     assert chance["prefix_matching"] == pytest.approx(mean(by_hand), abs=1e-6)
-    assert chance["previous_token"] == pytest.approx(mean(1 / (row + 1) for row in range(2, 101)), abs=1e-6)
+    assert chance["previous_token"] == pytest.approx(
+        mean(1 / (row + 1) for row in range(2, 101)), abs=1e-6
+    )
     assert chance["copying"] == pytest.approx(2 / distinct - 1, abs=1e-6)
     assert chance["ablation_effect"] == 0
 
@@ -168,7 +182,8 @@ def test_the_papers_probe_needs_enough_ids():
 
 
 def copying_of(pattern: Tensor, tokens: Tensor, circuit: Tensor) -> Tensor:
-    """The score of heads whose values are one-hot tokens and whose W_O is `circuit` [head, token, token]."""
+    """The score of heads whose values are one-hot tokens and whose W_O is `circuit` [head, token,
+    token]."""
     d_vocab = circuit.shape[-1]
     v = torch.nn.functional.one_hot(tokens, d_vocab).float()
     z = torch.einsum("bhqk,bkd->bqhd", pattern, v)
@@ -177,12 +192,15 @@ def copying_of(pattern: Tensor, tokens: Tensor, circuit: Tensor) -> Tensor:
 
 def test_a_copier_scores_one_and_a_suppressor_minus_one():
     pattern = pattern_of(PROBE, successors)
-    score = copying_of(pattern.expand(-1, 2, -1, -1), PROBE, torch.stack([torch.eye(64), -torch.eye(64)]))
+    score = copying_of(
+        pattern.expand(-1, 2, -1, -1), PROBE, torch.stack([torch.eye(64), -torch.eye(64)])
+    )
     assert score.tolist() == pytest.approx([1, -1], abs=5e-4)
 
 
 def test_a_head_that_raises_half_as_much_elsewhere_scores_between():
-    """Raised: the attended token by 1, the one after it in the block by 1/2, so two thirds of the raise are copied."""
+    """Raised: the attended token by 1, the one after it in the block by 1/2, so two thirds of the
+    raise are copied."""
     tokens = torch.tensor([[0, *range(1, 11), *range(1, 11)]])
     circuit = torch.eye(200) + 0.5 * torch.eye(200).roll(1, 1)
     circuit[10, 11], circuit[10, 1] = 0, 0.5
@@ -203,7 +221,9 @@ def test_a_head_that_raises_tokens_of_other_rows_does_not_copy():
 def test_random_circuits_copy_by_chance():
     pattern = pattern_of(PROBE, successors).expand(-1, 100, -1, -1)
     scores = copying_of(pattern, PROBE, torch.randn(100, 64, 64))
-    assert scores.mean().item() == pytest.approx(heads.chance_lines(PROBE)["copying"], abs=4 * scores.std().item() / 10)
+    assert scores.mean().item() == pytest.approx(
+        heads.chance_lines(PROBE)["copying"], abs=4 * scores.std().item() / 10
+    )
     assert scores.std() < 0.1
 
 
@@ -214,17 +234,22 @@ def test_only_rows_with_a_target_count_for_copying():
     v = torch.eye(64)[PROBE]
     z = torch.einsum("bhqk,bkd->bqhd", pattern, v)
     z = torch.where(rows[:, :, None, None], z, -z - 3)
-    assert heads.copying(pattern, z, torch.eye(64)[None], torch.eye(64), PROBE).item() == pytest.approx(1, abs=5e-4)
+    assert heads.copying(
+        pattern, z, torch.eye(64)[None], torch.eye(64), PROBE
+    ).item() == pytest.approx(1, abs=5e-4)
 
 
 def test_bos_is_left_out_of_copying():
-    """A head that rests on BOS and raises it has copied nothing, and its raise of BOS is not counted either."""
+    """A head that rests on BOS and raises it has copied nothing, and its raise of BOS is not
+    counted either."""
     pattern = 0.8 * pattern_of(PROBE, successors) + 0.2 * pattern_of(PROBE, LOOKS_AT["BOS sink"])
     with_bos = torch.eye(64)
     without = with_bos.clone()
     without[0] = 0
     for circuit in (with_bos, without):
-        assert copying_of(pattern, PROBE, circuit[None]).item() == pytest.approx(2 * 0.8 - 1, abs=5e-4)
+        assert copying_of(pattern, PROBE, circuit[None]).item() == pytest.approx(
+            2 * 0.8 - 1, abs=5e-4
+        )
 
 
 def test_a_constant_on_all_logits_changes_no_score():
@@ -240,14 +265,22 @@ def test_a_constant_on_all_logits_changes_no_score():
 def scores_of(pattern: Tensor, z: Tensor, W_O: Tensor, W_U: Tensor, tokens: Tensor) -> Tensor:
     """[score, head]"""
     copying = heads.copying(pattern, z, W_O, W_U, tokens)
-    return torch.stack([heads.prefix_matching(pattern, tokens), heads.previous_token(pattern), copying])
+    return torch.stack(
+        [heads.prefix_matching(pattern, tokens), heads.previous_token(pattern), copying]
+    )
 
 
 @pytest.fixture
 def anything() -> tuple[Tensor, ...]:
     """Pattern, z, W_O, W_U and tokens of five random heads."""
     tokens = heads.probe(16, 32)
-    return random_pattern(tokens, 5), torch.randn(10, 32, 5, 4), torch.randn(5, 4, 8), torch.randn(8, 16), tokens
+    return (
+        random_pattern(tokens, 5),
+        torch.randn(10, 32, 5, 4),
+        torch.randn(5, 4, 8),
+        torch.randn(8, 16),
+        tokens,
+    )
 
 
 def test_heads_are_scored_one_by_one(anything):
@@ -286,7 +319,11 @@ def test_a_probe_repeats_distinct_tokens_at_distances_that_vary(d_vocab, n_ctx, 
 
 def test_the_largest_probe_is_the_one_of_the_docstring():
     lengths = [len(set(sequence)) - 1 for sequence in PROBE.tolist()]
-    assert lengths == sorted(lengths) and (lengths[0], lengths[-1]) == (17, 33) and len(set(lengths)) >= 9
+    assert (
+        lengths == sorted(lengths)
+        and (lengths[0], lengths[-1]) == (17, 33)
+        and len(set(lengths)) >= 9
+    )
 
 
 def test_a_probe_draws_from_the_ids_given_and_from_its_seed():
@@ -299,12 +336,16 @@ def test_a_probe_draws_from_the_ids_given_and_from_its_seed():
 
 @pytest.mark.parametrize("too_little", [dict(n_ctx=8), dict(d_vocab=4), dict(ids=[1, 2, 3])])
 def test_a_probe_that_does_not_fit_is_refused(too_little):
-    with pytest.raises(ValueError, match="blocks of 3; the probe needs blocks of 4 or more, that is n_ctx 9 and 4 ids"):
+    with pytest.raises(
+        ValueError,
+        match="blocks of 3; the probe needs blocks of 4 or more, that is n_ctx 9 and 4 ids",
+    ):
         heads.probe(**(dict(d_vocab=64, n_ctx=64) | too_little))
 
 
 def test_the_middle_ids_drop_the_commonest_and_the_least_common():
-    counts = torch.tensor([10**9] + [5 * number for number in range(100)])  # id 100 is the commonest, BOS apart
+    # id 100 is the commonest, BOS apart
+    counts = torch.tensor([10**9] + [5 * number for number in range(100)])
     assert sorted(heads.middle_ids(counts).tolist()) == list(range(21, 99))
     assert sorted(heads.middle_ids(counts, most=0.0, least=0.0).tolist()) == list(range(1, 101))
 
@@ -312,13 +353,18 @@ def test_the_middle_ids_drop_the_commonest_and_the_least_common():
 # ---- planted heads
 
 
-def blank(n_layers: int, n_heads: int, d_vocab: int, n_ctx: int, **options) -> AttentionOnlyTransformer:
-    """A model without heads. Its stream has blocks: present token, previous token, prediction, position.
+def blank(
+    n_layers: int, n_heads: int, d_vocab: int, n_ctx: int, **options
+) -> AttentionOnlyTransformer:
+    """A model without heads. Its stream has blocks: present token, previous token, prediction,
+    position.
 
     All heads' weights are zero, so they attend evenly and write nothing.
     """
     d_model, d_head = 3 * d_vocab + n_ctx, max(d_vocab, n_ctx) + 1
-    model = AttentionOnlyTransformer(ModelConfig(n_layers, n_heads, d_model, d_head, n_ctx, d_vocab, **options))
+    model = AttentionOnlyTransformer(
+        ModelConfig(n_layers, n_heads, d_model, d_head, n_ctx, d_vocab, **options)
+    )
     with torch.no_grad():
         for weight in model.parameters():
             weight.zero_()
@@ -328,8 +374,11 @@ def blank(n_layers: int, n_heads: int, d_vocab: int, n_ctx: int, **options) -> A
     return model.requires_grad_(False)
 
 
-def plant_shift(model: AttentionOnlyTransformer, at: tuple[int, int], distance: int, to_block: int) -> None:
-    """A head that attends `distance` positions back, whatever stands there, and copies it into a block."""
+def plant_shift(
+    model: AttentionOnlyTransformer, at: tuple[int, int], distance: int, to_block: int
+) -> None:
+    """A head that attends `distance` positions back, whatever stands there, and copies it into a
+    block."""
     V, n_ctx = model.cfg.d_vocab, model.cfg.n_ctx
     model.W_Q[at][3 * V :, :n_ctx] = 1000 * torch.eye(n_ctx)
     model.W_K[at][3 * V : 3 * V + n_ctx - distance, distance:n_ctx] = torch.eye(n_ctx - distance)
@@ -337,7 +386,8 @@ def plant_shift(model: AttentionOnlyTransformer, at: tuple[int, int], distance: 
 
 
 def plant_matching(model: AttentionOnlyTransformer, at: tuple[int, int], sign: float = 1.0) -> None:
-    """A head that looks for the keys whose previous token is the present one, and rests on BOS when there is none."""
+    """A head that looks for the keys whose previous token is the present one, and rests on BOS when
+    there is none."""
     V = model.cfg.d_vocab
     model.W_Q[at][1:V, 1:V] = 1000 * torch.eye(V - 1)
     model.W_K[at][V + 1 : 2 * V, 1:V] = torch.eye(V - 1)
@@ -346,7 +396,9 @@ def plant_matching(model: AttentionOnlyTransformer, at: tuple[int, int], sign: f
     plant_copying(model, at, 2, sign)
 
 
-def plant_copying(model: AttentionOnlyTransformer, at: tuple[int, int], to_block: int, sign: float = 1.0) -> None:
+def plant_copying(
+    model: AttentionOnlyTransformer, at: tuple[int, int], to_block: int, sign: float = 1.0
+) -> None:
     V = model.cfg.d_vocab
     model.W_V[at][1:V, 1:V] = torch.eye(V - 1)
     model.W_O[at][:V, to_block * V : (to_block + 1) * V] = sign * torch.eye(V)
@@ -355,7 +407,8 @@ def plant_copying(model: AttentionOnlyTransformer, at: tuple[int, int], to_block
 def planted(
     n_heads: int = 2, d_vocab: int = 12, n_ctx: int = 32, sign: float = 1.0, **options
 ) -> AttentionOnlyTransformer:
-    """Two layers: a previous-token head and an induction head, K-composed. The other heads do nothing."""
+    """Two layers: a previous-token head and an induction head, K-composed. The other heads do
+    nothing."""
     model = blank(2, n_heads, d_vocab, n_ctx, **options)
     plant_shift(model, PREVIOUS, 1, 1)
     plant_matching(model, INDUCTION, sign)
@@ -374,7 +427,9 @@ def test_discover_names_exactly_the_planted_head(positions, d_vocab, n_ctx):
     assert row(report, INDUCTION)[2:5] == pytest.approx((1, 0, 1), abs=5e-4)
     assert row(report, PREVIOUS)[2:4] == pytest.approx((0, 1), abs=5e-4)
     idle = row(report, (0, 0))
-    assert idle[2:4] == pytest.approx((report.chance["prefix_matching"], report.chance["previous_token"]), abs=5e-4)
+    assert idle[2:4] == pytest.approx(
+        (report.chance["prefix_matching"], report.chance["previous_token"]), abs=5e-4
+    )
     assert [row[:2] for row in report.rows] == [(0, 0), (0, 1), (1, 0), (1, 1)]
 
 
@@ -384,7 +439,9 @@ def test_the_report_is_a_table_with_the_chance_line_and_the_verdict():
     assert [line.split()[0] for line in lines[1:]] == ["chance", "0.0", "0.1", "1.0", "1.1"]
     assert [line.endswith("  induction head") for line in lines] == [False] * 5 + [True]
     assert lines[-1].split()[1:4] == ["1.00", "0.00", "1.00"]
-    assert lines[1].split()[1] == f"{heads.chance_lines(heads.probe(12, 32))['prefix_matching']:.2f}"
+    assert (
+        lines[1].split()[1] == f"{heads.chance_lines(heads.probe(12, 32))['prefix_matching']:.2f}"
+    )
 
 
 def test_a_report_is_the_same_whenever_it_is_made():
@@ -450,7 +507,10 @@ def test_discover_reads_the_tokens_it_is_given():
     model = planted(d_vocab=40)
     scored = []
     explicit = model.run_with_hooks
-    model.run_with_hooks = lambda tokens, fwd_hooks=(): (scored.append(tokens), explicit(tokens, fwd_hooks))[1]
+    model.run_with_hooks = lambda tokens, fwd_hooks=(): (
+        scored.append(tokens),
+        explicit(tokens, fwd_hooks),
+    )[1]
     heads.discover(model, ids=[5, 6, 7, 8, 9])
     assert set(torch.cat(scored).unique().tolist()) == {0, 5, 6, 7, 8, 9}
     scored.clear()
@@ -467,7 +527,9 @@ def test_discover_reads_the_tokens_it_is_given():
 
 def normalized_model(kind: str) -> AttentionOnlyTransformer:
     """Random weights, gains and biases."""
-    model = AttentionOnlyTransformer(ModelConfig(n_ctx=32, d_vocab=16, d_model=24, d_head=8, normalization=kind))
+    model = AttentionOnlyTransformer(
+        ModelConfig(n_ctx=32, d_vocab=16, d_model=24, d_head=8, normalization=kind)
+    )
     with torch.no_grad():
         model.norm_gain.copy_(torch.rand(3, 24) + 0.5)
         if kind == "LN":
@@ -484,12 +546,15 @@ def test_the_last_gain_counts_as_part_of_the_unembedding(kind):
     changed = heads.score(model, heads.probe(16, 32)).copying
     model.W_U /= gain[:, None]
     after = heads.score(model, heads.probe(16, 32)).copying
-    assert torch.allclose(after, before, atol=1e-5) and not torch.allclose(changed, before, atol=1e-3)
+    assert torch.allclose(after, before, atol=1e-5) and not torch.allclose(
+        changed, before, atol=1e-3
+    )
 
 
 @pytest.mark.parametrize(("kind", "blind"), [("RMS", False), ("LN", True)])
 def test_what_layer_norm_takes_away_does_not_count_for_copying(kind, blind):
-    """LN subtracts the mean of the stream: what a head writes to all coordinates alike is gone. RMS keeps it."""
+    """LN subtracts the mean of the stream: what a head writes to all coordinates alike is gone. RMS
+    keeps it."""
     model = normalized_model(kind)
     before = heads.score(model, heads.probe(16, 32)).copying[-1]
     model.W_O[-1] += torch.randn(4, 8, 1)
@@ -515,7 +580,8 @@ def test_the_repeat_loss_is_that_of_the_rows_whose_token_has_occurred():
 
 
 def test_ablating_either_planted_head_destroys_induction_and_an_idle_head_nothing():
-    """Without its match the induction head rests on BOS, and the model knows nothing: ln 12 nats."""
+    """Without its match the induction head rests on BOS, and the model knows nothing: ln 12
+    nats."""
     tokens = heads.probe(12, 32)
     effect = heads.ablation_effect(planted(), tokens, [(0, 0), PREVIOUS, (1, 0), INDUCTION])
     assert effect[0, 0] == effect[1, 0] == 0
@@ -529,7 +595,9 @@ def test_an_ablated_head_is_the_same_as_a_head_that_writes_nothing():
     intact = heads.repeat_loss(model, tokens)
     effect = heads.ablation_effect(model, tokens, [(0, 2)])[0, 2]
     model.W_O[0, 2] = 0
-    assert effect != 0 and effect == pytest.approx(heads.repeat_loss(model, tokens) - intact, abs=1e-5)
+    assert effect != 0 and effect == pytest.approx(
+        heads.repeat_loss(model, tokens) - intact, abs=1e-5
+    )
 
 
 def test_several_heads_can_be_silenced_at_once():
@@ -550,7 +618,7 @@ def test_silencing_a_head_leaves_what_another_hook_has_kept():
 
 @pytest.mark.parametrize("at", [(0, 9), (2, 0), (-1, 0), (0, -1)])
 def test_a_head_that_does_not_exist_is_named(at):
-    told = f"no head {at[1]} in layer {at[0]}: the model has layers 0 to 1 and heads 0 to 1"
+    told = f"no head {at[1]} in layer {at[0]}: the model has 2 layers of 2 heads"
     with pytest.raises(ValueError, match=told):
         heads.ablation_effect(planted(), heads.probe(12, 32), [(0, 0), at])
 
@@ -609,7 +677,8 @@ def bridge_of(model: AttentionOnlyTransformer):
 
 
 def lively_model(kind: str | None) -> AttentionOnlyTransformer:
-    """Random weights, loud enough for uneven patterns, and a final gain and bias that are not trivial."""
+    """Random weights, loud enough for uneven patterns, and a final gain and bias that are not
+    trivial."""
     shape = dict(n_layers=2, n_heads=3, d_model=24, d_head=8, n_ctx=32, d_vocab=16)
     options = dict(positions="standard", normalization=kind, init_embed=1.0, init_weights=1.0)
     model = AttentionOnlyTransformer(ModelConfig(**shape, **options)).requires_grad_(False)
@@ -627,7 +696,10 @@ def test_a_bridge_gets_the_same_numbers_as_the_courses_model(kind):
     with torch.no_grad():
         assert torch.allclose(bridge(tokens), model(tokens), atol=1e-4, rtol=1e-4)
     ours, theirs = heads.discover(model), heads.discover(bridge)
-    assert len(ours.rows) == 6 and max(row.copying for row in ours.rows) - min(row.copying for row in ours.rows) > 0.05
+    assert (
+        len(ours.rows) == 6
+        and max(row.copying for row in ours.rows) - min(row.copying for row in ours.rows) > 0.05
+    )
     for our, their in zip(ours.rows, theirs.rows, strict=True):
         assert our == pytest.approx(their, abs=1e-4)
     assert ours.chance == theirs.chance
@@ -647,10 +719,15 @@ def test_only_one_pattern_of_a_bridge_is_in_memory_at_a_time(monkeypatch):
 
 
 def test_a_head_that_copies_little_better_than_blindly_is_not_named(monkeypatch):
-    """Attention that knows nothing gets some share of the raise; an induction head gets at least twice that."""
+    """Attention that knows nothing gets some share of the raise; an induction head gets at least
+    twice that."""
     model = AttentionOnlyTransformer(ModelConfig(n_ctx=48))
     share = (heads.chance_lines(heads.probe(64, 48))["copying"] + 1) / 2
-    copying = torch.tensor([[0, 0, 0, 0], [0.5 * share, 1.9 * share, 2.1 * share, 5 * share]]) * 2 - 1
+    copying = (
+        torch.tensor([[0, 0, 0, 0], [0.5 * share, 1.9 * share, 2.1 * share, 5 * share]]) * 2 - 1
+    )
     matching = torch.tensor([[0.1] * 4, [0.9] * 4])
-    monkeypatch.setattr(heads, "score", lambda model, tokens: heads.Scores(matching, torch.zeros(2, 4), copying))
+    monkeypatch.setattr(
+        heads, "score", lambda model, tokens: heads.Scores(matching, torch.zeros(2, 4), copying)
+    )
     assert heads.discover(model, ablate=False).induction_heads == [(1, 2), (1, 3)]

@@ -135,7 +135,7 @@ def test_a_command_that_does_not_exist_is_seen():
     assert missing_commands("make sure that `make lab` works") == ["make sure"]
     assert missing_commands("Run `make fast`.") == ["make fast"]
     assert missing_commands("python -m helpers.nothing") == ["python -m helpers.nothing"]
-    assert missing_commands("python -m helpers.build") == []
+    assert missing_commands("python -m helpers.course.build") == []
 
 
 def test_the_links_of_the_readme_resolve():

@@ -1,38 +1,57 @@
-"""The pictures of notebook 04: the sentence of each says what its data say, and another sentence for other data."""
+"""The pictures of notebook 04: the sentence of each says what its data say, and another sentence
+for other data."""
 
 import pytest
 import torch
 
-from helpers import plotting, seeds
+from helpers import plotting
+from helpers.experiments import births
 from helpers.plotting.interventions import first_heads
 
 
-def history(best: list[list[float]]) -> seeds.History:
+def history(best: list[list[float]]) -> births.History:
     """Seeds whose head 1 of layer 1 has these scores, by every name."""
     scores = torch.zeros(len(best), len(best[0]), 2, 3)
     scores[:, :, 1, 1] = torch.tensor(best)
     flat = scores[:, :, 1]
     steps = list(range(0, 10 * len(best[0]), 10))
-    return seeds.History(steps, torch.ones(len(best), len(best[0])), scores, scores, scores, flat, flat, flat)
+    return births.History(
+        steps, torch.ones(len(best), len(best[0])), scores, scores, scores, flat, flat, flat
+    )
 
 
 def test_composition_counts_the_pairs_above_all_of_chance():
-    null = {kind: torch.rand(50, 2, 2, generator=torch.Generator().manual_seed(0)) * 0.1 for kind in "KQV"}
-    scores = dict(K=torch.tensor([[0.3, 0.2], [0.05, 0.01]]), Q=torch.full((2, 2), 0.02), V=torch.tensor([[0.02, 0.4], [0, 0]]))
+    null = {
+        kind: torch.rand(50, 2, 2, generator=torch.Generator().manual_seed(0)) * 0.1
+        for kind in "KQV"
+    }
+    scores = dict(
+        K=torch.tensor([[0.3, 0.2], [0.05, 0.01]]),
+        Q=torch.full((2, 2), 0.02),
+        V=torch.tensor([[0.02, 0.4], [0, 0]]),
+    )
     marks = {kind: torch.zeros(2, 2, dtype=torch.bool) for kind in "KQV"}
     _, says = plotting.composition(scores, null, marks, 0.25)
     assert "of 4: K 2, Q 0, V 1" in says and "K 0.30, Q 0.02, V 0.40" in says
 
 
 def test_a_board_names_its_largest_cell():
-    _, says = plotting.signed_board([[0.0, 0.01], [-3.0, 0.5]], ["one", "two"], ["a", "all pre-\nvious"], "rise of the loss (nats)")
+    _, says = plotting.signed_board(
+        [[0.0, 0.01], [-3.0, 0.5]],
+        ["one", "two"],
+        ["a", "all pre-\nvious"],
+        "rise of the loss (nats)",
+    )
     assert says.startswith("Rise of the loss (nats): the largest is -3.00 (two, a); 2 of 4")
     _, says = plotting.signed_board([[0.0, 9.0]], ["one"], ["a", "all pre-\nvious"], "rise")
     assert "(one, all pre-vious)" in says
 
 
 def test_curves_tell_which_seeds_pass_one_half_and_when():
-    runs = {"ours": history([[0, 0.1, 0.1, 0.6], [0, 0.6, 0.6, 0.9], [0, 0.6, 0.6, 0.9]]), "control": history([[0, 0.1, 0.2, 0.4]])}
+    runs = {
+        "ours": history([[0, 0.1, 0.1, 0.6], [0, 0.6, 0.6, 0.9], [0, 0.6, 0.6, 0.9]]),
+        "control": history([[0, 0.1, 0.2, 0.4]]),
+    }
     _, says = plotting.seed_curves(runs, 0.04)
     assert "ours, 3 of 3 seeds, median step 10" in says and says.endswith("control, 0 of 1 seeds.")
 
@@ -40,7 +59,10 @@ def test_curves_tell_which_seeds_pass_one_half_and_when():
 def test_shares_are_told_in_digits_or_in_words():
     bars = {"exact": 0.96, "half": 0.5, "wrong": -3.0, "nearly nothing": 0.1}
     fig, says = plotting.recovered({"toy": bars, "text": bars}, ["wrong"], coarse=["text"])
-    assert "toy: exact 0.96, half 0.50, wrong -3.00" in says and "text: exact most, half part, wrong none, nearly nothing little" in says
+    assert (
+        "toy: exact 0.96, half 0.50, wrong -3.00" in says
+        and "text: exact most, half part, wrong none, nearly nothing little" in says
+    )
     assert any("← -3.00" in text.get_text() for text in fig.axes[0].texts)
 
 
@@ -50,14 +72,26 @@ def test_fits_tell_when_the_median_is_halved():
     assert "slow about 60" in plotting.fits({"slow": curves})[1]
 
 
-@pytest.mark.parametrize(("pull", "told"), [(torch.eye(8).roll(-1, 1).tril(), "in 5 of 5 rows"), (torch.eye(8) + torch.eye(8).roll(-1, 1).tril() / 2, "in 0 of 5 rows"), (torch.zeros(8, 8), "nowhere")])
+@pytest.mark.parametrize(
+    ("pull", "told"),
+    [
+        (torch.eye(8).roll(-1, 1).tril(), "in 5 of 5 rows"),
+        (torch.eye(8) + torch.eye(8).roll(-1, 1).tril() / 2, "in 0 of 5 rows"),
+        (torch.zeros(8, 8), "nowhere"),
+    ],
+)
 def test_pulls_count_the_rows_that_are_drawn_to_the_token_before(pull, told):
     assert told in plotting.pulls({"a": pull})[1]
 
 
 def test_the_lottery_names_the_first_head_and_the_order():
     scores = history([[0, 0.3, 0.6, 0.9], [0, 0.3, 0.4, 0.9]])
-    scores.prefix_matching[1, 3, 1, 2] = 0.95  # a rival that is better when the first of them passes one half
+    scores.prefix_matching[1, 3, 1, 2] = (
+        0.95  # a rival that is better when the first of them passes one half
+    )
     assert first_heads(scores).tolist() == [1, 2]
     assert "previous token above 0.1, median step 10 (10 to 10)" in plotting.lottery(scores)[1]
-    assert "median step 25 (20 to 30)" in plotting.lottery(scores)[1] and "in 0 to 1 seeds" in plotting.lottery(scores)[1]
+    assert (
+        "median step 25 (20 to 30)" in plotting.lottery(scores)[1]
+        and "in 0 to 1 seeds" in plotting.lottery(scores)[1]
+    )

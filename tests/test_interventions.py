@@ -1,4 +1,5 @@
-"""What is taken out, cut or replaced is that and nothing else; each measure is 0 where nothing is done, and not elsewhere."""
+"""What is taken out, cut or replaced is that and nothing else; each measure is 0 where nothing is
+done, and not elsewhere."""
 
 import copy
 from itertools import product
@@ -7,9 +8,11 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from helpers import handmade, heads, interventions, runs
-from helpers.interventions import Edge
+from helpers import handmade
+from helpers.instruments import heads, interventions
+from helpers.instruments.interventions import Edge
 from helpers.model import AttentionOnlyTransformer, ModelConfig
+from helpers.training import runs
 
 BY_HAND = handmade.induction_head(24, 48)  # 0.0 looks back, 1.0 matches and copies
 PROBE = heads.probe(24, 48)
@@ -18,8 +21,12 @@ TOKENS = heads.probe(64, 48)
 
 
 def random_model(seed: int = 0, **options) -> AttentionOnlyTransformer:
-    shape = dict(n_heads=3, d_model=20, d_head=6, n_ctx=32, d_vocab=16, init_weights=1.5, init_embed=1.0)
-    return AttentionOnlyTransformer(ModelConfig(**(shape | options), seed=seed)).requires_grad_(False)
+    shape = dict(
+        n_heads=3, d_model=20, d_head=6, n_ctx=32, d_vocab=16, init_weights=1.5, init_embed=1.0
+    )
+    return AttentionOnlyTransformer(ModelConfig(**(shape | options), seed=seed)).requires_grad_(
+        False
+    )
 
 
 def small_probe(model) -> torch.Tensor:
@@ -33,7 +40,9 @@ def small_probe(model) -> torch.Tensor:
 @pytest.mark.parametrize("keep", [False, True])
 def test_ablating_nothing_costs_nothing(to, keep):
     model = random_model()
-    assert interventions.ablation(model, small_probe(model), [], to, keep) == pytest.approx(0, abs=1e-6)
+    assert interventions.ablation(model, small_probe(model), [], to, keep) == pytest.approx(
+        0, abs=1e-6
+    )
 
 
 @pytest.mark.parametrize("at", [(0, 1), (1, 2)])
@@ -51,7 +60,9 @@ def test_the_mean_is_of_that_head_over_all_positions():
     tokens, seen = small_probe(model), {}
     z = model.run_with_cache(tokens)[1]["z", 0]
     hooks = interventions.mean_heads(model, tokens, [(0, 1)])
-    model.run_with_hooks(tokens, [*hooks, ("blocks.0.attn.hook_z", lambda z, hook: seen.update(z=z))])
+    model.run_with_hooks(
+        tokens, [*hooks, ("blocks.0.attn.hook_z", lambda z, hook: seen.update(z=z))]
+    )
     assert_close(seen["z"][:, :, 1], z[:, :, 1].mean((0, 1)).expand_as(z[:, :, 1]))
     assert_close(seen["z"][:, :, [0, 2]], z[:, :, [0, 2]])
 
@@ -59,7 +70,12 @@ def test_the_mean_is_of_that_head_over_all_positions():
 def test_a_head_that_always_writes_the_same_is_missed_by_zero_and_not_by_mean():
     model = random_model()
     tokens, constant = small_probe(model), torch.ones(6)
-    always = [("blocks.1.attn.hook_z", lambda z, hook: z.index_copy(2, torch.tensor([0]), constant.expand(*z.shape[:2], 1, 6)))]
+    always = [
+        (
+            "blocks.1.attn.hook_z",
+            lambda z, hook: z.index_copy(2, torch.tensor([0]), constant.expand(*z.shape[:2], 1, 6)),
+        )
+    ]
     made = interventions.Hooked(model.cfg, always)
     made.load_state_dict(model.state_dict())
     made.requires_grad_(False)
@@ -80,7 +96,8 @@ def test_kept_patterns_are_what_they_were():
 
 
 def test_the_previous_token_head_acts_through_patterns_and_the_induction_head_does_not():
-    """By hand the first writes into a block that only keys read, so with patterns kept it is not missed at all."""
+    """By hand the first writes into a block that only keys read, so with patterns kept it is not
+    missed at all."""
     for model, tokens, previous, induction in (
         (BY_HAND, PROBE, [(0, 0)], [(1, 0)]),
         (TRAINED, TOKENS, [(0, 0), (0, 1), (0, 2)], [(1, h) for h in range(4)]),
@@ -104,22 +121,28 @@ def test_another_kind_of_ablation_is_refused(shapes_unchecked):
 def test_patching_with_the_clean_value_changes_nothing():
     model = random_model()
     tokens = small_probe(model)
-    clean = interventions.written(model, tokens)
+    clean = interventions.head_outputs(model, tokens)
     for writer, reader, side in product(range(model.cfg.n_heads), range(model.cfg.n_heads), "qkv"):
         edge = Edge((0, writer), (1, reader), side)
         effect = interventions.patch_effect(model, tokens, [edge], clean)
-        assert effect.loss == pytest.approx(0, abs=1e-6) and effect.prefix_matching == pytest.approx(0, abs=1e-6)
+        assert effect.loss == pytest.approx(
+            0, abs=1e-6
+        ) and effect.prefix_matching == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("side", ["q", "k", "v"])
 def test_a_patch_reaches_one_side_of_one_reader_and_the_rest_of_the_layer_nothing(side):
     model = random_model()
     tokens = small_probe(model)
-    clean, seen = interventions.written(model, tokens), {}
+    clean, seen = interventions.head_outputs(model, tokens), {}
     other = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
     before = model.run_with_cache(tokens)[1]
-    watch = [(f"blocks.1.attn.hook_{s}", lambda x, hook: seen.update({hook.name[-1]: x})) for s in "qkv"]
-    model.run_with_hooks(tokens, [*interventions.patch([Edge((0, 2), (1, 1), side)], clean, other), *watch])
+    watch = [
+        (f"blocks.1.attn.hook_{s}", lambda x, hook: seen.update({hook.name[-1]: x})) for s in "qkv"
+    ]
+    model.run_with_hooks(
+        tokens, [*interventions.patch([Edge((0, 2), (1, 1), side)], clean, other), *watch]
+    )
     change = (other - clean)[0, :, :, 2] @ getattr(model, f"W_{side.upper()}")[1, 1]
     for s in "qkv":
         expected = before[s, 1].clone()
@@ -130,10 +153,16 @@ def test_a_patch_reaches_one_side_of_one_reader_and_the_rest_of_the_layer_nothin
 
 
 def test_by_hand_one_edge_of_three_carries_everything():
-    effect = {side: interventions.patch_effect(BY_HAND, PROBE, [Edge((0, 0), (1, 0), side)]) for side in "qkv"}
+    effect = {
+        side: interventions.patch_effect(BY_HAND, PROBE, [Edge((0, 0), (1, 0), side)])
+        for side in "qkv"
+    }
     assert effect["k"].loss > 2 and effect["k"].prefix_matching > 0.8
     for side in "qv":
-        assert effect[side].loss == pytest.approx(0, abs=1e-5) and abs(effect[side].prefix_matching) < 1e-5
+        assert (
+            effect[side].loss == pytest.approx(0, abs=1e-5)
+            and abs(effect[side].prefix_matching) < 1e-5
+        )
 
 
 def test_edges_to_two_readers_cost_each_what_it_costs_alone():
@@ -146,7 +175,12 @@ def test_edges_to_two_readers_cost_each_what_it_costs_alone():
 
 def test_values_never_move_the_pattern_of_their_own_layer():
     for reader in range(4):
-        assert interventions.patch_effect(TRAINED, TOKENS, [Edge((0, 0), (1, reader), "v")]).prefix_matching == 0
+        assert (
+            interventions.patch_effect(
+                TRAINED, TOKENS, [Edge((0, 0), (1, reader), "v")]
+            ).prefix_matching
+            == 0
+        )
 
 
 def test_relabelled_tokens_repeat_as_before_and_are_others():
@@ -178,9 +212,15 @@ def test_the_shift_looks_back_so_far_and_rests_on_bos_before():
 
 def test_a_clamped_model_trains_scores_and_is_seen_by_other_hooks_as_clamped():
     config = ModelConfig(n_heads=2, n_ctx=24, d_vocab=16)
-    model, plain = interventions.Hooked(config, interventions.clamp([(0, 1)])), AttentionOnlyTransformer(config)
+    model, plain = (
+        interventions.Hooked(config, interventions.clamp([(0, 1)])),
+        AttentionOnlyTransformer(config),
+    )
     tokens = heads.probe(16, 24)
-    assert heads.score(model, tokens).previous_token[0].tolist() == [pytest.approx(0.08, abs=0.05), 1]
+    assert heads.score(model, tokens).previous_token[0].tolist() == [
+        pytest.approx(0.08, abs=0.05),
+        1,
+    ]
     assert_close(model(tokens), plain.run_with_hooks(tokens, interventions.clamp([(0, 1)])))
     model(tokens).sum().backward()
     assert not model.W_Q.grad[0, 1].any() and not model.W_K.grad[0, 1].any()
@@ -197,7 +237,12 @@ def test_the_head_by_hand_is_its_own_ideal():
     clean = BY_HAND(PROBE).log_softmax(-1)
     rows = heads.induction_targets(PROBE).any(-1)
     for hooks in ideals(BY_HAND, PROBE, [(0, 0)], [(1, 0)]).values():
-        assert_close(BY_HAND.run_with_hooks(PROBE, hooks).log_softmax(-1)[rows], clean[rows], atol=2e-3, rtol=0)
+        assert_close(
+            BY_HAND.run_with_hooks(PROBE, hooks).log_softmax(-1)[rows],
+            clean[rows],
+            atol=2e-3,
+            rtol=0,
+        )
 
 
 def test_wrong_ideals_lose_what_the_head_is_worth():
@@ -242,5 +287,7 @@ def test_an_exact_copy_raises_what_it_attends_to_and_nothing_else():
     strength = (raised * expected).sum() / (expected * expected).sum()
     assert_close(raised, strength * expected, atol=1e-3, rtol=1e-3)
     circuit = model.W_E @ model.W_V[1, 0] @ model.W_O[1, 0] @ model.W_U
-    own = circuit[1:, 1:].diagonal().mean() - circuit[1:, 1:][~torch.eye(11, dtype=torch.bool)].mean()
+    own = (
+        circuit[1:, 1:].diagonal().mean() - circuit[1:, 1:][~torch.eye(11, dtype=torch.bool)].mean()
+    )
     assert strength == pytest.approx(own.item(), rel=1e-3)

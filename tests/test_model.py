@@ -1,4 +1,5 @@
-"""The model: two paths that agree, hooks that all bite, no look ahead, and what bad input is told."""
+"""The model: two paths that agree, hooks that all bite, no look ahead, and what bad input is
+told."""
 
 import math
 from collections.abc import Callable
@@ -12,13 +13,16 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.testing import assert_close
 
-from helpers.model import ActivationCache, AttentionOnlyTransformer, HookPoint, ModelConfig, sinusoids
+from helpers.hooks import ActivationCache, HookPoint
+from helpers.model import AttentionOnlyTransformer, ModelConfig, sinusoids
 
 CLOSE = dict(atol=1e-5, rtol=1e-5)
 SMALL = ModelConfig(n_heads=3, d_model=12, d_head=4, n_ctx=8, d_vocab=10, init_weights=1.0)
 VARIANTS = [
     replace(SMALL, positions=positions, normalization=norm, smeared_keys=smeared)
-    for positions, norm, smeared in product(("shortformer", "standard"), (None, "RMS", "LN"), (False, True))
+    for positions, norm, smeared in product(
+        ("shortformer", "standard"), (None, "RMS", "LN"), (False, True)
+    )
 ]
 
 configs = st.builds(
@@ -39,7 +43,9 @@ anything = settings(max_examples=40)
 
 
 def name_of(config: ModelConfig) -> str:
-    return f"{config.positions}-{config.normalization}-{'smeared' if config.smeared_keys else 'plain'}"
+    return (
+        f"{config.positions}-{config.normalization}-{'smeared' if config.smeared_keys else 'plain'}"
+    )
 
 
 def model_of(config: ModelConfig) -> AttentionOnlyTransformer:
@@ -87,10 +93,14 @@ def test_gradients_are_the_same_through_both_paths(config):
 
     def gradients(run: Callable) -> tuple[Tensor, ...]:
         loss = run(model, tokens).log_softmax(-1)[..., 0].mean()
-        return torch.autograd.grad(loss, list(weights.values()), allow_unused=True, materialize_grads=True)
+        return torch.autograd.grad(
+            loss, list(weights.values()), allow_unused=True, materialize_grads=True
+        )
 
     for name, one, other in zip(weights, gradients(fast), gradients(explicit), strict=True):
-        assert_close(one, other, atol=1e-9, rtol=1e-7, msg=lambda text, name=name: f"{name}: {text}")
+        assert_close(
+            one, other, atol=1e-9, rtol=1e-7, msg=lambda text, name=name: f"{name}: {text}"
+        )
 
 
 @pytest.mark.parametrize("config", VARIANTS, ids=name_of)
@@ -131,9 +141,12 @@ def test_empty_batches_and_single_tokens_pass(config, run, shape):
 
 
 def test_the_smallest_model_works():
-    config = ModelConfig(n_layers=1, n_heads=1, d_model=1, d_head=1, n_ctx=1, d_vocab=2, init_weights=1.0)
+    config = ModelConfig(
+        n_layers=1, n_heads=1, d_model=1, d_head=1, n_ctx=1, d_vocab=2, init_weights=1.0
+    )
     model, tokens = AttentionOnlyTransformer(config), torch.tensor([[0], [1]])
-    expected = model.W_E[tokens] @ (1 + model.W_V[0, 0] @ model.W_O[0, 0]) @ model.W_U  # it attends to itself
+    # it attends to itself
+    expected = model.W_E[tokens] @ (1 + model.W_V[0, 0] @ model.W_O[0, 0]) @ model.W_U
     assert_close(model(tokens), expected)
     assert_close(explicit(model, tokens), expected)
 
@@ -154,15 +167,29 @@ def test_activations_have_the_shapes_of_transformer_lens(config):
     tokens = some_tokens(config, batch=2, pos=5)
     _, cache = model_of(config).run_with_cache(tokens)
     stream, per_head, square, copies = (2, 5, 12), (2, 5, 3, 4), (2, 3, 5, 5), (2, 5, 3, 12)
-    expected = dict(q=per_head, k=per_head, v=per_head, z=per_head, attn_scores=square, pattern=square, result=copies)
+    expected = dict(
+        q=per_head,
+        k=per_head,
+        v=per_head,
+        z=per_head,
+        attn_scores=square,
+        pattern=square,
+        result=copies,
+    )
     expected |= dict(resid_pre=stream, attn_out=stream, resid_post=stream)
     expected |= dict(q_input=copies, k_input=copies, v_input=copies)
     for (name, shape), layer in product(expected.items(), range(2)):
         assert cache[name, layer].shape == shape, name
     assert cache["embed"].shape == cache["pos_embed"].shape == stream
     if config.normalization:
-        assert (cache["scale", 0, "ln1"].shape, cache["normalized", 0, "ln1"].shape) == ((2, 5, 3, 1), copies)
-        assert (cache["ln_final.hook_scale"].shape, cache["ln_final.hook_normalized"].shape) == ((2, 5, 1), stream)
+        assert (cache["scale", 0, "ln1"].shape, cache["normalized", 0, "ln1"].shape) == (
+            (2, 5, 3, 1),
+            copies,
+        )
+        assert (cache["ln_final.hook_scale"].shape, cache["ln_final.hook_normalized"].shape) == (
+            (2, 5, 1),
+            stream,
+        )
 
 
 @anything
@@ -173,7 +200,9 @@ def test_patterns_are_causal_and_their_rows_sum_to_one(config):
         pattern = cache["pattern", layer]
         assert_close(pattern.sum(-1), torch.ones(pattern.shape[:-1]))
         assert (pattern >= 0).all() and not pattern.triu(1).any()
-        assert (cache["attn_scores", layer].triu(1).isinf() == torch.ones(pattern.shape).triu(1).bool()).all()
+        assert (
+            cache["attn_scores", layer].triu(1).isinf() == torch.ones(pattern.shape).triu(1).bool()
+        ).all()
 
 
 def test_the_cache_is_read_by_short_names():
@@ -185,7 +214,9 @@ def test_the_cache_is_read_by_short_names():
     assert cache["embed"] is cache["hook_embed"]
 
 
-@pytest.mark.parametrize("key", ["blocks.0.hook_mlp_out", ("mlp_out", 0), ("pattern", 2), ("scale", 0, "ln2"), "resid"])
+@pytest.mark.parametrize(
+    "key", ["blocks.0.hook_mlp_out", ("mlp_out", 0), ("pattern", 2), ("scale", 0, "ln2"), "resid"]
+)
 def test_an_unknown_key_is_told_what_there_is(key):
     model = model_of(SMALL)
     _, cache = model.run_with_cache(some_tokens(SMALL))
@@ -198,7 +229,10 @@ def test_an_unknown_key_is_told_what_there_is(key):
     ("names_filter", "kept"),
     [
         ("blocks.1.attn.hook_z", ["blocks.1.attn.hook_z"]),
-        (lambda name: name.endswith("pattern"), ["blocks.0.attn.hook_pattern", "blocks.1.attn.hook_pattern"]),
+        (
+            lambda name: name.endswith("pattern"),
+            ["blocks.0.attn.hook_pattern", "blocks.1.attn.hook_pattern"],
+        ),
         (lambda name: False, []),
     ],
 )
@@ -228,10 +262,14 @@ def test_a_write_to_any_hook_takes_effect(config):
 
 @pytest.mark.parametrize("config", VARIANTS, ids=name_of)
 def test_a_write_in_place_does_the_same_and_leaves_the_weights_alone(config):
-    """Also where one tensor could stand for many: the copies of the stream, and the positions, which are a weight."""
+    """Also where one tensor could stand for many: the copies of the stream, and the positions,
+    which are a weight."""
     one_head = replace(config, n_heads=1)
     for model, batch in ((model_of(config), 3), (model_of(one_head), 1)):
-        tokens, before = some_tokens(config, batch), {k: v.clone() for k, v in model.state_dict().items()}
+        tokens, before = (
+            some_tokens(config, batch),
+            {k: v.clone() for k, v in model.state_dict().items()},
+        )
 
         def returned(value, hook):
             value = value.clone()
@@ -267,13 +305,20 @@ def test_a_write_to_one_head_s_input_reaches_that_head_and_side_only(config, sid
         value[:, :, 1] = torch.randn_like(value[:, :, 1])
 
     sides = {f"blocks.0.attn.hook_{name}" for name in "qkv"}
-    hooks = [(f"blocks.0.hook_{side}_input", cut), (sides.__contains__, lambda v, hook: after.update({hook.name: v}))]
+    hooks = [
+        (f"blocks.0.hook_{side}_input", cut),
+        (sides.__contains__, lambda v, hook: after.update({hook.name: v})),
+    ]
     model.run_with_hooks(tokens, hooks)
-    differ = {name: (after[name, 0] != before[name, 0]).any(-1).any(1).any(0).tolist() for name in "qkv"}
+    differ = {
+        name: (after[name, 0] != before[name, 0]).any(-1).any(1).any(0).tolist() for name in "qkv"
+    }
     assert differ == {name: [False, name == side, False] for name in "qkv"}
 
 
-def run_with(model: AttentionOnlyTransformer, tokens: Tensor, name: str, value: Tensor) -> ActivationCache:
+def run_with(
+    model: AttentionOnlyTransformer, tokens: Tensor, name: str, value: Tensor
+) -> ActivationCache:
     """The activations of layer 0 when one of them is replaced."""
     cache = ActivationCache()
     keep = (lambda name: True, lambda value, hook: cache.update({hook.name: value}))
@@ -287,7 +332,9 @@ def test_each_activation_is_made_from_the_one_before(config):
     _, clean = model.run_with_cache(tokens)
     attn = "blocks.0.attn.hook_"
     scores = torch.randn_like(clean["pattern", 0])
-    assert_close(run_with(model, tokens, attn + "attn_scores", scores)["pattern", 0], scores.softmax(-1))
+    assert_close(
+        run_with(model, tokens, attn + "attn_scores", scores)["pattern", 0], scores.softmax(-1)
+    )
     here = torch.eye(8).expand_as(scores).contiguous()
     assert_close(run_with(model, tokens, attn + "pattern", here)["z", 0], clean["v", 0])
     z = torch.randn_like(clean["z", 0])
@@ -302,21 +349,30 @@ def test_each_activation_is_made_from_the_one_before(config):
 
 @pytest.mark.parametrize("norm", ["RMS", "LN"])
 def test_a_written_scale_divides(norm):
-    """As when a norm is frozen: at scale 1 the stream is read as it is, but for the mean, the gain and the bias."""
+    """As when a norm is frozen: at scale 1 the stream is read as it is, but for the mean, the gain
+    and the bias."""
     model, tokens = model_of(replace(SMALL, normalization=norm)), some_tokens(SMALL)
     _, clean = model.run_with_cache(tokens)
     stream = clean["resid_post", 1]
     if norm == "LN":
         stream = stream - stream.mean(-1, keepdim=True)
     ones = torch.ones_like(clean["ln_final.hook_scale"])
-    assert_close(run_with(model, tokens, "ln_final.hook_scale", ones)["ln_final.hook_normalized"], stream)
-    assert_close(clean["ln_final.hook_scale"], stream.square().mean(-1, keepdim=True).sqrt(), **CLOSE)
+    assert_close(
+        run_with(model, tokens, "ln_final.hook_scale", ones)["ln_final.hook_normalized"], stream
+    )
+    assert_close(
+        clean["ln_final.hook_scale"], stream.square().mean(-1, keepdim=True).sqrt(), **CLOSE
+    )
 
 
 def test_the_norm_of_a_layer_fires_for_queries_keys_and_values():
     model, fired = model_of(replace(SMALL, normalization="RMS", n_layers=1)), []
-    model.run_with_hooks(some_tokens(SMALL), [(lambda name: True, lambda value, hook: fired.append(hook.name))])
-    read = [name.rpartition("hook_")[2] for name in fired if name.endswith(("_input", "ln1.hook_scale"))]
+    model.run_with_hooks(
+        some_tokens(SMALL), [(lambda name: True, lambda value, hook: fired.append(hook.name))]
+    )
+    read = [
+        name.rpartition("hook_")[2] for name in fired if name.endswith(("_input", "ln1.hook_scale"))
+    ]
     assert read == ["q_input", "scale", "k_input", "scale", "v_input", "scale"]
 
 
@@ -333,10 +389,14 @@ def test_hooks_act_in_turn_and_are_told_where_they_stand():
     assert_close(seen[1][1], 2 * seen[0][1])
 
 
-@pytest.mark.parametrize("name", ["hook_pattern", "blocks.2.attn.hook_pattern", "blocks.0.ln1.hook_scale", ""])
+@pytest.mark.parametrize(
+    "name", ["hook_pattern", "blocks.2.attn.hook_pattern", "blocks.0.ln1.hook_scale", ""]
+)
 def test_an_unknown_hook_is_told_what_there_is(name):
     model = model_of(SMALL)
-    with pytest.raises(ValueError, match=f"no hook is called '{name}'; this model has: hook_embed, ") as caught:
+    with pytest.raises(
+        ValueError, match=f"no hook is called '{name}'; this model has: hook_embed, "
+    ) as caught:
         model.run_with_hooks(some_tokens(SMALL), [(name, lambda value, hook: value)])
     assert all(known in str(caught.value) for known in model.hook_names())
     with pytest.raises(ValueError, match="no hook is called 'pattern'"):
@@ -351,7 +411,9 @@ def test_an_unknown_hook_is_told_what_there_is(name):
 def test_without_its_heads_the_model_is_embedding_and_unembedding(config, name):
     config = replace(config, normalization=None)
     model, tokens = model_of(config), some_tokens(config)
-    silent = [(lambda fired: fired.endswith(f"hook_{name}"), lambda value, hook: torch.zeros_like(value))]
+    silent = [
+        (lambda fired: fired.endswith(f"hook_{name}"), lambda value, hook: torch.zeros_like(value))
+    ]
     stream = model.W_E[tokens] + (model.W_pos if config.positions == "standard" else 0)
     assert_close(model.run_with_hooks(tokens, silent), stream @ model.W_U, **CLOSE)
 
@@ -359,10 +421,15 @@ def test_without_its_heads_the_model_is_embedding_and_unembedding(config, name):
 @anything
 @given(configs, st.integers(0, 11))
 def test_shortformer_puts_no_position_into_the_stream_and_standard_does(config, token):
-    """The same token everywhere: where no position enters, every value and so every row of the stream is the same."""
+    """The same token everywhere: where no position enters, every value and so every row of the
+    stream is the same."""
     model, tokens = model_of(replace(config, n_ctx=7)), torch.full((1, 7), token % config.d_vocab)
     logits, cache = model.run_with_cache(tokens)
-    rows = [logits, model(tokens), *(cache["resid_post", layer] for layer in range(config.n_layers))]
+    rows = [
+        logits,
+        model(tokens),
+        *(cache["resid_post", layer] for layer in range(config.n_layers)),
+    ]
     moves = [(row - row[:, :1]).abs().max() > 1e-4 for row in rows]
     assert moves == [config.positions == "standard"] * len(moves)
 
@@ -381,7 +448,9 @@ def test_shortformer_without_layers_ignores_its_positions(norm):
     short, standard = model_of(config), model_of(replace(config, positions="standard"))
     for run in (fast, explicit):
         assert_close(run(short, tokens[:, order]), run(short, tokens)[:, order])
-        assert (run(standard, tokens[:, order]) - run(standard, tokens)[:, order]).abs().max() > 1e-2
+        assert (
+            run(standard, tokens[:, order]) - run(standard, tokens)[:, order]
+        ).abs().max() > 1e-2
     assert writes_to(short, "hook_pos_embed", tokens) == 0
     assert writes_to(standard, "hook_pos_embed", tokens) > 1e-3
 
@@ -389,16 +458,22 @@ def test_shortformer_without_layers_ignores_its_positions(norm):
 @anything
 @given(configs)
 def test_smeared_keys_with_an_open_gate_are_plain_keys(config):
-    smeared, plain = (AttentionOnlyTransformer(replace(config, smeared_keys=on)) for on in (True, False))
+    smeared, plain = (
+        AttentionOnlyTransformer(replace(config, smeared_keys=on)) for on in (True, False)
+    )
     tokens = some_tokens(config)
     torch.nn.init.constant_(smeared.smear, math.inf)
     assert torch.equal(smeared(tokens), plain(tokens))
     assert torch.equal(explicit(smeared, tokens), explicit(plain, tokens))
 
 
-@pytest.mark.parametrize(("gate", "own"), [(-math.inf, 0.0), (0.0, 0.5), (1.0, 1 / (1 + math.exp(-1)))])
+@pytest.mark.parametrize(
+    ("gate", "own"), [(-math.inf, 0.0), (0.0, 0.5), (1.0, 1 / (1 + math.exp(-1)))]
+)
 def test_a_smeared_key_is_a_blend_with_the_key_before(gate, own):
-    smeared, plain = (AttentionOnlyTransformer(replace(SMALL, smeared_keys=on)) for on in (True, False))
+    smeared, plain = (
+        AttentionOnlyTransformer(replace(SMALL, smeared_keys=on)) for on in (True, False)
+    )
     tokens = some_tokens(SMALL)
     assert not smeared.smear.any()  # half and half to begin with
     with torch.no_grad():
@@ -418,7 +493,9 @@ def test_a_seed_is_a_model(config):
     before = torch.get_rng_state()
     one, same, other = (AttentionOnlyTransformer(replace(config, seed=seed)) for seed in (5, 5, 6))
     assert torch.equal(torch.get_rng_state(), before)
-    assert all(torch.equal(value, same.state_dict()[name]) for name, value in one.state_dict().items())
+    assert all(
+        torch.equal(value, same.state_dict()[name]) for name, value in one.state_dict().items()
+    )
     for name in ("W_E", "W_U"):
         assert not torch.equal(getattr(one, name), getattr(other, name))
 
@@ -426,7 +503,10 @@ def test_a_seed_is_a_model(config):
 @pytest.mark.parametrize("config", VARIANTS, ids=name_of)
 def test_variants_of_a_seed_share_their_weights(config):
     """So that a control differs from its model in one thing only."""
-    variant, plain = AttentionOnlyTransformer(config).state_dict(), AttentionOnlyTransformer(SMALL).state_dict()
+    variant, plain = (
+        AttentionOnlyTransformer(config).state_dict(),
+        AttentionOnlyTransformer(SMALL).state_dict(),
+    )
     assert all(torch.equal(variant[name], value) for name, value in plain.items())
     extra = {"norm_gain"} if config.normalization else set()
     extra |= {"norm_bias"} if config.normalization == "LN" else set()
@@ -434,14 +514,24 @@ def test_variants_of_a_seed_share_their_weights(config):
 
 
 def test_the_weights_have_the_promised_spread():
-    config = ModelConfig(d_model=256, d_vocab=512, n_ctx=128, d_head=64, init_embed=0.3, init_pos=0.7, init_weights=0.9)
+    config = ModelConfig(
+        d_model=256,
+        d_vocab=512,
+        n_ctx=128,
+        d_head=64,
+        init_embed=0.3,
+        init_pos=0.7,
+        init_weights=0.9,
+    )
     model = AttentionOnlyTransformer(config)
     assert_close(model.W_E.std().item(), 0.3, rtol=0.02, atol=0)
     assert_close(model.W_pos.square().mean().sqrt().item(), 0.7, rtol=0.02, atol=0)
     for W in (model.W_Q, model.W_K, model.W_V, model.W_O, model.W_U):
         x = torch.randn(2000, W.shape[-2])
         assert_close((x @ W).std().item(), 0.9, rtol=0.02, atol=0)
-    shapes = [tuple(weight.shape) for weight in (model.W_E, model.W_pos, model.W_Q, model.W_O, model.W_U)]
+    shapes = [
+        tuple(weight.shape) for weight in (model.W_E, model.W_pos, model.W_Q, model.W_O, model.W_U)
+    ]
     assert shapes == [(512, 256), (128, 256), (2, 4, 256, 64), (2, 4, 64, 256), (256, 512)]
 
 
@@ -451,9 +541,16 @@ def test_the_wavelengths_run_from_2_to_twice_the_context(n_ctx, d_model):
     pairs = (d_model + 1) // 2
     for number in range(pairs):
         wavelength = 2 * n_ctx ** (number / max(pairs - 1, 1))
-        assert_close(waves[:, 2 * number], (2 * math.pi * position / wavelength).sin(), atol=1e-4, rtol=0)
+        assert_close(
+            waves[:, 2 * number], (2 * math.pi * position / wavelength).sin(), atol=1e-4, rtol=0
+        )
         if 2 * number + 1 < d_model:
-            assert_close(waves[:, 2 * number + 1], (2 * math.pi * position / wavelength).cos(), atol=1e-4, rtol=0)
+            assert_close(
+                waves[:, 2 * number + 1],
+                (2 * math.pi * position / wavelength).cos(),
+                atol=1e-4,
+                rtol=0,
+            )
 
 
 @anything
@@ -488,14 +585,30 @@ def test_a_config_that_makes_no_model_says_so(shapes_unchecked, setting, says):
 @pytest.mark.parametrize(
     ("tokens", "says"),
     [
-        ([[0, 10]], r"token ids run from 0 to 10; the model knows 0 to 9 \(d_vocab 10\); draw them from that range"),
-        ([[-1, 3]], r"token ids run from -1 to 3; the model knows 0 to 9 \(d_vocab 10\).*a larger d_vocab"),
-        ([[0] * 9], r"the sequences have 9 tokens and the model's context n_ctx is 8; cut them.*a larger n_ctx"),
-        ([0, 1], r"tokens have shape \(2,\); expected \[batch, pos\] \(one sequence: tokens\[None\]\)"),
+        (
+            [[0, 10]],
+            r"token ids run from 0 to 10; the model knows 0 to 9 \(d_vocab 10\); draw them from "
+            r"that range",
+        ),
+        (
+            [[-1, 3]],
+            r"token ids run from -1 to 3; the model knows 0 to 9 \(d_vocab 10\).*a larger d_vocab",
+        ),
+        (
+            [[0] * 9],
+            r"the sequences have 9 tokens and the model's context n_ctx is 8; cut them.*a larger "
+            r"n_ctx",
+        ),
+        (
+            [0, 1],
+            r"tokens have shape \(2,\); expected \[batch, pos\] \(one sequence: tokens\[None\]\)",
+        ),
         ([[[0, 1]]], r"tokens have shape \(1, 1, 2\); expected \[batch, pos\]"),
     ],
 )
-@pytest.mark.parametrize("run", [fast, explicit, lambda model, tokens: model.run_with_cache(tokens)])
+@pytest.mark.parametrize(
+    "run", [fast, explicit, lambda model, tokens: model.run_with_cache(tokens)]
+)
 def test_tokens_that_do_not_fit_say_why(shapes_unchecked, tokens, says, run):
     with pytest.raises(ValueError, match=says):
         run(model_of(SMALL), torch.tensor(tokens))

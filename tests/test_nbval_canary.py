@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from helpers.build import execute, read, render
+from helpers.course.build import execute, read, render
 from tests.course import NOTEBOOKS, ROOT, cells
 from tests.notebook_rules import IGNORED, RULES, tags
 

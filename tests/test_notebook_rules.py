@@ -6,7 +6,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from helpers.build import WIDGET_VIEW, read
+from helpers.course.build import WIDGET_VIEW, read
 from tests.course import ALLOWANCES, NOTEBOOKS
 from tests.notebook_rules import RULES, cells, excused, ignored_cells
 

@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
-from helpers import handmade, heads
+from helpers import handmade
 from helpers.explorables import paths as module
 from helpers.explorables.paths import Paths
+from helpers.instruments import heads
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 from helpers.sequences import repeated_block
 
@@ -44,7 +45,9 @@ def test_all_terms_give_the_models_loss_and_none_that_of_a_guess(explorable, mod
 def test_the_direct_path_alone_is_a_table_of_bigrams(explorable, model, batch):
     tokens, targets, rows = batch
     bigrams = (model.W_E @ model.W_U)[tokens]
-    assert explorable.loss_of("direct") == pytest.approx(F.cross_entropy(bigrams[rows], targets[rows]).item(), abs=1e-6)
+    assert explorable.loss_of("direct") == pytest.approx(
+        F.cross_entropy(bigrams[rows], targets[rows]).item(), abs=1e-6
+    )
 
 
 def test_without_rows_every_position_counts(model, batch):
@@ -57,7 +60,9 @@ def test_without_rows_every_position_counts(model, batch):
 def test_it_sends_every_terms_logits_in_the_order_of_their_names(explorable, model, batch):
     scene = explorable.scene
     sent = torch.tensor(np.frombuffer(scene["logits"], "<f4")).view(1 + 3 + 3 + 9, 9, 17)
-    assert scene["terms"][:4] == ["direct", "0.0", "0.1", "0.2"] and scene["terms"][-1] == "0.2 -> 1.2"
+    assert (
+        scene["terms"][:4] == ["direct", "0.0", "0.1", "0.2"] and scene["terms"][-1] == "0.2 -> 1.2"
+    )
     assert scene["orders"] == [0] + 6 * [1] + 9 * [2]
     assert_close(sent.sum(0), model(batch[0])[0].detach(), atol=1e-5, rtol=1e-5)
     _, cache = model.run_with_cache(batch[0])
@@ -66,16 +71,21 @@ def test_it_sends_every_terms_logits_in_the_order_of_their_names(explorable, mod
 
 
 def test_a_head_that_is_off_still_steers():
-    """What the view says of frozen patterns. The induction head finds its place through what 0.0 brings to its keys. With
-    the terms of 0.0 off, nothing changes; with 0.0 really removed, the model is lost."""
+    """What the view says of frozen patterns. The induction head finds its place through what 0.0
+    brings to its keys. With the terms of 0.0 off, nothing changes; with 0.0 really removed, the
+    model is lost."""
     model = handmade.induction_head(d_vocab=16, n_ctx=24)
     batch = repeated_block(1, 24, 16, torch.Generator().manual_seed(0), periods=[7])
     explorable = Paths(model, *batch)
-    assert explorable.loss_of(["1.0"]) == pytest.approx(explorable.loss_of(explorable.terms), abs=1e-6)
+    assert explorable.loss_of(["1.0"]) == pytest.approx(
+        explorable.loss_of(explorable.terms), abs=1e-6
+    )
     with torch.no_grad():
         removed = model.run_with_hooks(batch.tokens, heads.zero_heads(model, [(0, 0)]))
     rows = batch.determined
-    assert explorable.loss_of(["1.0"]) < 0.01 < 1 < F.cross_entropy(removed[rows], batch.targets[rows])
+    assert (
+        explorable.loss_of(["1.0"]) < 0.01 < 1 < F.cross_entropy(removed[rows], batch.targets[rows])
+    )
 
 
 def test_all_terms_are_on_until_python_switches(explorable):
@@ -112,11 +122,17 @@ def test_repr_says_the_settings_alone(model, batch):
 @pytest.mark.parametrize(
     "change, says",
     [
-        (dict(tokens=torch.ones(2, 9, dtype=torch.long)), r"tokens has shape \(2, 9\); expected one sequence"),
+        (
+            dict(tokens=torch.ones(2, 9, dtype=torch.long)),
+            r"tokens has shape \(2, 9\); expected one sequence",
+        ),
         (dict(targets=torch.ones(8, dtype=torch.long)), "targets has 8 positions and tokens has 9"),
         (dict(targets=torch.full((9,), 17)), "targets run from 17 to 17; the model knows 0 to 16"),
         (dict(rows=torch.ones(1, 3, dtype=torch.bool)), "rows has 3 positions and tokens has 9"),
-        (dict(rows=torch.zeros(1, 9, dtype=torch.bool)), "with 0 of 9 marked; expected a bool mask that marks a row"),
+        (
+            dict(rows=torch.zeros(1, 9, dtype=torch.bool)),
+            "with 0 of 9 marked; expected a bool mask that marks a row",
+        ),
         (dict(rows=torch.ones(1, 9)), "rows is torch.float32"),
         (dict(labels=["a"]), "1 labels for 9 tokens"),
         (dict(vocabulary=["a"]), "1 labels for 17 tokens"),
@@ -134,5 +150,8 @@ def test_bad_input_is_refused_in_words(model, batch, change, says):
 def test_too_much_for_a_browser_is_refused_before_it_is_computed(model, batch, monkeypatch):
     monkeypatch.setattr(module, "MOST_ENTRIES", 16 * 9 * 17 - 1)
     monkeypatch.setattr(module, "path_expansion", None)
-    with pytest.raises(ValueError, match="2,448 logits in all terms together are more than 2,447; give fewer tokens"):
+    with pytest.raises(
+        ValueError,
+        match="2,448 logits in all terms together are more than 2,447; give fewer tokens",
+    ):
         Paths(model, *batch)

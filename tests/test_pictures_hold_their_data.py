@@ -1,5 +1,5 @@
-"""What a picture draws is what it was given: a notebook's test compares sentences only, so this is where a transposed map
-or a curve under another's name is caught."""
+"""What a picture draws is what it was given: a notebook's test compares sentences only, so this is
+where a transposed map or a curve under another's name is caught."""
 
 import re
 from types import SimpleNamespace
@@ -32,13 +32,29 @@ def signed(*shape: int) -> np.ndarray:
 def history() -> list[dict]:
     """Snapshots of two layers with two heads."""
     entries = [(step, DRAW.random((2, 2))) for step in (1, 10, 100)]
-    return [dict(step=step, loss=1.0, prefix_matching=scores, previous_token=scores / 2) for step, scores in entries]
+    return [
+        dict(step=step, loss=1.0, prefix_matching=scores, previous_token=scores / 2)
+        for step, scores in entries
+    ]
 
 
 def record(optimizer: str = "AdamW", lr: float = 0.01, turn: str = "rotation") -> dict:
     """A run of the kind that notebook 03 draws."""
-    entries = [dict(loss=loss, **{basis: list(3 + 9 * DRAW.random(3)) for basis in ("used", "stored", "turned")}) for loss in (2.9, 2.5, 2.2)]
-    return dict(optimizer=optimizer, lr=lr, turn=turn, history=entries, losses=list(DRAW.random(4)), gaps=sorted(DRAW.random(4)))
+    entries = [
+        dict(
+            loss=loss,
+            **{basis: list(3 + 9 * DRAW.random(3)) for basis in ("used", "stored", "turned")},
+        )
+        for loss in (2.9, 2.5, 2.2)
+    ]
+    return dict(
+        optimizer=optimizer,
+        lr=lr,
+        turn=turn,
+        history=entries,
+        losses=list(DRAW.random(4)),
+        gaps=sorted(DRAW.random(4)),
+    )
 
 
 def images(fig) -> list[np.ndarray]:
@@ -52,10 +68,17 @@ def points(fig) -> list[np.ndarray]:
     found = []
     for ax in fig.get_axes():
         found += [np.asarray(line.get_xydata(), float) for line in ax.get_lines()]
-        found += [np.ma.filled(np.ma.asarray(cloud.get_offsets(), float), np.nan) for cloud in ax.collections]
+        found += [
+            np.ma.filled(np.ma.asarray(cloud.get_offsets(), float), np.nan)
+            for cloud in ax.collections
+        ]
         for bars in (part for part in ax.containers if isinstance(part, BarContainer)):
-            found.append(np.array([(bar.get_x() + bar.get_width() / 2, bar.get_height()) for bar in bars]))
-            found.append(np.array([(bar.get_width(), bar.get_y() + bar.get_height() / 2) for bar in bars]))
+            found.append(
+                np.array([(bar.get_x() + bar.get_width() / 2, bar.get_height()) for bar in bars])
+            )
+            found.append(
+                np.array([(bar.get_width(), bar.get_y() + bar.get_height() / 2) for bar in bars])
+            )
     return found
 
 
@@ -65,43 +88,105 @@ def same(drawn: np.ndarray, expected: np.ndarray) -> bool:
 
 def texts(ax) -> dict[tuple[int, int], str]:
     """What is printed in each field of a board, by (row, column)."""
-    return {(int(y), int(x)): text.get_text() for text in ax.texts for x, y in [text.get_position()] if x == int(x) and y == int(y)}
+    return {
+        (int(y), int(x)): text.get_text()
+        for text in ax.texts
+        for x, y in [text.get_position()]
+        if x == int(x) and y == int(y)
+    }
 
 
 ONE, TWO, WIDE = pattern(), pattern(), signed(2, 3)
 TALK = np.where(np.arange(6).reshape(2, 3) == 3, np.nan, DRAW.random((2, 3)))
 PARTS = {"K": signed(5), "sum": signed(5)}
 MAPS = {
-    "patterns": lambda: (plotting.patterns([[ONE, TWO], [TWO / 2, ONE / 2]]), [past(ONE), past(TWO), past(TWO / 2), past(ONE / 2)]),
-    "pattern_row": lambda: (plotting.pattern_row({"before": ONE, "after": TWO}), [past(ONE), past(TWO)]),
-    "birth_frame": lambda: (plotting.birth_frame([4.0, 3.0], 1, 4.1, [[ONE, TWO]]), [past(ONE), past(TWO)]),
-    "scores_and_pattern": lambda: (plotting.scores_and_pattern(TWO * 9, ONE, NAMES), [past(TWO * 9), past(ONE)]),
+    "patterns": lambda: (
+        plotting.patterns([[ONE, TWO], [TWO / 2, ONE / 2]]),
+        [past(ONE), past(TWO), past(TWO / 2), past(ONE / 2)],
+    ),
+    "pattern_row": lambda: (
+        plotting.pattern_row({"before": ONE, "after": TWO}),
+        [past(ONE), past(TWO)],
+    ),
+    "birth_frame": lambda: (
+        plotting.birth_frame([4.0, 3.0], 1, 4.1, [[ONE, TWO]]),
+        [past(ONE), past(TWO)],
+    ),
+    "scores_and_pattern": lambda: (
+        plotting.scores_and_pattern(TWO * 9, ONE, NAMES),
+        [past(TWO * 9), past(ONE)],
+    ),
     "bigrams": lambda: (plotting.bigrams(ONE, TWO, ONE), [ONE, TWO]),
-    "term_board": lambda: (plotting.term_board({"direct": WIDE[0], "head": WIDE[1]}, NAMES[:3]), [np.vstack([WIDE, WIDE.sum(0)])]),
-    "token_maps": lambda: (plotting.token_maps({"OV": (WIDE, NAMES[:2], NAMES[:3], ("source", "output"))}), [WIDE]),
+    "term_board": lambda: (
+        plotting.term_board({"direct": WIDE[0], "head": WIDE[1]}, NAMES[:3]),
+        [np.vstack([WIDE, WIDE.sum(0)])],
+    ),
+    "token_maps": lambda: (
+        plotting.token_maps({"OV": (WIDE, NAMES[:2], NAMES[:3], ("source", "output"))}),
+        [WIDE],
+    ),
     "skip_trigram_board": lambda: (
-        plotting.skip_trigram_board({"direct": WIDE, "logits": 2 * WIDE}, NAMES[:2], NAMES[:3], [0, 1], [1, 0]), [WIDE, 2 * WIDE],
+        plotting.skip_trigram_board(
+            {"direct": WIDE, "logits": 2 * WIDE}, NAMES[:2], NAMES[:3], [0, 1], [1, 0]
+        ),
+        [WIDE, 2 * WIDE],
     ),
     "talk_map": lambda: (plotting.talk_map(TALK, NAMES[:2], NAMES[:3], 0.1), [TALK]),
-    "boards": lambda: (plotting.boards({"one": WIDE, "two": -WIDE}, NAMES[:2], NAMES[:3], "score"), [WIDE, -WIDE]),
+    "boards": lambda: (
+        plotting.boards({"one": WIDE, "two": -WIDE}, NAMES[:2], NAMES[:3], "score"),
+        [WIDE, -WIDE],
+    ),
     "signed_board": lambda: (plotting.signed_board(WIDE, NAMES[:2], NAMES[:3], "nats"), [WIDE]),
     "pulls": lambda: (plotting.pulls({"now": ONE}), [past(ONE / ONE.max(1, keepdims=True))]),
-    "signed_maps": lambda: (plotting.signed_maps({"here": {"W": WIDE, "V": 2 * WIDE}, "there": {"W": -WIDE, "V": WIDE}}), [WIDE, 2 * WIDE, -WIDE, WIDE]),
+    "signed_maps": lambda: (
+        plotting.signed_maps(
+            {"here": {"W": WIDE, "V": 2 * WIDE}, "there": {"W": -WIDE, "V": WIDE}}
+        ),
+        [WIDE, 2 * WIDE, -WIDE, WIDE],
+    ),
     "allowed": lambda: (
-        plotting.allowed({"RMS": {"p": 1e-12, "q": 1.0, "r": 1e-14}, "LN": {"p": 0.5, "q": 1e-13, "r": 2.0}}),
+        plotting.allowed(
+            {"RMS": {"p": 1e-12, "q": 1.0, "r": 1e-14}, "LN": {"p": 0.5, "q": 1e-13, "r": 2.0}}
+        ),
         [np.log10([[1e-12, 1.0, 1e-14], [0.5, 1e-13, 2.0]])],
     ),
     "turning": lambda: (
-        plotting.turning([dict(angle=a, plane=signed(4, 2), rows={"stream": a * WIDE}, pattern=ONE, change=0.0, kurtosis=3.0) for a in (1, 30)], 1e-5, 2.9),
+        plotting.turning(
+            [
+                dict(
+                    angle=a,
+                    plane=signed(4, 2),
+                    rows={"stream": a * WIDE},
+                    pattern=ONE,
+                    change=0.0,
+                    kurtosis=3.0,
+                )
+                for a in (1, 30)
+            ],
+            1e-5,
+            2.9,
+        ),
         [WIDE, 30 * WIDE, past(ONE), past(ONE)],
     ),
-}  # fmt: skip
+}
 CLOUD, EIGENVALUES, RECORD = signed(9, 2), signed(3) + 1j * signed(3), record()
-ROUNDED = dict(optimizer="AdamW", kurtosis=7.0, as_trained={"4": 0.4, "3": 0.9}, rotated={"4": 0.1, "3": 0.3})
+ROUNDED = dict(
+    optimizer="AdamW", kurtosis=7.0, as_trained={"4": 0.4, "3": 0.9}, rotated={"4": 0.1, "3": 0.3}
+)
 HISTORY, COSINES, SEEDS = history(), np.array([0.9, 0.4, 0.1]), DRAW.random((3, 4))
-RUN = SimpleNamespace(steps=[0, 1, 2, 3], best=lambda score: SEEDS, first=lambda score: np.array([1.0, 2.0, np.nan]))
+RUN = SimpleNamespace(
+    steps=[0, 1, 2, 3], best=lambda score: SEEDS, first=lambda score: np.array([1.0, 2.0, np.nan])
+)
 SCORES = {kind: DRAW.random(6) for kind in "QKV"}
-PAIRS = {kind: dict(scores=DRAW.random((2, 3)), null=DRAW.random((9, 2, 3)), p=np.ones((2, 3)), ceiling=np.ones((2, 3))) for kind in "QK"}
+PAIRS = {
+    kind: dict(
+        scores=DRAW.random((2, 3)),
+        null=DRAW.random((9, 2, 3)),
+        p=np.ones((2, 3)),
+        ceiling=np.ones((2, 3)),
+    )
+    for kind in "QK"
+}
 
 
 def steps(values) -> np.ndarray:
@@ -113,59 +198,127 @@ def at(xs, ys) -> np.ndarray:
 
 
 CURVES = {
-    "loss_and_levels": lambda: (plotting.loss_and_levels([3.0, 2.0, 1.5], {"a": 2.5, "b": 1.0}), [steps([3.0, 2.0, 1.5])]),
-    "rank_sweep": lambda: (plotting.rank_sweep({1: 0.5, 4: 0.2}, {1: 1.4, 4: 0.3}, 0.8), [at([1, 4], [0.5, 0.2]), at([1, 4], [1.4, 0.3])]),
-    "bigrams": lambda: (plotting.bigrams(ONE, TWO, np.ones((5, 5))), [at(ONE.ravel(), TWO.ravel())]),
+    "loss_and_levels": lambda: (
+        plotting.loss_and_levels([3.0, 2.0, 1.5], {"a": 2.5, "b": 1.0}),
+        [steps([3.0, 2.0, 1.5])],
+    ),
+    "rank_sweep": lambda: (
+        plotting.rank_sweep({1: 0.5, 4: 0.2}, {1: 1.4, 4: 0.3}, 0.8),
+        [at([1, 4], [0.5, 0.2]), at([1, 4], [1.4, 0.3])],
+    ),
+    "bigrams": lambda: (
+        plotting.bigrams(ONE, TWO, np.ones((5, 5))),
+        [at(ONE.ravel(), TWO.ravel())],
+    ),
     "copying_plane": lambda: (
         plotting.copying_plane({"head": EIGENVALUES}, CLOUD[:, :1] + 0j),
         [at(EIGENVALUES.real, EIGENVALUES.imag) / np.abs(EIGENVALUES).mean()],
     ),
     "training_story": lambda: (
-        plotting.training_story(HISTORY, [3.0, 2.0], 4.0, dict(prefix_matching=0.1, previous_token=0.1)),
-        [steps([3.0, 2.0]), *(at([1, 10, 100], [entry[name][layer, head] for entry in HISTORY])
-         for name in ("prefix_matching", "previous_token") for layer in (0, 1) for head in (0, 1))],
+        plotting.training_story(
+            HISTORY, [3.0, 2.0], 4.0, dict(prefix_matching=0.1, previous_token=0.1)
+        ),
+        [
+            steps([3.0, 2.0]),
+            *(
+                at([1, 10, 100], [entry[name][layer, head] for entry in HISTORY])
+                for name in ("prefix_matching", "previous_token")
+                for layer in (0, 1)
+                for head in (0, 1)
+            ),
+        ],
     ),
     "bars": lambda: (plotting.bars({"a": 0.5, "b": 2.0}, "cost"), [at([0, 1], [0.5, 2.0])]),
     "angles": lambda: (plotting.angles({"key": COSINES}, DRAW.random((9, 3))), [steps(COSINES)]),
     "activation_places": lambda: (
-        plotting.activation_places({"here": (CLOUD[:, 0], CLOUD[:, 1])}, [0, 1], {"a": [0.0, 0.7]}), [CLOUD, at([0, 1], [0.0, 0.7])],
+        plotting.activation_places({"here": (CLOUD[:, 0], CLOUD[:, 1])}, [0, 1], {"a": [0.0, 0.7]}),
+        [CLOUD, at([0, 1], [0.0, 0.7])],
     ),
-    "score_row": lambda: (plotting.score_row(PARTS, NAMES, 3, [1]), [at(range(4), PARTS["K"][:4]), at(range(4), PARTS["sum"][:4])]),
+    "score_row": lambda: (
+        plotting.score_row(PARTS, NAMES, 3, [1]),
+        [at(range(4), PARTS["K"][:4]), at(range(4), PARTS["sum"][:4])],
+    ),
     "composition_panels": lambda: (
         plotting.composition_panels({"toy": PAIRS}, {"toy": NAMES[:2]}),
-        [at([w + 0.16 * (r - 1)], [PAIRS[kind]["scores"][w, r]]) for kind in "QK" for w in (0, 1) for r in (0, 1, 2)],
+        [
+            at([w + 0.16 * (r - 1)], [PAIRS[kind]["scores"][w, r]])
+            for kind in "QK"
+            for w in (0, 1)
+            for r in (0, 1, 2)
+        ],
     ),
-    "matching_and_copying": lambda: (plotting.matching_and_copying(CLOUD, {"trained": ([0.1, 0.2], [0.3, 0.9])}), [CLOUD, at([0.1, 0.2], [0.3, 0.9])]),
+    "matching_and_copying": lambda: (
+        plotting.matching_and_copying(CLOUD, {"trained": ([0.1, 0.2], [0.3, 0.9])}),
+        [CLOUD, at([0.1, 0.2], [0.3, 0.9])],
+    ),
     "orders": lambda: (plotting.orders({"toy": [1.0, 0.5, 0.2]}), [at(range(3), [1.0, 0.5, 0.2])]),
     "composition": lambda: (
-        plotting.composition(SCORES, {kind: DRAW.random((9, 6)) for kind in "QKV"}, {kind: np.arange(6) > 3 for kind in "QKV"}, 1.0),
-        [at(x + 0.18 + 0.16 * np.linspace(-1, 1, 6), SCORES[kind])[part] for x, kind in enumerate("QKV") for part in (slice(4), slice(4, 6))],
+        plotting.composition(
+            SCORES,
+            {kind: DRAW.random((9, 6)) for kind in "QKV"},
+            {kind: np.arange(6) > 3 for kind in "QKV"},
+            1.0,
+        ),
+        [
+            at(x + 0.18 + 0.16 * np.linspace(-1, 1, 6), SCORES[kind])[part]
+            for x, kind in enumerate("QKV")
+            for part in (slice(4), slice(4, 6))
+        ],
     ),
     "seed_curves": lambda: (
-        plotting.seed_curves({"two": RUN}, 0.1, last_step=3), [at(range(4), curve) for curve in (*SEEDS, np.median(SEEDS, 0))],
+        plotting.seed_curves({"two": RUN}, 0.1, last_step=3),
+        [at(range(4), curve) for curve in (*SEEDS, np.median(SEEDS, 0))],
     ),
-    "recovered": lambda: (plotting.recovered({"toy": {"a": 0.2, "b": 0.9}}), [at([0.2, 0.9], [0, 1])]),
-    "fits": lambda: (plotting.fits({"none": SEEDS}), [steps(curve) for curve in (*SEEDS, np.median(SEEDS, 0))]),
-    "final_losses": lambda: (plotting.final_losses({"1 head": [0.7, 0.3]}, {"right": 0.0}, 0.5), [at([0.3], [-0.045]), at([0.7], [0.045])]),
-    "changes": lambda: (plotting.changes({"float32": {"a": 1e-6, "b": 0.5}}, moved=["b"]), [at([1e-6], [0]), at([0.5], [1])]),
-    "broken_turns": lambda: (plotting.broken_turns([0, 90, 180], {"right": [0, 0, 0], "wrong": [0, 1, 2]}), [at([0, 90, 180], [1e-7, 1, 2])]),
+    "recovered": lambda: (
+        plotting.recovered({"toy": {"a": 0.2, "b": 0.9}}),
+        [at([0.2, 0.9], [0, 1])],
+    ),
+    "fits": lambda: (
+        plotting.fits({"none": SEEDS}),
+        [steps(curve) for curve in (*SEEDS, np.median(SEEDS, 0))],
+    ),
+    "final_losses": lambda: (
+        plotting.final_losses({"1 head": [0.7, 0.3]}, {"right": 0.0}, 0.5),
+        [at([0.3], [-0.045]), at([0.7], [0.045])],
+    ),
+    "changes": lambda: (
+        plotting.changes({"float32": {"a": 1e-6, "b": 0.5}}, moved=["b"]),
+        [at([1e-6], [0]), at([0.5], [1])],
+    ),
+    "broken_turns": lambda: (
+        plotting.broken_turns([0, 90, 180], {"right": [0, 0, 0], "wrong": [0, 1, 2]}),
+        [at([0, 90, 180], [1e-7, 1, 2])],
+    ),
     "twin_gaps": lambda: (
-        plotting.twin_gaps([RECORD], {("AdamW", "rotation"): "AdamW"}), [steps(RECORD["losses"]), steps(RECORD["gaps"])],
+        plotting.twin_gaps([RECORD], {("AdamW", "rotation"): "AdamW"}),
+        [steps(RECORD["losses"]), steps(RECORD["gaps"])],
     ),
     "kurtosis_on_the_way": lambda: (
-        plotting.kurtosis_on_the_way([RECORD], 2.9, 2.3), [at([entry["loss"] for entry in RECORD["history"]], [entry["used"][2] for entry in RECORD["history"]])],
+        plotting.kurtosis_on_the_way([RECORD], 2.9, 2.3),
+        [
+            at(
+                [entry["loss"] for entry in RECORD["history"]],
+                [entry["used"][2] for entry in RECORD["history"]],
+            )
+        ],
     ),
     "kurtosis_sweep": lambda: (
         plotting.kurtosis_sweep([RECORD], 2.9),
-        [at([0.01], [RECORD["history"][-1][key][2]]) for key in ("used", "turned")] + [at([0.01], [2.2])],
+        [at([0.01], [RECORD["history"][-1][key][2]]) for key in ("used", "turned")]
+        + [at([0.01], [2.2])],
     ),
     "kurtosis_by_basis": lambda: (
-        plotting.kurtosis_by_basis({"shared": [RECORD]}, 2.9), [at([x], [RECORD["history"][-1][key][2]]) for x, key in ((-0.15, "used"), (0.15, "stored"))],
+        plotting.kurtosis_by_basis({"shared": [RECORD]}, 2.9),
+        [
+            at([x], [RECORD["history"][-1][key][2]])
+            for x, key in ((-0.15, "used"), (0.15, "stored"))
+        ],
     ),
     "rounding_cost": lambda: (
-        plotting.rounding_cost({"loud": [ROUNDED, ROUNDED]}, 2.9), [at([7.0] * 2, [rise] * 2) for rise in (0.4, 0.1, 0.9, 0.3)],
+        plotting.rounding_cost({"loud": [ROUNDED, ROUNDED]}, 2.9),
+        [at([7.0] * 2, [rise] * 2) for rise in (0.4, 0.1, 0.9, 0.3)],
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", MAPS)
@@ -173,26 +326,42 @@ def test_a_map_is_its_matrix_with_rows_downwards(name):
     (fig, _), expected = MAPS[name]()
     drawn = images(fig)
     assert len(drawn) == len(expected)
-    assert all(same(one, other) for one, other in zip(drawn, map(np.asarray, expected), strict=True))
+    assert all(
+        same(one, other) for one, other in zip(drawn, map(np.asarray, expected), strict=True)
+    )
     for ax in (ax for ax in fig.get_axes() if ax.get_images()):
         low, high = ax.get_ylim()
-        assert low > high and ax.get_xlim()[0] < ax.get_xlim()[1], "row 0 stands on top, column 0 on the left"
+        assert low > high and ax.get_xlim()[0] < ax.get_xlim()[1], (
+            "row 0 stands on top, column 0 on the left"
+        )
 
 
 @pytest.mark.parametrize("name", CURVES)
 def test_curves_points_and_bars_stand_where_the_data_say(name):
     (fig, _), expected = CURVES[name]()
     drawn = points(fig)
-    assert [number for number, wanted in enumerate(expected) if not any(same(found, wanted) for found in drawn)] == []
+    assert [
+        number
+        for number, wanted in enumerate(expected)
+        if not any(same(found, wanted) for found in drawn)
+    ] == []
 
 
-@pytest.mark.parametrize("name", ["term_board", "talk_map", "boards", "signed_board", "skip_trigram_board"])
+@pytest.mark.parametrize(
+    "name", ["term_board", "talk_map", "boards", "signed_board", "skip_trigram_board"]
+)
 def test_a_board_prints_its_numbers_in_their_own_fields_under_their_own_names(name):
     (fig, _), expected = MAPS[name]()
     boards = [ax for ax in fig.get_axes() if ax.get_images()]
     for ax, values in zip(boards, expected, strict=True):
-        printed = {field: float(text) for field, text in texts(ax).items() if re.fullmatch(r"[-+]?[\d.]+", text)}
-        assert set(printed) == {field for field, value in np.ndenumerate(values) if not np.isnan(value)}
+        printed = {
+            field: float(text)
+            for field, text in texts(ax).items()
+            if re.fullmatch(r"[-+]?[\d.]+", text)
+        }
+        assert set(printed) == {
+            field for field, value in np.ndenumerate(values) if not np.isnan(value)
+        }
         coarse = 0.5 if name == "skip_trigram_board" else 0.05  # as many digits as are printed
         assert all(abs(printed[field] - values[field]) <= coarse + 1e-9 for field in printed)
         assert [label.get_text() for label in ax.get_xticklabels()] == NAMES[:3]
@@ -203,5 +372,9 @@ def test_a_board_prints_its_numbers_in_their_own_fields_under_their_own_names(na
 def test_every_picture_is_in_one_of_the_tables():
     """Those that are not draw text and lay out what other tests look at."""
     elsewhere = {"reading", "sequences", "stream_diagram", "lottery"}
-    drawing = {name for name, one in vars(plotting).items() if getattr(one, "__annotations__", {}).get("return") == Picture}
+    drawing = {
+        name
+        for name, one in vars(plotting).items()
+        if getattr(one, "__annotations__", {}).get("return") == Picture
+    }
     assert drawing - {*MAPS, *CURVES} == elsewhere

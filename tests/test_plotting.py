@@ -8,7 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from helpers import heads, plotting, sequences
+from helpers import plotting, sequences
+from helpers.instruments import heads
 from helpers.plotting import core
 
 
@@ -18,7 +19,9 @@ def published(monkeypatch):
 
     def publish(picture):
         sent = []
-        monkeypatch.setattr(core, "display", lambda data, raw, metadata: sent.append((data, metadata)))
+        monkeypatch.setattr(
+            core, "display", lambda data, raw, metadata: sent.append((data, metadata))
+        )
         plotting.show(*picture)
         assert len(sent) == 1
         return sent[0]
@@ -28,7 +31,12 @@ def published(monkeypatch):
 
 def history(*best: float) -> list[dict]:
     return [
-        dict(step=10 * i, loss=1.0, prefix_matching=[[0.1], [score]], previous_token=[[score / 2], [0.0]])
+        dict(
+            step=10 * i,
+            loss=1.0,
+            prefix_matching=[[0.1], [score]],
+            previous_token=[[score / 2], [0.0]],
+        )
         for i, score in enumerate(best)
     ]
 
@@ -46,11 +54,18 @@ PICTURES = {
     "patterns": lambda: plotting.patterns([pattern(), pattern()], "title"),
     "pattern_row": lambda: plotting.pattern_row({"before": pattern()[0], "after": pattern()[0]}),
     "training_story": lambda: plotting.training_story(
-        history(0.1, 0.2, 0.8), [4.0] * 10 + [0.5] * 20, 4.1, dict(prefix_matching=0.04, previous_token=0.06)
+        history(0.1, 0.2, 0.8),
+        [4.0] * 10 + [0.5] * 20,
+        4.1,
+        dict(prefix_matching=0.04, previous_token=0.06),
     ),
-    "bars": lambda: plotting.bars({"a": 0.5, "b\n(2)": -0.001}, "cost (nats)", 0.1, highlight=["a"]),
+    "bars": lambda: plotting.bars(
+        {"a": 0.5, "b\n(2)": -0.001}, "cost (nats)", 0.1, highlight=["a"]
+    ),
     "birth_frame": lambda: plotting.birth_frame([4.0, 3.0, 2.0], 2, 4.1, [pattern(), pattern()]),
-    "reading": lambda: plotting.reading(["<bos>", "de", "f", "⏎···", "f"], [0.1, 0.0, 0.8, 0.1, 0.0], 4),
+    "reading": lambda: plotting.reading(
+        ["<bos>", "de", "f", "⏎···", "f"], [0.1, 0.0, 0.8, 0.1, 0.0], 4
+    ),
 }
 
 
@@ -58,7 +73,8 @@ PICTURES = {
 def test_every_picture_is_published_as_png_with_its_sentence(name, published):
     data, metadata = published(PICTURES[name]())
     image = Image.open(io.BytesIO(data["image/png"]))
-    assert image.width > 300 and len(np.unique(np.asarray(image.convert("L")))) > 10  # something is drawn
+    # something is drawn
+    assert image.width > 300 and len(np.unique(np.asarray(image.convert("L")))) > 10
     assert len(data["text/plain"].split()) >= 5
     assert metadata["image/png"]["alt"] == data["text/plain"]
 
@@ -82,12 +98,15 @@ def test_a_picture_that_says_nothing_is_refused():
 
 def test_the_strip_of_sequences_reads_its_data():
     _, says = plotting.sequences(batch().tokens, batch().determined)
-    periods = [len(set(row[-8:].tolist())) for row in batch().tokens]  # the last tokens are inside the repeats
+    # the last tokens are inside the repeats
+    periods = [len(set(row[-8:].tolist())) for row in batch().tokens]
     assert ", ".join(map(str, periods)) in says
     assert f"{batch().determined.float().mean():.0%} of the positions" in says
 
 
-@pytest.mark.parametrize("best, when", [((0.1, 0.2, 0.8), "before step 100"), ((0.1, 0.2, 0.3), "never passes one half")])
+@pytest.mark.parametrize(
+    "best, when", [((0.1, 0.2, 0.8), "before step 100"), ((0.1, 0.2, 0.3), "never passes one half")]
+)
 def test_the_story_says_when_the_head_was_born(best, when):
     chance = dict(prefix_matching=0.04, previous_token=0.06)
     assert when in plotting.training_story(history(*best), [1.0] * 30, 4.1, chance)[1]
@@ -103,7 +122,9 @@ def test_the_story_says_whether_the_loss_fell(final, fell):
 def test_many_patterns_stand_three_to_a_row(count, grid):
     fig, says = plotting.pattern_row({f"step {i}": pattern()[0] for i in range(count)})
     panels = [ax for ax in fig.axes if ax.get_title(loc="left")]
-    assert [ax.get_title(loc="left") for ax in panels] == [f"step {i}" for i in range(count)] and says.startswith(f"{count} attention")
+    assert [ax.get_title(loc="left") for ax in panels] == [
+        f"step {i}" for i in range(count)
+    ] and says.startswith(f"{count} attention")
     places = panels[0].get_gridspec()
     assert (places.nrows, places.ncols) == grid
     assert sum(ax.axison for ax in fig.axes) == count + 1  # no empty frame; one is the colour bar's
@@ -111,7 +132,9 @@ def test_many_patterns_stand_three_to_a_row(count, grid):
 
 def test_bars_stand_out_by_name():
     fig, _ = plotting.bars({"a": 0.5, "b": 0.25}, "cost", highlight=["b"], xlabel="kind")
-    assert [bar.get_hatch() for bar in fig.axes[0].patches] == [None, "//"] and fig.axes[0].get_xlabel() == "kind"
+    assert [bar.get_hatch() for bar in fig.axes[0].patches] == [None, "//"] and fig.axes[
+        0
+    ].get_xlabel() == "kind"
 
 
 def test_birth_is_the_first_step_above_the_threshold():
@@ -125,7 +148,11 @@ def test_bars_do_not_print_minus_zero():
 
 def test_reading_names_the_token_attended_to_and_the_one_before_it():
     _, says = plotting.reading(["<bos>", "zor", "b", "·", "zor"], [0.1, 0.0, 0.8, 0.1, 0.0], 4)
-    assert says == "From the framed token 'zor', number 4, most attention goes to 'b', number 2, right after token 'zor'."
+    assert (
+        says
+        == "From the framed token 'zor', number 4, most attention goes to 'b', number 2, right "
+        "after token 'zor'."
+    )
 
 
 def test_reading_prints_what_it_shades():
@@ -136,12 +163,18 @@ def test_reading_prints_what_it_shades():
 
 def test_patterns_count_the_stripes():
     scores = dict(prefix_matching=[[0.0], [0.9]], previous_token=[[0.8], [0.1]])
-    assert "1 by prefix matching, 1 by previous token" in plotting.patterns([pattern(), pattern()], "", scores)[1]
+    assert (
+        "1 by prefix matching, 1 by previous token"
+        in plotting.patterns([pattern(), pattern()], "", scores)[1]
+    )
 
 
 def test_the_ink_can_be_read_on_every_shade():
     def luminance(colour):
-        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in mpl.colors.to_rgb(colour)]
+        linear = [
+            c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+            for c in mpl.colors.to_rgb(colour)
+        ]
         return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
 
     for value in np.linspace(0, 1, 50):
@@ -151,7 +184,9 @@ def test_the_ink_can_be_read_on_every_shade():
 
 
 def test_the_movie_moves_and_rests_on_its_last_frame():
-    frames = [plotting.birth_frame([4.0, 3.0, 2.0], step, 4.1, [pattern()])[0] for step in (1, 2, 3)]
+    frames = [
+        plotting.birth_frame([4.0, 3.0, 2.0], step, 4.1, [pattern()])[0] for step in (1, 2, 3)
+    ]
     movie = Image.open(io.BytesIO(plotting.movie(frames)))
     durations = []
     for index in range(movie.n_frames):

@@ -26,7 +26,13 @@ def sweep(narrow: float = 0.8, wide: float = 0.01):
 
 
 def bugs(head):
-    return plotting.skip_trigram_board({"direct": torch.eye(2, 3), "head": head, "logits": torch.eye(2, 3) + head}, PAIRS, OUTS, [0, 1], [1, 0])
+    return plotting.skip_trigram_board(
+        {"direct": torch.eye(2, 3), "head": head, "logits": torch.eye(2, 3) + head},
+        PAIRS,
+        OUTS,
+        [0, 1],
+        [1, 0],
+    )
 
 
 BUGGY, CLEAN = torch.tensor([[2.0, 2, 0], [2, 2, 0]]), torch.tensor([[2.0, 0, 0], [0, 2, 0]])
@@ -37,10 +43,16 @@ PICTURES = {
     "bigrams": lambda: plotting.bigrams(TABLE, TABLE + 0.1, torch.full((7, 7), 0.02)),
     "rank_sweep": sweep,
     "term_board": lambda: plotting.term_board({"direct": TABLE[0], "head 0": TABLE[1]}, NAMES),
-    "token_maps": lambda: plotting.token_maps({"OV": (TABLE, NAMES, NAMES, ("source", "output token"))}),
-    "copying_plane": lambda: plotting.copying_plane({"head 0": torch.tensor([1.0, 2 + 1j, 2 - 1j])}, torch.randn(9, 3, dtype=torch.complex64)),
+    "token_maps": lambda: plotting.token_maps(
+        {"OV": (TABLE, NAMES, NAMES, ("source", "output token"))}
+    ),
+    "copying_plane": lambda: plotting.copying_plane(
+        {"head 0": torch.tensor([1.0, 2 + 1j, 2 - 1j])}, torch.randn(9, 3, dtype=torch.complex64)
+    ),
     "skip_trigram_board": lambda: bugs(BUGGY),
-    "final_losses": lambda: plotting.final_losses({"1 head": [0.7, 0.3, 0.7], "4 heads": [0.0, 0.0, 0.3]}, {"right": 0.0}, 0.1),
+    "final_losses": lambda: plotting.final_losses(
+        {"1 head": [0.7, 0.3, 0.7], "4 heads": [0.0, 0.0, 0.3]}, {"right": 0.0}, 0.1
+    ),
 }
 
 
@@ -98,22 +110,32 @@ def test_the_sweep_compares_with_the_truncated_svd(narrow, better):
 
 def test_the_terms_name_the_winner_and_who_made_it():
     terms = {"direct": torch.tensor([1.0, 0.0]), "head 0": torch.tensor([0.0, 3.0])}
-    assert "largest for 'q', which gets most from 'head 0'" in plotting.term_board(terms, ["p", "q"])[1]
+    assert (
+        "largest for 'q', which gets most from 'head 0'"
+        in plotting.term_board(terms, ["p", "q"])[1]
+    )
 
 
 def test_the_maps_name_their_strongest_cell():
     table = torch.zeros(7, 7)
     table[2, 5] = 1
-    assert "OV: strongest 't2' and 't5'" in plotting.token_maps({"OV": (table, NAMES, NAMES, ("source", "output token"))})[1]
+    assert (
+        "OV: strongest 't2' and 't5'"
+        in plotting.token_maps({"OV": (table, NAMES, NAMES, ("source", "output token"))})[1]
+    )
 
 
 def test_the_plane_computes_its_statistic():
     null = torch.randn(9, 2, dtype=torch.complex64)
-    says = plotting.copying_plane({"copier": torch.tensor([1.0, 2.0]), "turner": torch.tensor([1j, -1j])}, null)[1]
+    says = plotting.copying_plane(
+        {"copier": torch.tensor([1.0, 2.0]), "turner": torch.tensor([1j, -1j])}, null
+    )[1]
     assert "copier +1.00, turner +0.00" in says
 
 
-@pytest.mark.parametrize("head, risen", [(BUGGY, "of the other cells in 2"), (CLEAN, "of the other cells in 0")])
+@pytest.mark.parametrize(
+    "head, risen", [(BUGGY, "of the other cells in 2"), (CLEAN, "of the other cells in 0")]
+)
 def test_the_board_counts_the_bugs(head, risen):
     says = bugs(head)[1]
     assert "highest in 2 of 2 rows" in says and risen in says
@@ -146,8 +168,13 @@ def test_the_last_row_of_the_terms_is_their_sum_and_zero_is_white():
 def test_solid_frames_stand_on_what_was_planted_and_dashed_ones_on_the_bugs():
     figure, _ = bugs(BUGGY)
     for axes in figure.axes:
-        frames = [patch for patch in axes.patches if mpl.colors.to_hex(patch.get_edgecolor()) != "#ffffff"]
-        found = {(round(patch.get_y() + 0.5), round(patch.get_x() + 0.5)): patch.get_linestyle() for patch in frames}
+        frames = [
+            patch for patch in axes.patches if mpl.colors.to_hex(patch.get_edgecolor()) != "#ffffff"
+        ]
+        found = {
+            (round(patch.get_y() + 0.5), round(patch.get_x() + 0.5)): patch.get_linestyle()
+            for patch in frames
+        }
         assert {at for at, style in found.items() if style == "solid"} == {(0, 0), (1, 1)}
         assert found.keys() == {(0, 0), (0, 1), (1, 0), (1, 1)}
 
@@ -155,7 +182,11 @@ def test_solid_frames_stand_on_what_was_planted_and_dashed_ones_on_the_bugs():
 def test_filled_marks_are_the_solved():
     figure, _ = PICTURES["final_losses"]()
     for marks in figure.axes[0].collections:
-        filled = mpl.colors.to_hex(marks.get_facecolor()[0]) != "#ffffff" if len(marks.get_offsets()) else None
+        filled = (
+            mpl.colors.to_hex(marks.get_facecolor()[0]) != "#ffffff"
+            if len(marks.get_offsets())
+            else None
+        )
         assert all((x < 0.1) == filled for x, _ in marks.get_offsets())
     assert sum(len(marks.get_offsets()) for marks in figure.axes[0].collections) == 6
 

@@ -13,22 +13,66 @@ def board(seed: int = 0) -> torch.Tensor:
 
 def kinds(p: float) -> dict:
     null = torch.rand(50, 2, 3, generator=torch.Generator().manual_seed(1))
-    return {kind: dict(scores=board(), null=null, p=torch.full((2, 3), p), ceiling=torch.full((2, 3), 0.9)) for kind in "QKV"}
+    return {
+        kind: dict(
+            scores=board(), null=null, p=torch.full((2, 3), p), ceiling=torch.full((2, 3), 0.9)
+        )
+        for kind in "QKV"
+    }
 
 
 TALK = torch.tensor([[0.1, 0.3], [torch.nan, 0.05]])
 PICTURES = {
-    "talk_map": (lambda: plotting.talk_map(TALK, ["embed", "0.0"], ["1.0 Q", "1.0 K"], 0.125), "out of 4: the strongest is from embed to 1.0 K with 0.30"),
-    "angles": (lambda: plotting.angles({"key": [1.0, 0.0]}, torch.full((9, 2), 0.5)), "key 0.50; unrelated 0.25"),
+    "talk_map": (
+        lambda: plotting.talk_map(TALK, ["embed", "0.0"], ["1.0 Q", "1.0 K"], 0.125),
+        "out of 4: the strongest is from embed to 1.0 K with 0.30",
+    ),
+    "angles": (
+        lambda: plotting.angles({"key": [1.0, 0.0]}, torch.full((9, 2), 0.5)),
+        "key 0.50; unrelated 0.25",
+    ),
     "activation_places": (
-        lambda: plotting.activation_places({"here": ([0.0, 1.0], [0.0, 1.0]), "there": ([0.0, 1.0], [1.0, 1.0])}, [0, 1], {"a": [0, 0], "b": [0, 0.74]}),
+        lambda: plotting.activation_places(
+            {"here": ([0.0, 1.0], [0.0, 1.0]), "there": ([0.0, 1.0], [1.0, 1.0])},
+            [0, 1],
+            {"a": [0, 0], "b": [0, 0.74]},
+        ),
         "a: 0.0, b: 0.7",
     ),
-    "score_row": (lambda: plotting.score_row({"K": [0, 0, 7.2, 0], "sum": [0, 0, -0.2, 0]}, ["B", "x", "y", "x"], 3, [2]), "K 7, sum 0."),
-    "composition_panels": (lambda: plotting.composition_panels({"toy": kinds(0.01)}, {"toy": ["0.0", "0.1"]}), "toy: Q 6 of 6, K 6 of 6, V 6 of 6"),
-    "boards": (lambda: plotting.boards({"one": [[0.5, -0.25]], "two": [[0.0, 0.1]]}, ["0.0"], ["1.0", "1.1"], "score"), "one from -0.25 to +0.50; two from +0.00 to +0.10"),
-    "matching_and_copying": (lambda: plotting.matching_and_copying(torch.zeros(5, 2), {"trained": ([1.0, 0.8], [1.0, 1.0])}), "trained: matching 0.8 to 1.0, copying 1.0 to 1.0; nine in ten random pairs stay within 0.0 of zero"),
-    "orders": (lambda: plotting.orders({"a\nmodel": [1.0, 2.0, 0.25], "b": [0.0, -0.01, 4.2], "c": [1.0, 2.0, 0.0], "d": [1, 1, 1]}), "a model little; b all; c nothing; d a part"),
+    "score_row": (
+        lambda: plotting.score_row(
+            {"K": [0, 0, 7.2, 0], "sum": [0, 0, -0.2, 0]}, ["B", "x", "y", "x"], 3, [2]
+        ),
+        "K 7, sum 0.",
+    ),
+    "composition_panels": (
+        lambda: plotting.composition_panels({"toy": kinds(0.01)}, {"toy": ["0.0", "0.1"]}),
+        "toy: Q 6 of 6, K 6 of 6, V 6 of 6",
+    ),
+    "boards": (
+        lambda: plotting.boards(
+            {"one": [[0.5, -0.25]], "two": [[0.0, 0.1]]}, ["0.0"], ["1.0", "1.1"], "score"
+        ),
+        "one from -0.25 to +0.50; two from +0.00 to +0.10",
+    ),
+    "matching_and_copying": (
+        lambda: plotting.matching_and_copying(
+            torch.zeros(5, 2), {"trained": ([1.0, 0.8], [1.0, 1.0])}
+        ),
+        "trained: matching 0.8 to 1.0, copying 1.0 to 1.0; nine in ten random pairs stay within "
+        "0.0 of zero",
+    ),
+    "orders": (
+        lambda: plotting.orders(
+            {
+                "a\nmodel": [1.0, 2.0, 0.25],
+                "b": [0.0, -0.01, 4.2],
+                "c": [1.0, 2.0, 0.0],
+                "d": [1, 1, 1],
+            }
+        ),
+        "a model little; b all; c nothing; d a part",
+    ),
 }
 
 
@@ -46,7 +90,9 @@ def test_only_pairs_below_the_level_are_filled():
     for p, filled in ((0.01, 18), (0.2, 0)):
         fig, says = plotting.composition_panels({"toy": kinds(p)}, {"toy": ["0.0", "0.1"]})
         dots = [line for ax in fig.axes for line in ax.lines if line.get_marker() == "o"]
-        assert len(dots) == 18 and sum(dot.get_markerfacecolor() != "white" for dot in dots) == filled
+        assert (
+            len(dots) == 18 and sum(dot.get_markerfacecolor() != "white" for dot in dots) == filled
+        )
 
 
 def test_only_the_targets_stand_out_in_a_row_of_scores():
@@ -55,9 +101,13 @@ def test_only_the_targets_stand_out_in_a_row_of_scores():
 
 
 def test_a_board_says_what_its_ends_are_and_never_minus_zero():
-    fig, says = plotting.boards({"": [[-0.004, 1.0]]}, ["a"], ["b", "c"], "fit", ends=("path", "voter"))
+    fig, says = plotting.boards(
+        {"": [[-0.004, 1.0]]}, ["a"], ["b", "c"], "fit", ends=("path", "voter")
+    )
     board = fig.axes[0]
-    assert (board.get_ylabel(), board.get_xlabel()) == ("path", "voter") and says.startswith("1 board of fit")
+    assert (board.get_ylabel(), board.get_xlabel()) == ("path", "voter") and says.startswith(
+        "1 board of fit"
+    )
     assert [text.get_text() for text in board.texts] == ["+0.00", "+1.00"]
 
 
@@ -75,6 +125,11 @@ def test_pairs_that_cannot_talk_are_hatched_and_carry_no_number():
 
 def test_the_corner_tells_the_extremes_of_each_group_and_the_cloud():
     cloud = torch.cat([torch.full((19, 2), 0.1), torch.full((1, 2), 0.8)])
-    _, says = plotting.matching_and_copying(cloud, {"ours": ([0.7, 0.9], [1.0, 0.8]), "left over": ([0.2], [-0.4])})
-    assert "ours: matching 0.7 to 0.9, copying 0.8 to 1.0" in says and "left over: matching 0.2 to 0.2, copying -0.4 to -0.4" in says
+    _, says = plotting.matching_and_copying(
+        cloud, {"ours": ([0.7, 0.9], [1.0, 0.8]), "left over": ([0.2], [-0.4])}
+    )
+    assert (
+        "ours: matching 0.7 to 0.9, copying 0.8 to 1.0" in says
+        and "left over: matching 0.2 to 0.2, copying -0.4 to -0.4" in says
+    )
     assert "within 0.1 of zero" in says

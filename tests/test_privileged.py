@@ -4,19 +4,30 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from helpers import basis, privileged, runs
-from helpers.privileged import BITS, GROWN, KEPT, POINTS, ROUNDED, TWINS
-from helpers.recipes import validation_loss
+from helpers.experiments import privileged
+from helpers.experiments.privileged import BITS, GROWN, KEPT, POINTS, ROUNDED, TWINS
+from helpers.instruments import basis
+from helpers.training import runs
+from helpers.training.recipes import validation_loss
 
 
 def test_the_model_allows_every_rotation_and_prefers_no_axis():
     model = privileged.fresh_model(seed=3)
-    assert model.cfg.normalization == "RMS" and not model.norm_gain.requires_grad and (model.norm_gain == 1).all()
-    assert all(weight.requires_grad for name, weight in model.named_parameters() if name != "norm_gain")
-    assert basis.kurtosis(model.W_pos.detach()) == pytest.approx(basis.kurtosis_null(64), abs=0.4)  # sinusoids: 1.5
+    assert (
+        model.cfg.normalization == "RMS"
+        and not model.norm_gain.requires_grad
+        and (model.norm_gain == 1).all()
+    )
+    assert all(
+        weight.requires_grad for name, weight in model.named_parameters() if name != "norm_gain"
+    )
+    # sinusoids: 1.5
+    assert basis.kurtosis(model.W_pos.detach()) == pytest.approx(basis.kurtosis_null(64), abs=0.4)
     assert not torch.equal(model.W_pos, privileged.fresh_model(seed=4).W_pos)
     tokens = privileged.held_out(4).tokens
-    turned = basis.rotate(model.double(), basis.random_rotation(64, torch.Generator().manual_seed(0)))
+    turned = basis.rotate(
+        model.double(), basis.random_rotation(64, torch.Generator().manual_seed(0))
+    )
     assert (turned(tokens) - model(tokens)).abs().max() < 1e-10
 
 
@@ -33,7 +44,9 @@ def test_no_training_draws_the_held_out_sequences():
     for seed in range(3):
         generator = torch.Generator().manual_seed(seed)
         for _ in range(20):
-            assert held.isdisjoint(map(tuple, privileged.half_repeated(32, generator).tokens.tolist()))
+            assert held.isdisjoint(
+                map(tuple, privileged.half_repeated(32, generator).tokens.tolist())
+            )
 
 
 def test_the_rate_is_constant():
@@ -57,7 +70,10 @@ def test_the_rate_is_constant():
 )
 def test_twins_stay_together_or_part(optimizer, lr, turn, together):
     found = privileged.twins(optimizer, lr, seed=11, steps=25, turn=turn)
-    assert len(found["losses"]) == len(found["gaps"]) == 25 and found["losses"][-1] < found["losses"][0] - 0.1
+    assert (
+        len(found["losses"]) == len(found["gaps"]) == 25
+        and found["losses"][-1] < found["losses"][0] - 0.1
+    )
     if together:
         assert max(found["gaps"]) < 1e-5 and found["parameter_gap"] < 1e-3
     else:
@@ -76,7 +92,9 @@ def test_storing_changes_no_function(how):
     assert_close(model(tokens), logits, atol=1e-4, rtol=0)
     for name in ("W_E", "W_V", "W_O", "W_U"):
         assert_close(getattr(model, name), before[name], atol=1e-5, rtol=0)
-        stored = dict(model.named_parameters())[name if how == "as used" else f"parametrizations.{name}.original"]
+        stored = dict(model.named_parameters())[
+            name if how == "as used" else f"parametrizations.{name}.original"
+        ]
         R, writes = bases[name], name in basis.WRITERS
         assert_close(stored, before[name] @ R if writes else R.mT @ before[name], atol=1e-5, rtol=0)
     assert torch.equal(bases["W_V"][0, 0], bases["W_U"]) == (how != "independent")
@@ -124,14 +142,23 @@ def test_rounding_costs_more_with_fewer_bits_and_nothing_with_many():
 
 def test_a_rounding_record_is_the_rise_of_the_loss_as_trained_and_over_rotations(monkeypatch):
     trained = privileged.model_of(SHIPPED, "AdamW", 0.01, seed=1)
-    monkeypatch.setattr(privileged, "grow", lambda *_, **__: (dict(history=[dict(loss=2.13, used=[3.9, 37.6, 37.4])]), trained.state_dict()))
+    monkeypatch.setattr(
+        privileged,
+        "grow",
+        lambda *_, **__: (
+            dict(history=[dict(loss=2.13, used=[3.9, 37.6, 37.4])]),
+            trained.state_dict(),
+        ),
+    )
     record, batch = privileged.rounding("AdamW", 0.01, seed=1, rotations=2), privileged.held_out()
     assert (record["loss"], record["kurtosis"], record["seed"]) == (2.13, 37.4, 1)
     exact, generator = validation_loss(trained, *batch[:2]), torch.Generator().manual_seed(4001)
     turned = [basis.rotate(trained, basis.random_rotation(64, generator)) for _ in range(2)]
     assert set(record["as_trained"]) == set(record["rotated"]) == set(map(str, BITS))
     for bits in (8, 3):
-        assert record["as_trained"][str(bits)] == pytest.approx(privileged.rounded_loss(trained, batch, bits) - exact, abs=2e-4)
+        assert record["as_trained"][str(bits)] == pytest.approx(
+            privileged.rounded_loss(trained, batch, bits) - exact, abs=2e-4
+        )
         after = sum(privileged.rounded_loss(one, batch, bits) for one in turned) / 2 - exact
         assert record["rotated"][str(bits)] == pytest.approx(after, abs=2e-4)
     assert record["as_trained"]["3"] > 2 * record["rotated"]["3"] > 0.1
@@ -143,8 +170,15 @@ SHIPPED = privileged.shipped()
 
 
 def test_every_experiment_is_shipped_once():
-    found = [{key: record[key] for key in ("kind", "optimizer", "lr", "seed")} for record in SHIPPED.results]
-    asked = [dict(kind=kind, **{key: s[key] for key in ("optimizer", "lr", "seed")}) for kind, many in (("twins", TWINS), ("grow", GROWN), ("rounding", ROUNDED)) for s in many]
+    found = [
+        {key: record[key] for key in ("kind", "optimizer", "lr", "seed")}
+        for record in SHIPPED.results
+    ]
+    asked = [
+        dict(kind=kind, **{key: s[key] for key in ("optimizer", "lr", "seed")})
+        for kind, many in (("twins", TWINS), ("grow", GROWN), ("rounding", ROUNDED))
+        for s in many
+    ]
     assert found == asked
     for record, setting in zip(SHIPPED.results, TWINS + GROWN + ROUNDED, strict=True):
         assert record.get("turn", "rotation") == setting.get("turn", "rotation")
@@ -159,13 +193,17 @@ def test_the_rounding_seeds_were_used_for_nothing_else():
 
 def test_the_shipped_twins_stay_together_for_sgd_and_part_for_adam():
     for optimizer, bound in (("SGD", 1e-5), ("AdamW", 1e-3)):
-        gaps = [r["gaps"] for r in SHIPPED.results if r["kind"] == "twins" and (r["optimizer"], r["turn"]) == (optimizer, "rotation")]
+        gaps = [
+            r["gaps"]
+            for r in SHIPPED.results
+            if r["kind"] == "twins" and (r["optimizer"], r["turn"]) == (optimizer, "rotation")
+        ]
         assert len(gaps) >= 3 and {len(each) for each in gaps} == {300}
         assert all((max(each) < bound) == (optimizer == "SGD") for each in gaps)
 
 
 def test_the_command_that_made_it_is_named():
-    assert SHIPPED.command.startswith("python -m helpers.privileged")
+    assert SHIPPED.command.startswith("python -m helpers.experiments.privileged")
 
 
 @pytest.mark.parametrize(("optimizer", "lr"), KEPT)
@@ -173,10 +211,19 @@ def test_the_kept_weights_are_those_of_the_records(optimizer, lr):
     batch = privileged.held_out()
     for seed in range(3):
         model = privileged.model_of(SHIPPED, optimizer, lr, seed)
-        (record,) = [r for r in SHIPPED.results if r["kind"] == "grow" and (r["optimizer"], r["lr"], r["seed"], r["stored"]) == (optimizer, lr, seed, "as used")]
+        (record,) = [
+            r
+            for r in SHIPPED.results
+            if r["kind"] == "grow"
+            and (r["optimizer"], r["lr"], r["seed"], r["stored"])
+            == (optimizer, lr, seed, "as used")
+        ]
         last = record["history"][-1]
-        assert validation_loss(model, *batch[:2]) == pytest.approx(last["loss"], abs=2e-3)  # kept in half precision
-        assert [basis.kurtosis(x) for x in privileged.stream(model, batch)] == pytest.approx(last["used"], rel=0.01)
+        # kept in half precision
+        assert validation_loss(model, *batch[:2]) == pytest.approx(last["loss"], abs=2e-3)
+        assert [basis.kurtosis(x) for x in privileged.stream(model, batch)] == pytest.approx(
+            last["used"], rel=0.01
+        )
 
 
 def test_training_again_gives_the_stored_beginning():
@@ -185,7 +232,9 @@ def test_training_again_gives_the_stored_beginning():
 
 
 def test_weights_that_were_not_kept_are_not_made_up():
-    with pytest.raises(ValueError, match="no weights of AdamW 0.5 seed 0 were kept; there are: .*'SGD 0.3 seed 2'"):
+    with pytest.raises(
+        ValueError, match="no weights of AdamW 0.5 seed 0 were kept; there are: .*'SGD 0.3 seed 2'"
+    ):
         privileged.model_of(SHIPPED, "AdamW", 0.5)
 
 

@@ -1,4 +1,5 @@
-"""The course's own runs: the default one forms its head, its control does not, and both are measured on unseen data."""
+"""The course's own runs: the default one forms its head, its control does not, and both are
+measured on unseen data."""
 
 import json
 import math
@@ -9,11 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from helpers import corpus, heads, recipes
+from helpers import corpus
+from helpers.instruments import heads
 from helpers.model import AttentionOnlyTransformer, ModelConfig
-from helpers.recipes import RECIPES, Recipe, run_recipe
 from helpers.sequences import split_periods
-from helpers.training import Snapshot, TrainingConfig, train
+from helpers.training import loop, recipes
+from helpers.training.loop import Snapshot, TrainingConfig, train
+from helpers.training.recipes import RECIPES, Recipe, run_recipe
 
 
 def best(snapshot: Snapshot) -> float:
@@ -23,7 +26,9 @@ def best(snapshot: Snapshot) -> float:
 
 def seeded(name: str, seed: int) -> Recipe:
     recipe = RECIPES[name]
-    return replace(recipe, model=replace(recipe.model, seed=seed), training=replace(recipe.training, seed=seed))
+    return replace(
+        recipe, model=replace(recipe.model, seed=seed), training=replace(recipe.training, seed=seed)
+    )
 
 
 # ---- the head is born, and only where it should be
@@ -41,7 +46,8 @@ def test_the_default_run_forms_the_head_on_unseen_periods(seed):
             break
     assert scores[0] < 0.1 and scores[-1] > 0.5
     assert snapshot.step < recipe.training.steps / 2
-    assert all(prefix < 0.1 for prefix in snapshot.scores["prefix_matching"][0])  # it stands in the second layer,
+    # it stands in the second layer,
+    assert all(prefix < 0.1 for prefix in snapshot.scores["prefix_matching"][0])
     assert max(snapshot.scores["previous_token"][0]) > 0.3  # on a previous-token head in the first
     assert snapshot.scores["repeat_loss"] < math.log(64) - 1
 
@@ -55,10 +61,14 @@ def test_one_layer_does_not_form_it_within_the_same_budget():
     assert snapshots[-1].loss < math.log(64) - 0.1  # though it does learn something
 
 
-@pytest.mark.parametrize(("name", "control"), [("two_layers", "one_layer"), ("text", "text_one_layer")])
+@pytest.mark.parametrize(
+    ("name", "control"), [("two_layers", "one_layer"), ("text", "text_one_layer")]
+)
 def test_a_control_differs_by_a_layer_and_by_nothing_else(name, control):
     assert RECIPES[name].model.n_layers == 2
-    assert replace(RECIPES[name], model=replace(RECIPES[name].model, n_layers=1)) == RECIPES[control]
+    assert (
+        replace(RECIPES[name], model=replace(RECIPES[name].model, n_layers=1)) == RECIPES[control]
+    )
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -75,7 +85,11 @@ def test_a_recipe_fits_together_and_can_be_written_down(name):
 def periods_of(tokens: Tensor) -> list[int]:
     """The distance between a token and its copy, for each sequence."""
     return [
-        next(row - sequence.index(token) for row, token in enumerate(sequence) if sequence.index(token) < row)
+        next(
+            row - sequence.index(token)
+            for row, token in enumerate(sequence)
+            if sequence.index(token) < row
+        )
         for sequence in tokens.tolist()
     ]
 
@@ -85,7 +99,11 @@ def read_by_measure(recipe: Recipe, monkeypatch) -> list[Tensor]:
     read = []
     for name in ("score", "repeat_loss"):
         original = getattr(heads, name)
-        monkeypatch.setattr(heads, name, lambda model, tokens, f=original: (read.append(tokens), f(model, tokens))[1])
+        monkeypatch.setattr(
+            heads,
+            name,
+            lambda model, tokens, f=original: (read.append(tokens), f(model, tokens))[1],
+        )
     recipe.measure()(AttentionOnlyTransformer(recipe.model))
     return read
 
@@ -105,7 +123,9 @@ def test_scores_come_from_periods_that_training_never_shows(monkeypatch):
 
 def test_other_tasks_are_measured_on_the_probe(monkeypatch):
     shape = dict(n_ctx=40, d_vocab=20)
-    recipe = Recipe(ModelConfig(**shape), dict(name="bigram_chain", options=shape), TrainingConfig())
+    recipe = Recipe(
+        ModelConfig(**shape), dict(name="bigram_chain", options=shape), TrainingConfig()
+    )
     for tokens in read_by_measure(recipe, monkeypatch):
         assert torch.equal(tokens, heads.probe(20, 40))
 
@@ -125,7 +145,7 @@ def test_the_validation_loss_is_the_mean_over_all_rows():
     model = AttentionOnlyTransformer(ModelConfig())
     tokens, targets = torch.randint(64, (2, 3, 20))
     by_hand = -model(tokens).log_softmax(-1).gather(-1, targets[..., None]).mean().item()
-    assert recipes.validation_loss(model, tokens, targets) == pytest.approx(by_hand, abs=1e-5)
+    assert loop.validation_loss(model, tokens, targets) == pytest.approx(by_hand, abs=1e-5)
 
 
 # ---- text
@@ -133,7 +153,8 @@ def test_the_validation_loss_is_the_mean_over_all_rows():
 
 @pytest.fixture
 def own_text(tmp_path, monkeypatch) -> str:
-    """A folder of 100 invented chapters in an invented language of 400 words. Tokens are cached beside it."""
+    """A folder of 100 invented chapters in an invented language of 400 words. Tokens are cached
+    beside it."""
     monkeypatch.setenv("INDUCTION_COURSE_CACHE", str(tmp_path / "cache"))
     folder = tmp_path / "chapters"
     folder.mkdir()
@@ -145,33 +166,51 @@ def own_text(tmp_path, monkeypatch) -> str:
 
     words = ["".join(some(syllables, 4)) for _ in range(400)]
     for chapter in range(100, 200):  # by their names, five of these are for validation
-        (folder / f"chapter_{chapter}.txt").write_text(" ".join(some(words, 1000)), encoding="utf-8")
+        (folder / f"chapter_{chapter}.txt").write_text(
+            " ".join(some(words, 1000)), encoding="utf-8"
+        )
     return str(folder)
 
 
 def test_the_text_recipe_trains_on_a_folder_of_ones_own(own_text, tmp_path):
     recipe = RECIPES["text"]
-    task, training = dict(name="text", options={"folder": own_text}), replace(recipe.training, steps=5, batch=8)
+    task, training = (
+        dict(name="text", options={"folder": own_text}),
+        replace(recipe.training, steps=5, batch=8),
+    )
     recipe = replace(recipe, task=task, training=training)
     run = run_recipe(recipe, tmp_path / "run", snapshots=2)
     first, *_, last = run.history
     assert [entry["step"] for entry in run.history] == [0, 1, 5]
-    assert set(last) - set(RECIPES["two_layers"].measure()(AttentionOnlyTransformer(RECIPES["two_layers"].model))) == {
-        "step", "loss", "validation_loss",
-    }  # fmt: skip
+    assert set(last) - set(
+        RECIPES["two_layers"].measure()(AttentionOnlyTransformer(RECIPES["two_layers"].model))
+    ) == {
+        "step",
+        "loss",
+        "validation_loss",
+    }
     assert first["validation_loss"] == pytest.approx(math.log(1024), abs=0.5)
-    assert last["validation_loss"] < first["validation_loss"] - 0.1 and last["loss"] < first["validation_loss"]
+    assert (
+        last["validation_loss"] < first["validation_loss"] - 0.1
+        and last["loss"] < first["validation_loss"]
+    )
     assert run.model_at().cfg.d_vocab == 1024 and run.probe_ids == recipe.probe_ids()
 
 
-def test_text_is_read_from_the_train_split_and_scored_on_the_other_with_common_ids(own_text, monkeypatch):
+def test_text_is_read_from_the_train_split_and_scored_on_the_other_with_common_ids(
+    own_text, monkeypatch
+):
     recipe = replace(RECIPES["text"], task=dict(name="text", options={"folder": own_text}))
     text = corpus.load(own_text, 1024)
     trainer = recipe.trainer()
     drawn = trainer.task(3, torch.Generator().manual_seed(1))
     assert all(map(torch.equal, drawn, text.windows(3, 256, torch.Generator().manual_seed(1))))
     validated = []
-    monkeypatch.setattr(recipes, "validation_loss", lambda model, tokens, targets: validated.append((tokens, targets)))
+    monkeypatch.setattr(
+        recipes,
+        "validation_loss",
+        lambda model, tokens, targets: validated.append((tokens, targets)),
+    )
     ids = heads.middle_ids(text.counts).tolist()
     assert recipe.probe_ids() == ids and RECIPES["two_layers"].probe_ids() is None
     for tokens in read_by_measure(recipe, monkeypatch):
@@ -213,7 +252,9 @@ def test_the_command_reads_a_folder_of_ones_own(own_text, tmp_path, capsys):
 def test_the_library_is_read_once_in_a_process_and_a_folder_as_it_stands(own_text, monkeypatch):
     read = []
     load = corpus.load
-    monkeypatch.setattr(corpus, "load", lambda folder, *more: (read.append(folder), load(own_text, *more))[1])
+    monkeypatch.setattr(
+        corpus, "load", lambda folder, *more: (read.append(folder), load(own_text, *more))[1]
+    )
     monkeypatch.setattr(recipes, "TOKENIZER", Path("none"))
     recipes.library.cache_clear()
     folder = replace(RECIPES["text"], task=dict(name="text", options={"folder": own_text}))

@@ -1,12 +1,21 @@
-"""The rotation explorable without a browser: its paths are rotations, what breaks it breaks it, and nothing else does."""
+"""The rotation explorable without a browser: its paths are rotations, what breaks it breaks it, and
+nothing else does."""
 
 import pytest
 import torch
 from torch import Generator
 from traitlets import TraitError
 
-from helpers import basis, handmade
-from helpers.explorables.rotation import BREAKS, GROUPS, PATHS, Rotation, _telling_token, quarter_turn
+from helpers import handmade
+from helpers.explorables.rotation import (
+    BREAKS,
+    GROUPS,
+    PATHS,
+    Rotation,
+    _telling_token,
+    quarter_turn,
+)
+from helpers.instruments import basis
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 
 ROUNDING, BROKEN = 1e-4, 1e-1  # changes of a logit that the course promises, FACTS 5.1
@@ -61,7 +70,8 @@ def test_each_path_leaves_alone_what_it_says(explorable):
 
 
 @pytest.mark.parametrize(
-    "norm, positions", [(None, "shortformer"), (None, "standard"), ("RMS", "standard"), ("LN", "shortformer")]
+    "norm, positions",
+    [(None, "shortformer"), (None, "standard"), ("RMS", "standard"), ("LN", "shortformer")],
 )
 @pytest.mark.parametrize("path", PATHS)
 def test_turned_whole_a_model_stays_as_it_is(norm, positions, path):
@@ -77,9 +87,8 @@ def test_each_break_breaks_it(norm, broken):
     explorable = Rotation(random_model(normalization=norm), random_tokens())
     assert explorable.change(50, breaks=[broken]) > BROKEN
     if broken != "centring":
-        assert (
-            explorable.logits(0, breaks=[broken]) - explorable.logits(0)
-        ).abs().max() < ROUNDING  # at rest, the same model
+        # at rest, the same model
+        assert (explorable.logits(0, breaks=[broken]) - explorable.logits(0)).abs().max() < ROUNDING
 
 
 def test_a_layernorm_is_folded_and_at_rest_its_centring_does_nothing():
@@ -89,7 +98,8 @@ def test_a_layernorm_is_folded_and_at_rest_its_centring_does_nothing():
 
 
 def test_the_centring_is_that_of_a_layernorm():
-    """Turned with its centring left in place, the folded model is the LayerNorm model with the same turned weights."""
+    """Turned with its centring left in place, the folded model is the LayerNorm model with the same
+    turned weights."""
     explorable = Rotation(random_model(normalization="LN"), random_tokens())
     twin = random_model(normalization="LN")
     twin.load_state_dict(explorable.model.state_dict() | dict(norm_bias=twin.norm_bias))
@@ -119,12 +129,17 @@ def test_all_matrices_must_turn(explorable, left):
 
 
 def test_a_privileged_basis_is_turned_away():
-    """The hand-made head's stream is nearly one-hot; after a quarter turn its kurtosis is close to the null."""
+    """The hand-made head's stream is nearly one-hot; after a quarter turn its kurtosis is close to
+    the null."""
     model = handmade.induction_head(12, 30)
     explorable = Rotation(model, torch.tensor([0, 3, 7, 1, 9, 4, 3, 7, 1, 9, 4, 3, 7]))
     d, last = model.cfg.d_model, "blocks.1.hook_resid_post"
     kurtosis = [
-        basis.kurtosis(basis.rotate(model, explorable.rotation(angle)).run_with_cache(explorable.tokens, last)[1][last])
+        basis.kurtosis(
+            basis.rotate(model, explorable.rotation(angle)).run_with_cache(explorable.tokens, last)[
+                1
+            ][last]
+        )
         for angle in (0, 90)
     ]
     assert kurtosis[0] > 10 and abs(kurtosis[1] - basis.kurtosis_null(d)) < 0.7
@@ -138,7 +153,9 @@ def test_a_privileged_basis_is_turned_away():
 def test_in_the_plane_shown_all_tokens_turn_on_circles_by_the_angle(explorable, path):
     rest, turned = explorable.frames((0, 40), path=path, plane=explorable.plane)
     first, second = (torch.complex(*frame["plane"].T) for frame in (rest, turned))
-    assert torch.allclose(second / first, torch.polar(torch.tensor(1.0), torch.tensor(40.0).deg2rad()), atol=1e-3)
+    assert torch.allclose(
+        second / first, torch.polar(torch.tensor(1.0), torch.tensor(40.0).deg2rad()), atol=1e-3
+    )
     assert rest["change"] == 0 < turned["change"] < explorable.rounding(path=path)
 
 
@@ -147,7 +164,9 @@ def test_the_frames_are_of_the_turned_model(explorable):
     R = explorable.rotation(40).float()
     assert torch.allclose(turned["rows"]["W_E"], explorable.model.W_E @ R, atol=1e-5)
     layer, head = explorable.head
-    assert torch.allclose(turned["rows"]["W_Q"], (R.T @ explorable.model.W_Q[layer, head]).T, atol=1e-5)
+    assert torch.allclose(
+        turned["rows"]["W_Q"], (R.T @ explorable.model.W_Q[layer, head]).T, atol=1e-5
+    )
     _, cache = explorable.model.run_with_cache(explorable.tokens)
     assert torch.allclose(turned["pattern"], cache["pattern", layer][0, head], atol=1e-5)
     assert torch.allclose(turned["rows"]["stream"], cache["resid_post", 1][0] @ R, atol=1e-4)
@@ -155,12 +174,17 @@ def test_the_frames_are_of_the_turned_model(explorable):
 
 
 def test_the_frames_are_compared_with_the_same_model_at_rest(explorable):
-    rest, turned = explorable.frames((0, 40), breaks=["centring"])  # at rest the centring is another model already
+    # at rest the centring is another model already
+    rest, turned = explorable.frames((0, 40), breaks=["centring"])
     assert rest["change"] == 0 and turned["change"] == explorable.change(40, breaks=["centring"])
 
 
 @pytest.mark.parametrize(
-    "breaks, said", [([], "no logit changes by more than float32 rounding"), (["gains"], "a logit changes by up to")]
+    "breaks, said",
+    [
+        ([], "no logit changes by more than float32 rounding"),
+        (["gains"], "a logit changes by up to"),
+    ],
 )
 def test_the_still_picture_says_whether_the_model_stayed(explorable, breaks, said):
     picture, says = explorable.still(breaks=breaks)
@@ -171,7 +195,9 @@ def test_the_still_picture_says_whether_the_model_stayed(explorable, breaks, sai
 def test_a_small_change_is_not_called_rounding(explorable):
     small = explorable.change(0.1, breaks=["gains"])
     assert explorable.rounding() < small < 1
-    assert f"a logit changes by up to {small:.1g}." in explorable.still((0, 0.1), breaks=["gains"])[1]
+    assert (
+        f"a logit changes by up to {small:.1g}." in explorable.still((0, 0.1), breaks=["gains"])[1]
+    )
 
 
 @pytest.mark.parametrize("breaks", [[], ["relu"]])
@@ -185,7 +211,10 @@ def test_the_still_picture_marks_the_tokens_that_left_their_circles(explorable, 
 
 
 def test_the_rows_that_are_sent_are_all_that_meets_the_stream(explorable):
-    rows, model = torch.frombuffer(bytearray(explorable.rows), dtype=torch.float32).view(-1, 18), explorable.model
+    rows, model = (
+        torch.frombuffer(bytearray(explorable.rows), dtype=torch.float32).view(-1, 18),
+        explorable.model,
+    )
     assert len(rows) == 11 + 13 + 2 * 4 * 2 * 7 + 11
     assert torch.equal(rows[:11], model.W_E) and torch.equal(rows[-11:], model.W_U.T)
     second_layer = rows[24 + 56 : 24 + 112]
@@ -208,8 +237,16 @@ def test_it_opens_on_the_least_certain_prediction_that_has_a_favourite():
     [
         (dict(n_layers=0), random_tokens(), "no layers"),
         (dict(smeared_keys=True), random_tokens(), "does not smear keys"),
-        (dict(d_model=512, d_vocab=5000), random_tokens(), "34 million products, too many to follow the pointer"),
-        ({}, random_tokens()[None].repeat(2, 1), r"tokens has shape \(2, 13\); expected one sequence"),
+        (
+            dict(d_model=512, d_vocab=5000),
+            random_tokens(),
+            "34 million products, too many to follow the pointer",
+        ),
+        (
+            {},
+            random_tokens()[None].repeat(2, 1),
+            r"tokens has shape \(2, 13\); expected one sequence",
+        ),
         ({}, random_tokens(1), "one token has nothing before it to attend to"),
         ({}, random_tokens() + 9, "token ids run from"),
         ({}, torch.zeros(15, dtype=torch.long), "context n_ctx is 14"),
@@ -237,7 +274,11 @@ def test_settings_that_do_not_exist_are_refused_in_words(explorable, settings, s
 
 @pytest.mark.parametrize(
     "trait, value, least",
-    [("token", 13, "0 to 12"), ("head", [0, 2], "0 to 1 and 0 to 1"), ("plane", [-1, 3], "0 to 17")],
+    [
+        ("token", 13, "0 to 12"),
+        ("head", [0, 2], "0 to 1 and 0 to 1"),
+        ("plane", [-1, 3], "0 to 17"),
+    ],
 )
 def test_what_does_not_exist_cannot_be_looked_at(trait, value, least):
     explorable = Rotation(random_model(), random_tokens())

@@ -1,4 +1,5 @@
-"""A run on disk is whole or refused: written in one move, checked when read, and resumed to the same weights."""
+"""A run on disk is whole or refused: written in one move, checked when read, and resumed to the
+same weights."""
 
 import hashlib
 import json
@@ -14,11 +15,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from helpers import recipes, runs
 from helpers.model import AttentionOnlyTransformer, ModelConfig
-from helpers.recipes import Recipe, run_recipe
-from helpers.runs import DamagedRun, Run
-from helpers.training import Trainer, TrainingConfig, log_spaced
+from helpers.training import recipes, runs
+from helpers.training.loop import Trainer, TrainingConfig, log_spaced
+from helpers.training.recipes import Recipe, run_recipe
+from helpers.training.runs import DamagedRun, Run
 from tests.course import ROOT
 
 SHAPE = ModelConfig(n_layers=1, n_heads=2, d_model=12, d_head=4, n_ctx=24, d_vocab=16)
@@ -45,18 +46,25 @@ def some_run(seed: int = 0) -> Run:
         command="python -m helpers.training",
         probe_ids=[3, 5, 8, 13],
         losses=[2.5 - seed, 1 / 3],
-        history=[dict(step=step, loss=1 / (step + 1), prefix_matching=[[0.1, 0.2]]) for step in (0, 5, 9)],
+        history=[
+            dict(step=step, loss=1 / (step + 1), prefix_matching=[[0.1, 0.2]]) for step in (0, 5, 9)
+        ],
         weights={step: weights(10 * seed + step) for step in (0, 5, 9)},
     )
 
 
 def some_checkpoint(seed: int = 0) -> dict[str, Tensor]:
-    return {"generator": torch.Generator().manual_seed(seed).get_state(), "model.W": torch.randn(3, 4)}
+    return {
+        "generator": torch.Generator().manual_seed(seed).get_state(),
+        "model.W": torch.randn(3, 4),
+    }
 
 
 def same(some: dict[str, Tensor], others: dict[str, Tensor]) -> bool:
     """Equal bit by bit."""
-    return some.keys() == others.keys() and all(torch.equal(some[name], others[name]) for name in some)
+    return some.keys() == others.keys() and all(
+        torch.equal(some[name], others[name]) for name in some
+    )
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -120,10 +128,15 @@ def test_the_model_of_a_run_stands_as_it_stood(saved):
 def test_the_record_says_what_made_the_run(saved):
     record = json.loads((saved / "run.json").read_text(encoding="utf-8"))
     assert record["model"]["d_model"] == 12 and record["command"] == "python -m helpers.training"
-    assert record["versions"]["torch"] == torch.__version__ and record["versions"]["python"].startswith("3.")
+    assert record["versions"]["torch"] == torch.__version__ and record["versions"][
+        "python"
+    ].startswith("3.")
     for kind, file in record["files"].items():
         content = file_of(saved, kind).read_bytes()
-        assert file == {"name": file_of(saved, kind).name, "sha256": hashlib.sha256(content).hexdigest()}
+        assert file == {
+            "name": file_of(saved, kind).name,
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
 
 
 # ---- whole or not at all
@@ -219,17 +232,23 @@ def test_the_manifest_names_every_file_with_its_sha256_and_what_made_it(tmp_path
     assert made == runs.manifest(tmp_path) and set(made) == {"tokenizer.json", "runs/mine"}
     assert made["tokenizer.json"]["sha256"] == hashlib.sha256(b"{}").hexdigest()
     entry = made["runs/mine"]
-    assert entry["sha256"] == {name: hashlib.sha256(content).hexdigest() for name, content in files(folder).items()}
+    assert entry["sha256"] == {
+        name: hashlib.sha256(content).hexdigest() for name, content in files(folder).items()
+    }
     assert (entry["command"], entry["seed"]) == ("python -m helpers.training", 7)
     assert entry["versions"]["torch"] == torch.__version__
 
 
 @pytest.mark.parametrize(("place", "written"), [("data/runs", 1), ("elsewhere", 0)])
-def test_the_command_writes_the_manifest_of_the_courses_own_runs_only(tmp_path, monkeypatch, place, written):
+def test_the_command_writes_the_manifest_of_the_courses_own_runs_only(
+    tmp_path, monkeypatch, place, written
+):
     calls = []
     monkeypatch.setattr(runs, "DATA", tmp_path / "data")
     monkeypatch.setattr(runs, "write_manifest", lambda *_: calls.append(1))
-    recipes.main(["one_layer", "--steps", "1", "--snapshots", "1", "--out", str(tmp_path / place / "mine")])
+    recipes.main(
+        ["one_layer", "--steps", "1", "--snapshots", "1", "--out", str(tmp_path / place / "mine")]
+    )
     assert len(calls) == written
 
 
@@ -251,12 +270,17 @@ def remove(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [cut, flip_a_bit, remove])
-@pytest.mark.parametrize(("kind", "read"), [("snapshots", runs.load), ("checkpoint", runs.load_checkpoint)])
+@pytest.mark.parametrize(
+    ("kind", "read"), [("snapshots", runs.load), ("checkpoint", runs.load_checkpoint)]
+)
 def test_a_file_that_is_cut_edited_or_missing_is_refused(saved, damage, kind, read):
     path = file_of(saved, kind)
     read(saved)
     damage(path)
-    told = f"{path.name} of mine has sha256 .* expects .*: the file is missing, cut or edited; restore it, or train"
+    told = (
+        f"{path.name} of mine has sha256 .* expects .*: the file is missing, cut or edited; "
+        "restore it, or train"
+    )
     with pytest.raises(DamagedRun, match=told):
         read(saved)
 
@@ -268,7 +292,17 @@ def edit(folder: Path, change) -> None:
     (folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
 
 
-KEYS = ["model", "task", "training", "command", "versions", "probe_ids", "files", "losses", "history"]
+KEYS = [
+    "model",
+    "task",
+    "training",
+    "command",
+    "versions",
+    "probe_ids",
+    "files",
+    "losses",
+    "history",
+]
 EDITS = {f"without {key}": lambda record, key=key: record.pop(key) for key in KEYS}
 EDITS |= {
     "no snapshots": lambda record: record["files"].pop("snapshots"),
@@ -283,7 +317,9 @@ EDITS |= {
 @pytest.mark.parametrize("name", EDITS)
 def test_a_record_that_was_edited_is_refused(saved, name, shapes_unchecked):
     edit(saved, EDITS[name])
-    with pytest.raises(DamagedRun, match="run.json of mine is cut or edited .*restore it, or train the run again"):
+    with pytest.raises(
+        DamagedRun, match="run.json of mine is cut or edited .*restore it, or train the run again"
+    ):
         runs.load(saved)
 
 
@@ -304,7 +340,10 @@ def test_a_sha256_that_was_edited_is_refused(saved):
 @pytest.mark.parametrize("other", [dict(d_vocab=17), dict(n_layers=2), dict(normalization="RMS")])
 def test_weights_of_another_shape_are_refused(saved, other):
     edit(saved, lambda record: record["model"].update(other))
-    with pytest.raises(DamagedRun, match="mine at step 0 holds .*W_E.*; its config makes .*W_E.*; train the run again"):
+    with pytest.raises(
+        DamagedRun,
+        match="mine at step 0 holds .*W_E.*; its config makes .*W_E.*; train the run again",
+    ):
         runs.load(saved)
 
 
@@ -317,7 +356,9 @@ def test_a_snapshot_that_lacks_a_weight_is_refused(tmp_path):
 
 
 def test_a_folder_without_a_run_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no run.json in .*empty.*; give the folder of a run"):
+    with pytest.raises(
+        FileNotFoundError, match="no run.json in .*empty.*; give the folder of a run"
+    ):
         runs.load(tmp_path / "empty")
 
 
@@ -350,7 +391,9 @@ def test_a_pickle_is_refused_and_not_run(saved, tmp_path, write):
         torch.save({"0000000/W_E": Payload(mark)}, path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     edit(saved, lambda record: record["files"]["snapshots"].update(sha256=digest))
-    with pytest.raises(DamagedRun, match=f"{path.name} of mine holds no tensors .*; train the run again"):
+    with pytest.raises(
+        DamagedRun, match=f"{path.name} of mine holds no tensors .*; train the run again"
+    ):
         runs.load(saved)
     assert not mark.exists()
 
@@ -359,7 +402,12 @@ def test_reading_a_run_does_not_touch_pickle(saved, monkeypatch):
     def forbidden(*_, **__):
         raise AssertionError("unpickled")
 
-    for owner, name in ((pickle, "load"), (pickle, "loads"), (pickle, "Unpickler"), (torch, "load")):
+    for owner, name in (
+        (pickle, "load"),
+        (pickle, "loads"),
+        (pickle, "Unpickler"),
+        (torch, "load"),
+    ):
         monkeypatch.setattr(owner, name, forbidden)
     assert runs.load(saved).steps == [0, 5, 9] and runs.load_checkpoint(saved)
 
@@ -379,7 +427,9 @@ SCHEDULE = log_spaced(STEPS, 5)
 
 
 @pytest.mark.parametrize("kept", range(1, len(SCHEDULE)))
-def test_a_run_stopped_at_any_snapshot_ends_as_if_it_had_not(tmp_path, monkeypatch, uninterrupted, kept):
+def test_a_run_stopped_at_any_snapshot_ends_as_if_it_had_not(
+    tmp_path, monkeypatch, uninterrupted, kept
+):
     folder = tmp_path / "run"
     with monkeypatch.context() as patch:
         fail_at(patch, runs, "save", kept + 1)
@@ -387,14 +437,18 @@ def test_a_run_stopped_at_any_snapshot_ends_as_if_it_had_not(tmp_path, monkeypat
             run_recipe(RECIPE, folder, snapshots=5)
     assert [entry["step"] for entry in runs.load(folder).history] == SCHEDULE[:kept]
     steps, step = [], Trainer.step
-    monkeypatch.setattr(Trainer, "step", lambda trainer: (steps.append(trainer.step_number + 1), step(trainer)))
+    monkeypatch.setattr(
+        Trainer, "step", lambda trainer: (steps.append(trainer.step_number + 1), step(trainer))
+    )
     run_recipe(RECIPE, folder, resume=True, snapshots=5)
     assert files(folder) == files(uninterrupted)
     assert steps == list(range(SCHEDULE[kept - 1] + 1, STEPS + 1))  # and nothing was trained twice
 
 
 @pytest.mark.parametrize("call", [4, 5, 6])
-def test_a_run_killed_while_it_saves_ends_as_if_it_had_not(tmp_path, monkeypatch, uninterrupted, call):
+def test_a_run_killed_while_it_saves_ends_as_if_it_had_not(
+    tmp_path, monkeypatch, uninterrupted, call
+):
     """The second snapshot is being written: its weights, its checkpoint, its record."""
     folder = tmp_path / "run"
     with monkeypatch.context() as patch:
@@ -413,7 +467,14 @@ def test_the_finished_run_holds_every_step_and_no_checkpoint(uninterrupted):
     for before, entry in zip(SCHEDULE, run.history[1:], strict=False):
         losses = run.losses[before : entry["step"]]
         assert entry["loss"] == pytest.approx(sum(losses) / len(losses), abs=1e-4)
-    assert set(run.history[0]) == {"step", "loss", "prefix_matching", "previous_token", "copying", "repeat_loss"}
+    assert set(run.history[0]) == {
+        "step",
+        "loss",
+        "prefix_matching",
+        "previous_token",
+        "copying",
+        "repeat_loss",
+    }
     with pytest.raises(ValueError, match="it is finished"):
         run_recipe(RECIPE, uninterrupted, resume=True)
 
@@ -437,12 +498,18 @@ def test_a_trainer_goes_on_through_the_disk_bit_by_bit(tmp_path, optimizer):
     [
         Recipe(RECIPE.model, RECIPE.task, TrainingConfig(steps=STEPS, batch=5)),
         Recipe(ModelConfig(**(vars(RECIPE.model) | {"seed": 1})), RECIPE.task, RECIPE.training),
-        Recipe(RECIPE.model, dict(name="fixed_period", options=dict(n_ctx=24, d_vocab=24, period=8)), RECIPE.training),
+        Recipe(
+            RECIPE.model,
+            dict(name="fixed_period", options=dict(n_ctx=24, d_vocab=24, period=8)),
+            RECIPE.training,
+        ),
     ],
 )
 def test_a_run_is_not_resumed_with_other_settings(uninterrupted, other):
     before = files(uninterrupted)
-    with pytest.raises(ValueError, match="was made with other settings; give the same ones, or another folder"):
+    with pytest.raises(
+        ValueError, match="was made with other settings; give the same ones, or another folder"
+    ):
         run_recipe(other, uninterrupted, resume=True)
     assert files(uninterrupted) == before
 
@@ -451,7 +518,9 @@ def test_a_run_is_not_resumed_with_other_settings(uninterrupted, other):
 
 
 @pytest.mark.parametrize("kept", [1, 2, 3, len(SCHEDULE), 99, None])
-def test_a_run_keeps_the_weights_of_as_many_snapshots_as_asked_and_always_the_last(tmp_path, uninterrupted, kept):
+def test_a_run_keeps_the_weights_of_as_many_snapshots_as_asked_and_always_the_last(
+    tmp_path, uninterrupted, kept
+):
     run = run_recipe(RECIPE, tmp_path, snapshots=5, weights=kept)
     assert len(run.weights) == min(kept or 99, len(SCHEDULE)) and set(run.weights) <= set(SCHEDULE)
     assert max(run.weights) == STEPS and (kept == 1 or min(run.weights) == 0)
@@ -464,7 +533,8 @@ def test_a_run_keeps_the_weights_of_as_many_snapshots_as_asked_and_always_the_la
 
 
 def test_a_process_killed_in_the_middle_ends_as_if_it_had_not_been(tmp_path, capsys):
-    """A process of its own, killed after some snapshots; resumed here, and compared with one that was left alone."""
+    """A process of its own, killed after some snapshots; resumed here, and compared with one that
+    was left alone."""
     options = ["one_layer", "--steps", "200", "--weights", "4", "--seed", "3", "--out"]
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     command = [sys.executable, "-m", "helpers.training", *options, str(killed)]
@@ -485,7 +555,8 @@ def test_a_process_killed_in_the_middle_ends_as_if_it_had_not_been(tmp_path, cap
     assert all(same(one.weights[step], other.weights[step]) for step in one.steps)
     assert (one.losses, str(one.history)) == (other.losses, str(other.history))
     assert set(files(killed)) == set(files(whole))  # the names hold the sha256 of the weights
-    assert resumed == capsys.readouterr().out and len(resumed.splitlines()) == 2 + 4  # the table of heads
+    # the table of heads
+    assert resumed == capsys.readouterr().out and len(resumed.splitlines()) == 2 + 4
 
 
 def test_the_command_refuses_to_overwrite(saved, capsys):
@@ -493,7 +564,10 @@ def test_the_command_refuses_to_overwrite(saved, capsys):
     with pytest.raises(SystemExit) as caught:
         recipes.main(["one_layer", "--steps", "2", "--out", str(saved)])
     assert caught.value.code == 2
-    assert "holds a run already; add --resume to go on with it, or name another folder" in capsys.readouterr().err
+    assert (
+        "holds a run already; add --resume to go on with it, or name another folder"
+        in capsys.readouterr().err
+    )
     assert files(saved) == before
 
 
@@ -507,7 +581,9 @@ def test_the_command_explains_itself(capsys):
     assert all(word in told for word in ("python -m helpers.training", *recipes.RECIPES))
 
 
-@pytest.mark.parametrize("wrong", ["three_layers --out x", "one_layer", "one_layer --out x --steps few"])
+@pytest.mark.parametrize(
+    "wrong", ["three_layers --out x", "one_layer", "one_layer --out x --steps few"]
+)
 def test_the_command_refuses_what_it_does_not_know(wrong, capsys):
     with pytest.raises(SystemExit) as caught:
         recipes.main(wrong.split())
@@ -517,7 +593,19 @@ def test_the_command_refuses_what_it_does_not_know(wrong, capsys):
 def test_the_command_does_what_it_is_told_and_writes_it_down(tmp_path, capsys, monkeypatch):
     threads = []
     monkeypatch.setattr(torch, "set_num_threads", threads.append)
-    arguments = ["two_layers", "--steps", "3", "--seed", "4", "--snapshots", "2", "--weights", "1", "--threads", "2"]
+    arguments = [
+        "two_layers",
+        "--steps",
+        "3",
+        "--seed",
+        "4",
+        "--snapshots",
+        "2",
+        "--weights",
+        "1",
+        "--threads",
+        "2",
+    ]
     arguments += ["--out", str(tmp_path)]
     recipes.main(arguments)
     run = runs.load(tmp_path)

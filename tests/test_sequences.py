@@ -1,7 +1,7 @@
 """The tasks: each can be solved by its own rule and by nothing simpler.
 
-A rule here is a function of the tokens up to and including a row. It never sees the targets, nor what the generator
-knew.
+A rule here is a function of the tokens up to and including a row. It never sees the targets, nor
+what the generator knew.
 """
 
 import math
@@ -36,16 +36,23 @@ from helpers.sequences import (
 
 Rule = Callable[[list[int]], int | None]
 CHANCE = 1 / 63  # of a guess among the 64 tokens of most tests here, without BOS
-SIGMAS = (
-    4  # a bound holds up to this many standard errors, taken over sequences: rows of one sequence are not independent
-)
+# a bound holds up to this many standard errors, taken over sequences: rows of one sequence are not
+# independent
+SIGMAS = 4
 
 
 def seeded_with(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def draw(task: Callable[..., Batch], batch: int = 128, n_ctx: int = 48, d_vocab: int = 64, seed: int = 0, **options):
+def draw(
+    task: Callable[..., Batch],
+    batch: int = 128,
+    n_ctx: int = 48,
+    d_vocab: int = 64,
+    seed: int = 0,
+    **options,
+):
     return task(batch, n_ctx, d_vocab, seeded_with(seed), **options)
 
 
@@ -69,7 +76,8 @@ def solves(batch: Batch, rule: Rule) -> bool:
 
 
 def at_most(ceiling: float, batch: Batch, rule: Rule) -> bool:
-    """Whether the rule is right on no more than this share, by a measurement sharp enough to tell."""
+    """Whether the rule is right on no more than this share, by a measurement sharp enough to
+    tell."""
     share, error = accuracy(batch, rule)
     assert SIGMAS * error < 0.07, f"standard error {error:.3f}: draw more sequences"
     return share <= ceiling + SIGMAS * error
@@ -86,7 +94,9 @@ def mean_and_error(values: list[float]) -> tuple[float, float]:
 def induction(seen: list[int]) -> int | None:
     """What came after the latest earlier copy of the present token."""
     *before, present = seen
-    return next((seen[at + 1] for at in reversed(range(len(before))) if before[at] == present), None)
+    return next(
+        (seen[at + 1] for at in reversed(range(len(before))) if before[at] == present), None
+    )
 
 
 def shift(back: int) -> Rule:
@@ -134,7 +144,12 @@ def no_token(seen: list[int]) -> None:
 # ---- what holds for every task
 
 OPTIONS = {"copied_segment": dict(segment=5), "fixed_period": dict(period=7)}
-sizes = dict(batch=st.integers(1, 6), n_ctx=st.integers(20, 40), d_vocab=st.integers(12, 40), seed=st.integers(0, 99))
+sizes = dict(
+    batch=st.integers(1, 6),
+    n_ctx=st.integers(20, 40),
+    d_vocab=st.integers(12, 40),
+    seed=st.integers(0, 99),
+)
 every_task = pytest.mark.parametrize("name", TASKS)
 
 
@@ -145,7 +160,9 @@ def drawn(name: str, batch: int, n_ctx: int, d_vocab: int, seed: int) -> Batch:
 @every_task
 @settings(max_examples=25)
 @given(**sizes)
-def test_bos_opens_every_sequence_and_targets_are_the_next_tokens(name, batch, n_ctx, d_vocab, seed):
+def test_bos_opens_every_sequence_and_targets_are_the_next_tokens(
+    name, batch, n_ctx, d_vocab, seed
+):
     tokens, targets, determined = drawn(name, batch, n_ctx, d_vocab, seed)
     assert tokens.shape == targets.shape == determined.shape == (batch, n_ctx)
     assert (tokens.dtype, targets.dtype, determined.dtype) == (torch.int64, torch.int64, torch.bool)
@@ -158,7 +175,9 @@ def test_bos_opens_every_sequence_and_targets_are_the_next_tokens(name, batch, n
 def test_a_generator_s_state_is_a_batch(name):
     sizes, before = dict(batch=8, n_ctx=32, d_vocab=24), torch.get_rng_state()
     generator = seeded_with(1)
-    first, second = (TASKS[name](generator=generator, **sizes, **OPTIONS.get(name, {})) for _ in range(2))
+    first, second = (
+        TASKS[name](generator=generator, **sizes, **OPTIONS.get(name, {})) for _ in range(2)
+    )
     again = drawn(name, **sizes, seed=1)
     assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
     assert not torch.equal(first.tokens, second.tokens)
@@ -167,8 +186,15 @@ def test_a_generator_s_state_is_a_batch(name):
 
 @every_task
 def test_some_rows_are_determined_in_a_small_world_too(name):
-    """12 tokens and 32 positions, with the options a reader would leave alone but for the segment."""
-    options = dict(segment=8) if name == "copied_segment" else dict(period=8) if name == "fixed_period" else {}
+    """12 tokens and 32 positions, with the options a reader would leave alone but for the
+    segment."""
+    options = (
+        dict(segment=8)
+        if name == "copied_segment"
+        else dict(period=8)
+        if name == "fixed_period"
+        else {}
+    )
     batch = TASKS[name](64, 32, 12, seeded_with(0), **options)
     assert batch.determined.any() and batch.targets.max() == 11 and batch.targets.min() == 1
 
@@ -189,9 +215,13 @@ def measured(tokens: list[int]) -> tuple[int, int]:
     return first - 1, again - first
 
 
-@given(n_ctx=st.integers(8, 40), d_vocab=st.integers(8, 40), seed=st.integers(0, 99), data=st.data())
+@given(
+    n_ctx=st.integers(8, 40), d_vocab=st.integers(8, 40), seed=st.integers(0, 99), data=st.data()
+)
 def test_a_repeated_block_is_what_it_says(n_ctx, d_vocab, seed, data):
-    periods = data.draw(st.lists(st.integers(2, min(n_ctx - 2, d_vocab - 1)), min_size=1, max_size=4))
+    periods = data.draw(
+        st.lists(st.integers(2, min(n_ctx - 2, d_vocab - 1)), min_size=1, max_size=4)
+    )
     batch = repeated_block(4, n_ctx, d_vocab, seeded_with(seed), periods=periods)
     for tokens, targets, determined in zip(*(part.tolist() for part in batch), strict=True):
         whole = [*tokens, targets[-1]]
@@ -207,7 +237,9 @@ def test_a_repeated_block_is_what_it_says(n_ctx, d_vocab, seed, data):
 def test_all_periods_and_all_lead_ins_occur():
     tokens = draw(repeated_block, batch=3000, n_ctx=24, periods=[6, 8, 10]).tokens.tolist()
     found = Counter(map(measured, tokens))
-    assert set(found) == {(lead, period) for period in (6, 8, 10) for lead in range(24 - 2 * period + 1)}
+    assert set(found) == {
+        (lead, period) for period in (6, 8, 10) for lead in range(24 - 2 * period + 1)
+    }
     by_period = Counter()
     for (_, period), count in found.items():
         by_period[period] += count
@@ -262,7 +294,12 @@ def test_the_trap_has_one_period_and_no_lead_in(period, seed):
     assert batch.determined.tolist() == [[row > period for row in range(20)]] * 3
 
 
-@given(segment=st.integers(2, 10), spare=st.integers(0, 12), ids=st.integers(2, 20), seed=st.integers(0, 99))
+@given(
+    segment=st.integers(2, 10),
+    spare=st.integers(0, 12),
+    ids=st.integers(2, 20),
+    seed=st.integers(0, 99),
+)
 def test_a_copied_segment_is_what_it_says(segment, spare, ids, seed):
     n_ctx = 2 * segment + spare
     batch = copied_segment(4, n_ctx, segment + ids, seeded_with(seed), segment=segment)
@@ -280,7 +317,9 @@ def test_a_copied_segment_is_what_it_says(segment, spare, ids, seed):
 def test_segment_and_copy_stand_everywhere():
     batch = draw(copied_segment, batch=3000, n_ctx=14, segment=4)
     seconds = batch.determined.int().argmax(1).tolist()
-    firsts = [tokens.index(tokens[at]) for tokens, at in zip(batch.tokens.tolist(), seconds, strict=True)]
+    firsts = [
+        tokens.index(tokens[at]) for tokens, at in zip(batch.tokens.tolist(), seconds, strict=True)
+    ]
     places = {(first, second) for first in range(1, 8) for second in range(first + 4, 12)}
     assert set(zip(firsts, seconds, strict=True)) == places
 
@@ -289,16 +328,20 @@ def test_copied_segments_take_induction():
     test = draw(copied_segment, batch=512, segment=12, seed=1)
     others = [draw(copied_segment, batch=256, segment=12, seed=seed) for seed in range(10, 14)]
     assert solves(test, induction)
-    assert at_most(2 / 26, test, shift(best_shift(others)))  # 25 of the 25 * 26 / 2 pairs of places are neighbours
+    # 25 of the 25 * 26 / 2 pairs of places are neighbours
+    assert at_most(2 / 26, test, shift(best_shift(others)))
     assert at_most(CHANCE, test, fitted_table(others, key=last_token))
     assert at_most(CHANCE, test, fitted_table(others, key=no_token))
     assert at_most(0.06, test, in_context_unigram)
 
 
 def test_chance_copies_spoil_some_matches_when_tokens_are_not_distinct():
-    share, error = accuracy(draw(copied_segment, batch=256, d_vocab=32, segment=12, distinct=False), induction)
+    share, error = accuracy(
+        draw(copied_segment, batch=256, d_vocab=32, segment=12, distinct=False), induction
+    )
     assert 0.4 < share - SIGMAS * error and share + SIGMAS * error < 0.95
-    crowded = draw(copied_segment, batch=8, d_vocab=4, segment=24, distinct=False)  # more tokens than ids
+    # more tokens than ids
+    crowded = draw(copied_segment, batch=8, d_vocab=4, segment=24, distinct=False)
     assert crowded.targets.max() == 3
 
 
@@ -316,7 +359,8 @@ def log_losses(batch: Batch, probabilities: Callable[[list[int]], list[float]]) 
 
 
 def surprise_beyond_entropy(batch: Batch, matrix: Tensor, rows: Tensor) -> float:
-    """Loss of the known matrix less its rows' entropy, in standard errors: near 0 if the matrix is the truth."""
+    """Loss of the known matrix less its rows' entropy, in standard errors: near 0 if the matrix is
+    the truth."""
     p = matrix[batch.tokens[rows]].double()
     log_p = p.clamp_min(1e-300).log()
     entropy = -(p * log_p).sum(-1)
@@ -336,28 +380,48 @@ def test_a_transition_matrix_holds_probabilities_and_never_leads_to_bos(d_vocab,
 
 @pytest.mark.parametrize("chain", [0, 3])
 def test_a_bigram_chain_follows_its_matrix(chain):
-    batch, matrix = draw(bigram_chain, batch=512, d_vocab=24, chain=chain), transition_matrix(24, chain)
+    batch, matrix = (
+        draw(bigram_chain, batch=512, d_vocab=24, chain=chain),
+        transition_matrix(24, chain),
+    )
     assert batch.determined.all()
     assert abs(surprise_beyond_entropy(batch, matrix, batch.determined)) < SIGMAS
-    assert abs(surprise_beyond_entropy(batch, transition_matrix(24, 1), batch.determined)) > 10 * SIGMAS
+    assert (
+        abs(surprise_beyond_entropy(batch, transition_matrix(24, 1), batch.determined))
+        > 10 * SIGMAS
+    )
     first = batch.determined & (torch.arange(48) == 0)  # what follows BOS has its own row
     assert abs(surprise_beyond_entropy(batch, matrix, first)) < SIGMAS
 
 
 def test_a_bigram_chain_takes_the_present_token():
-    test, fitted = draw(bigram_chain, batch=256, d_vocab=24, seed=1), draw(bigram_chain, batch=512, d_vocab=24, seed=2)
+    test, fitted = (
+        draw(bigram_chain, batch=256, d_vocab=24, seed=1),
+        draw(bigram_chain, batch=512, d_vocab=24, seed=2),
+    )
     matrix = transition_matrix(24).tolist()
     frequency = (fitted.targets.flatten().bincount(minlength=24) / fitted.targets.numel()).tolist()
     known = log_losses(test, lambda seen: matrix[seen[-1]])
     unigram = log_losses(test, lambda seen: frequency)
-    gain, error = mean_and_error([worse - better for worse, better in zip(unigram, known, strict=True)])
+    gain, error = mean_and_error(
+        [worse - better for worse, better in zip(unigram, known, strict=True)]
+    )
     assert gain - SIGMAS * error > 0.2
-    assert sum(unigram) / len(unigram) < math.log(23) - 0.1  # and tokens differ in how common they are
+    # and tokens differ in how common they are
+    assert sum(unigram) / len(unigram) < math.log(23) - 0.1
 
 
 def lookup(seen: list[int], table=SKIP_TRIGRAMS) -> int | None:
-    """The out of the trigram whose source has been seen and whose destination is the present token."""
-    return next((out for source, destination, out in table if source in seen[:-1] and destination == seen[-1]), None)
+    """The out of the trigram whose source has been seen and whose destination is the present
+    token."""
+    return next(
+        (
+            out
+            for source, destination, out in table
+            if source in seen[:-1] and destination == seen[-1]
+        ),
+        None,
+    )
 
 
 def the_source(seen: list[int]) -> int:
@@ -389,7 +453,8 @@ def test_every_trigram_occurs_equally_often():
     batch = draw(skip_trigrams, batch=2000, n_ctx=16, d_vocab=24)
     found = Counter()
     for tokens in batch.tokens.tolist():
-        first = next(row for row, token in enumerate(tokens) if token in (3, 4))  # one a sequence: independent
+        # one a sequence: independent
+        first = next(row for row, token in enumerate(tokens) if token in (3, 4))
         found[(the_source(tokens), tokens[first], tokens[first + 1])] += 1
     assert set(found) == set(SKIP_TRIGRAMS)
     assert max(abs(count - 500) for count in found.values()) < SIGMAS * math.sqrt(500)
@@ -407,10 +472,14 @@ def loss(batch: Batch, log_probs: Tensor) -> float:
 
 
 def test_every_voter_of_the_additive_chain_counts():
-    """The true law beats every law that one of the four voters is left out of, and its loss is its own entropy."""
+    """The true law beats every law that one of the four voters is left out of, and its loss is its
+    own entropy."""
     batch = additive_chain(400, 32, 13, seeded_with(0))
     law = additive_log_probs(batch.tokens, 13)
-    assert torch.allclose(law.exp().sum(-1), torch.ones(400, 32), atol=1e-5) and (law[..., BOS] == -torch.inf).all()
+    assert (
+        torch.allclose(law.exp().sum(-1), torch.ones(400, 32), atol=1e-5)
+        and (law[..., BOS] == -torch.inf).all()
+    )
     probabilities = law.exp()[batch.determined]
     entropy = -(probabilities * probabilities.clamp_min(1e-30).log()).sum(-1).mean().item()
     assert loss(batch, law) == pytest.approx(entropy, abs=0.03)
@@ -419,7 +488,8 @@ def test_every_voter_of_the_additive_chain_counts():
         votes = tables.clone()
         votes[silent, :, 1:] = 0
         log_odds = sum(
-            votes[back][torch.nn.functional.pad(batch.tokens, (back, 0))[:, :32]] for back in range(4)
+            votes[back][torch.nn.functional.pad(batch.tokens, (back, 0))[:, :32]]
+            for back in range(4)
         )
         assert loss(batch, log_odds.log_softmax(-1)) > loss(batch, law) + 0.2
 
@@ -431,7 +501,9 @@ def test_the_additive_chain_is_drawn_from_its_law():
     pairs = 5 * batch.tokens[:, 3] + batch.tokens[:, 4]
     context = pairs == pairs.mode().values  # the commonest pair of tokens
     drawn = torch.nn.functional.one_hot(batch.targets[context, 4], 5).double().mean(0)
-    assert context.sum() > 100 and torch.allclose(drawn, law[context, 4][0].double(), atol=4 * 0.5 / context.sum() ** 0.5)
+    assert context.sum() > 100 and torch.allclose(
+        drawn, law[context, 4][0].double(), atol=4 * 0.5 / context.sum() ** 0.5
+    )
     assert (law[context, 4] == law[context, 4][0]).all()  # nothing older matters
     assert batch.determined.tolist() == 4000 * [[False, False, True, True, True, True]]
 
@@ -466,11 +538,14 @@ def test_trigger_bigrams_take_what_followed_before():
 
 def test_between_the_triggers_the_chain_goes_on():
     batch = draw(trigger_bigrams, batch=1024, d_vocab=32)
-    # A token seen before at a row that is not determined is no trigger, and this is known before the answer.
+    # A token seen before at a row that is not determined is no trigger, and this is known before
+    # the answer.
     again = (batch.tokens[:, :, None] == batch.tokens[:, None, :]).tril(-1).any(-1)
     ordinary = again & ~batch.determined
     assert abs(surprise_beyond_entropy(batch, transition_matrix(32), ordinary)) < SIGMAS
-    assert abs(surprise_beyond_entropy(batch, transition_matrix(32), batch.determined)) > 10 * SIGMAS
+    assert (
+        abs(surprise_beyond_entropy(batch, transition_matrix(32), batch.determined)) > 10 * SIGMAS
+    )
     everything = batch._replace(determined=ordinary)
     assert accuracy(everything, induction)[0] < 0.5
 
@@ -483,12 +558,17 @@ def test_a_trigger_has_one_successor_which_is_none(triggers, seed):
         successors = {(tokens[row], targets[row]) for row in range(60) if tokens[row] in found}
         assert len(successors) == len(found) <= triggers
         assert not found & {successor for _, successor in successors}
-        assert determined == [token in found and token in tokens[:row] for row, token in enumerate(tokens)]
+        assert determined == [
+            token in found and token in tokens[:row] for row, token in enumerate(tokens)
+        ]
 
 
 def test_there_are_as_many_triggers_as_asked_for_and_they_differ_from_sequence_to_sequence():
     batch = draw(trigger_bigrams, batch=64, n_ctx=400, d_vocab=12, triggers=3)
-    found = [frozenset(row[marked].tolist()) for row, marked in zip(batch.tokens, batch.determined, strict=True)]
+    found = [
+        frozenset(row[marked].tolist())
+        for row, marked in zip(batch.tokens, batch.determined, strict=True)
+    ]
     assert Counter(map(len, found)).most_common(1)[0][0] == 3
     assert len(set(found)) > 40
     assert set().union(*found) == set(range(1, 12))
@@ -499,7 +579,9 @@ K = 5  # tokens of the small Markov chains, besides BOS
 
 def add_one(seen: list[int]) -> list[float]:
     """The rule of the task: what followed the present token so far, and one more of each."""
-    followed = Counter(after for before, after in zip(seen, seen[1:], strict=False) if before == seen[-1])
+    followed = Counter(
+        after for before, after in zip(seen, seen[1:], strict=False) if before == seen[-1]
+    )
     return [0.0] + [(followed[answer] + 1) / (followed.total() + K) for answer in range(1, K + 1)]
 
 
@@ -511,12 +593,19 @@ def add_one_unigram(seen: list[int]) -> list[float]:
 def test_chains_of_their_own_take_counts_of_pairs():
     test = draw(in_context_markov, batch=300, n_ctx=64, d_vocab=K + 1)
     pairs, single = (log_losses(test, rule) for rule in (add_one, add_one_unigram))
-    gain, error = mean_and_error([worse - better for worse, better in zip(single, pairs, strict=True)])
+    gain, error = mean_and_error(
+        [worse - better for worse, better in zip(single, pairs, strict=True)]
+    )
     assert gain - SIGMAS * error > 0.1
     gain, error = mean_and_error([math.log(K) - loss for loss in single])
     assert gain - SIGMAS * error > 0
-    known, fitted = draw(in_context_markov, seed=1, batch=2000, n_ctx=64, d_vocab=K + 1), torch.zeros(K + 1, K + 1)
-    fitted.index_put_((known.tokens.flatten(), known.targets.flatten()), torch.tensor(1.0), accumulate=True)
+    known, fitted = (
+        draw(in_context_markov, seed=1, batch=2000, n_ctx=64, d_vocab=K + 1),
+        torch.zeros(K + 1, K + 1),
+    )
+    fitted.index_put_(
+        (known.tokens.flatten(), known.targets.flatten()), torch.tensor(1.0), accumulate=True
+    )
     table = (fitted / fitted.sum(-1, keepdim=True)).tolist()
     elsewhere = log_losses(test, lambda seen: table[seen[-1]])
     assert mean_and_error(elsewhere)[0] > math.log(K) - 0.02  # no chain tells of another
@@ -534,7 +623,11 @@ def test_the_bayes_rule_of_the_chains_is_calibrated():
                 came[level] += answer == targets[row]
                 variance[level] += p * (1 - p)
     assert len(variance) >= 7
-    assert all(abs(came[level] - expected[level]) < SIGMAS * math.sqrt(variance[level]) for level in variance if level)
+    assert all(
+        abs(came[level] - expected[level]) < SIGMAS * math.sqrt(variance[level])
+        for level in variance
+        if level
+    )
 
 
 def test_the_rows_of_the_chains_that_are_determined_have_been_seen():
@@ -544,7 +637,8 @@ def test_the_rows_of_the_chains_that_are_determined_have_been_seen():
 
 
 def test_the_chains_start_from_their_stationary_law():
-    """The first token is as common later on as a token from the middle is; a uniform one would be less common."""
+    """The first token is as common later on as a token from the middle is; a uniform one would be
+    less common."""
     tokens = draw(in_context_markov, batch=4000, n_ctx=60, d_vocab=K + 1).tokens
     later = tokens[:, 40:]
     first, middle = ((later == tokens[:, at, None]).double().mean(1) for at in (1, 20))
@@ -570,22 +664,52 @@ def test_the_chains_start_from_their_stationary_law():
         ),
         (lambda g: repeated_block(2, 32, 64, g, periods=[1]), r"periods \[1\]: .*from 2 to 30"),
         (lambda g: repeated_block(2, 32, 64, g, periods=[]), r"periods \[\]: .*from 2 to 30"),
-        (lambda g: repeated_block(2, 32, 6, g), r"periods \[\]: .* with 5 tokens .*or a larger d_vocab"),
-        (lambda g: repeated_block(2, 19, 64, g), "n_ctx is 19; .* takes at least 20 positions; try a longer context"),
-        (lambda g: split_periods(27, shortest=10), "n_ctx is 27; .* from 10 up .* at least 28 positions"),
+        (
+            lambda g: repeated_block(2, 32, 6, g),
+            r"periods \[\]: .* with 5 tokens .*or a larger d_vocab",
+        ),
+        (
+            lambda g: repeated_block(2, 19, 64, g),
+            "n_ctx is 19; .* takes at least 20 positions; try a longer context",
+        ),
+        (
+            lambda g: split_periods(27, shortest=10),
+            "n_ctx is 27; .* from 10 up .* at least 28 positions",
+        ),
         (lambda g: fixed_period(2, 16, 64, g), r"periods \[16\]: in 16 positions.*from 2 to 14"),
-        (lambda g: copied_segment(2, 32, 64, g), "a segment of 24 tokens; .* n_ctx 32 .*try 2 to 16$"),
-        (lambda g: copied_segment(2, 32, 12, g, segment=11), "a segment of 11 .* of d_vocab 12 over; try 2 to 10$"),
-        (lambda g: copied_segment(2, 32, 12, g, segment=17, distinct=False), "a segment of 17 tokens.*try 2 to 16$"),
-        (lambda g: copied_segment(2, 32, 64, g, segment=1), "a segment of 1 tokens; it must have at least 2"),
+        (
+            lambda g: copied_segment(2, 32, 64, g),
+            "a segment of 24 tokens; .* n_ctx 32 .*try 2 to 16$",
+        ),
+        (
+            lambda g: copied_segment(2, 32, 12, g, segment=11),
+            "a segment of 11 .* of d_vocab 12 over; try 2 to 10$",
+        ),
+        (
+            lambda g: copied_segment(2, 32, 12, g, segment=17, distinct=False),
+            "a segment of 17 tokens.*try 2 to 16$",
+        ),
+        (
+            lambda g: copied_segment(2, 32, 64, g, segment=1),
+            "a segment of 1 tokens; it must have at least 2",
+        ),
         (
             lambda g: skip_trigrams(2, 32, 9, g),
             "d_vocab 9 leaves 0 ids for noise and n_ctx is 32; try 16 and 8 or more",
         ),
         (lambda g: skip_trigrams(2, 7, 16, g), "n_ctx is 7; try 16 and 8 or more"),
-        (lambda g: trigger_bigrams(2, 32, 12, g, triggers=11), "11 triggers out of 11 tokens.*from 1 to 10$"),
-        (lambda g: trigger_bigrams(2, 32, 12, g, triggers=0), "0 triggers out of 11 tokens.*from 1 to 10$"),
-        (lambda g: Task("repeat"), "no task is called 'repeat'; choose one of repeated_block, fixed_period, copied"),
+        (
+            lambda g: trigger_bigrams(2, 32, 12, g, triggers=11),
+            "11 triggers out of 11 tokens.*from 1 to 10$",
+        ),
+        (
+            lambda g: trigger_bigrams(2, 32, 12, g, triggers=0),
+            "0 triggers out of 11 tokens.*from 1 to 10$",
+        ),
+        (
+            lambda g: Task("repeat"),
+            "no task is called 'repeat'; choose one of repeated_block, fixed_period, copied",
+        ),
     ],
 )
 def test_what_does_not_fit_is_told_why(ask, says):
@@ -610,5 +734,7 @@ def test_what_does_not_fit_is_told_why(ask, says):
 def test_a_table_that_contradicts_itself_is_shown(trigrams):
     with pytest.raises(ValueError) as caught:
         skip_trigrams(2, 32, 16, seeded_with(0), trigrams)
-    assert str(caught.value).startswith(f"trigrams {trigrams}: expected (source, destination, out) of ids from 1 to 15")
+    assert str(caught.value).startswith(
+        f"trigrams {trigrams}: expected (source, destination, out) of ids from 1 to 15"
+    )
     assert str(caught.value).endswith("try SKIP_TRIGRAMS")

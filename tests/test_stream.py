@@ -1,10 +1,12 @@
-"""The links of the stream are composition scores, the ends included; the null knows what chance does."""
+"""The links of the stream are composition scores, the ends included; the null knows what chance
+does."""
 
 import pytest
 import torch
 from torch.testing import assert_close
 
-from helpers import basis, circuits, composition, handmade, stream
+from helpers import handmade
+from helpers.instruments import basis, circuits, composition, virtual_weights
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 
 DRAWS = 99
@@ -16,37 +18,54 @@ def random_model(seed: int = 0, **sizes) -> AttentionOnlyTransformer:
 
 
 def by_ends(model, draws: int = DRAWS) -> dict:
-    return {(link.writer, link.reader): link for link in stream.links(model, draws)}
+    return {(link.writer, link.reader): link for link in virtual_weights.links(model, draws)}
 
 
 def dense_score(model, writer, reader) -> float:
     """The definition, with d_model x d_model matrices."""
-    written = dict(embed=model.W_E, pos=model.W_pos)[writer] if isinstance(writer, str) else circuits.OV(model, *writer)
+    written = (
+        dict(embed=model.W_E, pos=model.W_pos)[writer]
+        if isinstance(writer, str)
+        else circuits.OV(model, *writer)
+    )
     if reader == "unembed":
         read = model.W_U
     else:
-        read = circuits.OV(model, *reader[:2]) if reader[2] == "V" else circuits.QK(model, *reader[:2])
+        read = (
+            circuits.OV(model, *reader[:2]) if reader[2] == "V" else circuits.QK(model, *reader[:2])
+        )
         read = read.T if reader[2] == "K" else read
     return ((written @ read).norm() / (written.norm() * read.norm())).item()
 
 
 @pytest.mark.parametrize(
     "sizes",
-    [dict(), dict(n_layers=3, d_model=10, d_head=3), dict(d_head=20, d_vocab=30), dict(positions="standard", n_ctx=40)],
+    [
+        dict(),
+        dict(n_layers=3, d_model=10, d_head=3),
+        dict(d_head=20, d_vocab=30),
+        dict(positions="standard", n_ctx=40),
+    ],
 )
 def test_every_score_is_its_definition(sizes):
     model = random_model(3, **sizes)
     for (writer, reader), link in by_ends(model).items():
-        assert link.score == pytest.approx(dense_score(model, writer, reader), abs=1e-6), (writer, reader)
+        assert link.score == pytest.approx(dense_score(model, writer, reader), abs=1e-6), (
+            writer,
+            reader,
+        )
 
 
 @pytest.mark.parametrize("kind", ["Q", "K", "V"])
 def test_between_heads_it_is_the_composition_score_and_its_ceiling(kind):
     model = random_model(5, n_layers=3)
     found = by_ends(model)
-    scores, ceilings = composition.composition_scores(model, kind), composition.spectrum_ceiling(model, kind)
-    for row, writer in enumerate(composition.writers(model)):
-        for column, reader in enumerate(composition.readers(model)):
+    scores, ceilings = (
+        composition.composition_scores(model, kind),
+        composition.spectrum_ceiling(model, kind),
+    )
+    for row, writer in enumerate(composition.writing_heads(model)):
+        for column, reader in enumerate(composition.reading_heads(model)):
             link = found.get((writer, (*reader, kind)))
             assert (link is None) == scores[row, column].isnan().item()
             if link:
@@ -55,17 +74,28 @@ def test_between_heads_it_is_the_composition_score_and_its_ceiling(kind):
 
 
 def test_every_writer_meets_every_later_reader_that_sees_it():
-    pairs = set(stream.pairs(random_model()))
+    pairs = set(virtual_weights.pairs(random_model()))
     heads = 2 * 2
-    assert len(pairs) == 3 * heads + 2 * heads + 3 * heads + heads + 1  # embed, pos (Q, K), layer 0 to 1, all to U
-    assert ("pos", (0, 0, "Q")) in pairs and ("pos", (0, 0, "V")) not in pairs and ("pos", "unembed") not in pairs
-    assert ((0, 1), (0, 0, "K")) not in pairs and ((1, 0), (0, 0, "K")) not in pairs and ((0, 1), (1, 0, "K")) in pairs
-    standard = set(stream.pairs(random_model(positions="standard")))
-    assert standard - pairs == {("pos", (layer, head, "V")) for layer in (0, 1) for head in (0, 1)} | {("pos", "unembed")}
+    # embed, pos (Q, K), layer 0 to 1, all to U
+    assert len(pairs) == 3 * heads + 2 * heads + 3 * heads + heads + 1
+    assert (
+        ("pos", (0, 0, "Q")) in pairs
+        and ("pos", (0, 0, "V")) not in pairs
+        and ("pos", "unembed") not in pairs
+    )
+    assert (
+        ((0, 1), (0, 0, "K")) not in pairs
+        and ((1, 0), (0, 0, "K")) not in pairs
+        and ((0, 1), (1, 0, "K")) in pairs
+    )
+    standard = set(virtual_weights.pairs(random_model(positions="standard")))
+    assert standard - pairs == {
+        ("pos", (layer, head, "V")) for layer in (0, 1) for head in (0, 1)
+    } | {("pos", "unembed")}
 
 
 def test_the_null_has_the_mean_square_of_chance_and_stays_under_the_ceiling():
-    for link in stream.links(random_model(1, d_model=32), draws=400):
+    for link in virtual_weights.links(random_model(1, d_model=32), draws=400):
         assert link.null.square().mean().item() == pytest.approx(1 / 32, rel=0.15)
         assert link.null.max().item() <= link.ceiling + 1e-9
         assert link.score <= link.ceiling + 1e-9
@@ -73,7 +103,9 @@ def test_the_null_has_the_mean_square_of_chance_and_stays_under_the_ceiling():
 
 def test_a_rotation_of_the_stream_changes_no_score():
     model = handmade.induction_head(8, 16, positions="standard")
-    turned = basis.rotate(model, basis.random_rotation(model.cfg.d_model, torch.Generator().manual_seed(0)))
+    turned = basis.rotate(
+        model, basis.random_rotation(model.cfg.d_model, torch.Generator().manual_seed(0))
+    )
     plain, rotated = by_ends(model), by_ends(turned)
     assert plain.keys() == rotated.keys()
     for ends, link in plain.items():
@@ -81,7 +113,11 @@ def test_a_rotation_of_the_stream_changes_no_score():
 
 
 def test_the_hand_made_induction_head_is_found_link_by_link_and_nothing_else():
-    found = {ends for ends, link in by_ends(handmade.induction_head(16, 24), 199).items() if link.p <= 0.05}
+    found = {
+        ends
+        for ends, link in by_ends(handmade.induction_head(16, 24), 199).items()
+        if link.p <= 0.05
+    }
     head, induction = (0, 0), (1, 0)
     looks_back = {("pos", (*head, "Q")), ("pos", (*head, "K")), ("embed", (*head, "V"))}
     matches = {("embed", (*induction, "Q")), (head, (*induction, "K"))}
@@ -95,8 +131,13 @@ def test_pointer_arithmetic_composes_by_the_query_and_not_by_the_key():
 
 
 def test_random_models_give_a_false_alarm_about_as_often_as_they_may():
-    """At p 0.05, 60 models give 3; more than 9 would come by chance in fewer than 1 in 1,000 suites."""
-    alarms = sum(min(link.p for link in stream.links(random_model(seed, d_head=3), DRAWS, seed)) <= 0.05 for seed in range(60))
+    """At p 0.05, 60 models give 3; more than 9 would come by chance in fewer than 1 in 1,000
+    suites."""
+    alarms = sum(
+        min(link.p for link in virtual_weights.links(random_model(seed, d_head=3), DRAWS, seed))
+        <= 0.05
+        for seed in range(60)
+    )
     assert alarms <= 9
 
 
@@ -110,8 +151,10 @@ def test_a_head_of_zeros_has_no_links_and_spoils_no_other():
 
 
 def test_one_layer_is_refused_in_words():
-    with pytest.raises(ValueError, match="1 layers has no two heads to link; take one of 2 or more"):
-        stream.links(random_model(n_layers=1))
+    with pytest.raises(
+        ValueError, match="1 layers has no two heads to link; take one of 2 or more"
+    ):
+        virtual_weights.links(random_model(n_layers=1))
 
 
 # ---- what a link does between tokens
@@ -122,7 +165,7 @@ def test_chains_multiply_to_the_circuits_that_have_names():
     one, two = (0, 1), (1, 0)
 
     def product(writer, reader):
-        return stream.chain(model, writer, reader).product
+        return virtual_weights.chain(model, writer, reader).product
 
     assert_close(product(one, (*two, "K")), circuits.full_matching(model, one, two).T)
     assert_close(product("embed", (*two, "Q")), circuits.full_qk(model, *two))
@@ -133,26 +176,31 @@ def test_chains_multiply_to_the_circuits_that_have_names():
     moved = model.W_E @ circuits.OV(model, *one)
     assert_close(product(one, (*two, "Q")), moved @ circuits.QK(model, *two) @ model.W_E.T / 2)
     assert_close(product(one, (*two, "V")), moved @ circuits.OV(model, *two) @ model.W_U)
-    assert_close(product("pos", (*two, "Q")), model.W_pos @ circuits.QK(model, *two) @ model.W_pos.T / 2)
+    assert_close(
+        product("pos", (*two, "Q")), model.W_pos @ circuits.QK(model, *two) @ model.W_pos.T / 2
+    )
 
 
 @pytest.mark.parametrize("writer", ["embed", "pos", (0, 0)])
 def test_the_middle_of_a_chain_is_the_virtual_weights(writer):
     model = random_model(2)
-    chain = stream.chain(model, writer, (1, 1, "K"))
-    assert_close(chain.weights, circuits.virtual_weights(model, writer, (1, 1, "K")))
-    assert (chain.rows, chain.columns) == (("position", "position") if writer == "pos" else ("token", "token"))
+    chain = virtual_weights.chain(model, writer, (1, 1, "K"))
+    assert_close(chain.weights, virtual_weights.virtual_weights(model, writer, (1, 1, "K")))
+    assert (chain.rows, chain.columns) == (
+        ("position", "position") if writer == "pos" else ("token", "token")
+    )
 
 
 def test_positions_in_the_stream_are_shown_where_they_do_the_work():
     model = handmade.pointer_arithmetic(8, 16)
-    pointer = stream.chain(model, (0, 0), (1, 0, "Q"))
+    pointer = virtual_weights.chain(model, (0, 0), (1, 0, "Q"))
     assert (pointer.rows, pointer.columns) == ("position", "position")
-    following = pointer.product[1:-1].argmax(1)  # of each position brought back, the one after it is looked for
+    # of each position brought back, the one after it is looked for
+    following = pointer.product[1:-1].argmax(1)
     assert following.tolist() == list(range(2, 16))
-    assert stream.chain(model, "embed", (0, 0, "Q")).columns == "token"
+    assert virtual_weights.chain(model, "embed", (0, 0, "Q")).columns == "token"
 
 
 def test_a_reader_before_its_writer_is_refused():
     with pytest.raises(ValueError, match="choose a reader in a later layer"):
-        stream.chain(random_model(), (1, 0), (0, 0, "K"))
+        virtual_weights.chain(random_model(), (1, 0), (0, 0, "K"))

@@ -7,7 +7,7 @@ import joblib
 import pytest
 import torch
 
-from helpers import runs, sweeps
+from helpers.training import runs, sweeps
 
 
 def power(base: int, seed: int) -> int:
@@ -31,14 +31,18 @@ def test_results_come_in_the_order_of_the_settings(jobs):
 
 
 def test_one_job_runs_here_and_more_run_elsewhere_with_one_thread_each():
-    assert [pid for pid, _ in sweeps.sweep(surroundings, sweeps.seeds(2), jobs=1)] == [os.getpid()] * 2
+    assert [pid for pid, _ in sweeps.sweep(surroundings, sweeps.seeds(2), jobs=1)] == [
+        os.getpid()
+    ] * 2
     for pid, threads in sweeps.sweep(surroundings, sweeps.seeds(2), jobs=2):
         assert pid != os.getpid() and threads == 1
 
 
 def test_by_default_there_is_a_job_a_core(monkeypatch):
     asked = {}
-    monkeypatch.setattr(joblib, "Parallel", lambda **options: asked.update(options) or (lambda calls: iter(())))
+    monkeypatch.setattr(
+        joblib, "Parallel", lambda **options: asked.update(options) or (lambda calls: iter(()))
+    )
     list(sweeps.sweep(power, sweeps.seeds(2, base=2)))
     assert asked == dict(n_jobs=-1, return_as="generator")
 
@@ -68,7 +72,9 @@ def test_settings_without_sense_are_refused_at_once():
 
 def test_a_cluster_without_the_package_is_explained(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(ValueError, match=r"the cluster at tcp://here:8786 needs the package `distributed`"):
+    with pytest.raises(
+        ValueError, match=r"the cluster at tcp://here:8786 needs the package `distributed`"
+    ):
         list(sweeps.sweep(power, sweeps.seeds(2, base=2), scheduler="tcp://here:8786"))
 
 
@@ -81,7 +87,11 @@ def test_a_cluster_is_asked_for_by_its_address(monkeypatch):
             super().__init__(**options)
 
     monkeypatch.setitem(joblib.parallel.BACKENDS, "dask", Recorded)
-    assert list(sweeps.sweep(power, sweeps.seeds(3, base=2), scheduler="tcp://here:8786")) == [1, 2, 4]
+    assert list(sweeps.sweep(power, sweeps.seeds(3, base=2), scheduler="tcp://here:8786")) == [
+        1,
+        2,
+        4,
+    ]
     assert asked == ["tcp://here:8786"]
 
 
@@ -131,4 +141,6 @@ def test_the_manifest_names_a_sweep_with_its_seeds_and_files(tmp_path):
     sweeps.save(tmp_path / "sweeps" / "births", "the command", RESULTS, {"W": torch.ones(2)})
     entry = runs.manifest(tmp_path)["sweeps/births"]
     assert (entry["command"], entry["seeds"]) == ("the command", [0, 3])
-    assert set(entry["sha256"]) == {path.name for path in (tmp_path / "sweeps" / "births").iterdir()}
+    assert set(entry["sha256"]) == {
+        path.name for path in (tmp_path / "sweeps" / "births").iterdir()
+    }

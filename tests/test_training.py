@@ -1,4 +1,5 @@
-"""A training can be watched, stopped anywhere and resumed bit by bit, and a loss that is no number stops it."""
+"""A training can be watched, stopped anywhere and resumed bit by bit, and a loss that is no number
+stops it."""
 
 import math
 import subprocess
@@ -11,9 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from helpers.model import AttentionOnlyTransformer, ModelConfig
-from helpers.optimizers import Muon, make_optimizers, orthogonalise
 from helpers.sequences import Batch, Task
-from helpers.training import Diverged, Snapshot, Trainer, TrainingConfig, log_spaced, train
+from helpers.training.loop import Diverged, Snapshot, Trainer, TrainingConfig, log_spaced, train
+from helpers.training.optimizers import Muon, make_optimizers, orthogonalise
 from tests.course import ROOT
 
 RATES = {"AdamW": dict(lr=0.01), "SGD": dict(lr=0.5), "Muon": dict(lr=0.01, muon_lr=0.03)}
@@ -22,8 +23,12 @@ SHAPE = dict(n_layers=2, n_heads=2, d_model=16, d_head=8, n_ctx=24, d_vocab=24)
 BLOCKS = Task("repeated_block", dict(n_ctx=24, d_vocab=24))
 
 
-def small_trainer(optimizer: str = "AdamW", task=BLOCKS, model: dict | None = None, **options) -> Trainer:
-    config = TrainingConfig(**(dict(steps=20, batch=4, optimizer=optimizer) | RATES[optimizer] | options))
+def small_trainer(
+    optimizer: str = "AdamW", task=BLOCKS, model: dict | None = None, **options
+) -> Trainer:
+    config = TrainingConfig(
+        **(dict(steps=20, batch=4, optimizer=optimizer) | RATES[optimizer] | options)
+    )
     return Trainer(AttentionOnlyTransformer(ModelConfig(**(SHAPE | (model or {})))), task, config)
 
 
@@ -33,13 +38,18 @@ def weights_of(trainer: Trainer) -> dict[str, Tensor]:
 
 def same(some: dict[str, Tensor], others: dict[str, Tensor]) -> bool:
     """Equal bit by bit."""
-    return some.keys() == others.keys() and all(torch.equal(some[name], others[name]) for name in some)
+    return some.keys() == others.keys() and all(
+        torch.equal(some[name], others[name]) for name in some
+    )
 
 
 def seen_by(trainer: Trainer, steps: int = 3) -> list[Tensor]:
     """The tokens of the next steps."""
     seen, task = [], trainer.task
-    trainer.task = lambda batch, generator: (drawn := task(batch, generator), seen.append(drawn.tokens))[0]
+    trainer.task = lambda batch, generator: (
+        drawn := task(batch, generator),
+        seen.append(drawn.tokens),
+    )[0]
     for _ in range(steps):
         trainer.step()
     return seen
@@ -54,7 +64,9 @@ def nothing(model: AttentionOnlyTransformer) -> dict:
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_every_optimizer_lowers_the_loss(optimizer):
-    trainer = small_trainer(optimizer, Task("bigram_chain", dict(n_ctx=24, d_vocab=24)), steps=40, batch=8)
+    trainer = small_trainer(
+        optimizer, Task("bigram_chain", dict(n_ctx=24, d_vocab=24)), steps=40, batch=8
+    )
     losses = [trainer.step() for _ in range(40)]
     assert losses == trainer.losses and trainer.step_number == 40
     assert losses[0] == pytest.approx(math.log(24), abs=0.2)
@@ -68,7 +80,9 @@ def test_models_with_fewer_layers_train(layers):
     trainer.step()
     after = weights_of(trainer)
     unused = {"W_pos"} if layers == 0 else set()
-    assert {name for name in before if torch.equal(before[name], after[name]) and before[name].numel()} == unused
+    assert {
+        name for name in before if torch.equal(before[name], after[name]) and before[name].numel()
+    } == unused
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -76,13 +90,19 @@ def test_every_weight_moves_at_the_first_step(optimizer):
     trainer = small_trainer(optimizer, model=dict(normalization="LN", smeared_keys=True))
     before = weights_of(trainer)
     trainer.step()
-    assert [name for name, weight in trainer.model.named_parameters() if torch.equal(before[name], weight)] == []
+    assert [
+        name
+        for name, weight in trainer.model.named_parameters()
+        if torch.equal(before[name], weight)
+    ] == []
 
 
 def test_the_loss_is_that_of_the_determined_rows_before_the_update():
     trainer = small_trainer()
     batch = BLOCKS(4, torch.Generator().manual_seed(0))
-    losses = -trainer.model(batch.tokens).log_softmax(-1).gather(-1, batch.targets[..., None])[..., 0]
+    losses = (
+        -trainer.model(batch.tokens).log_softmax(-1).gather(-1, batch.targets[..., None])[..., 0]
+    )
     assert trainer.step() == pytest.approx(losses[batch.determined].mean().item(), abs=1e-5)
     assert small_trainer(rows="all").step() == pytest.approx(losses.mean().item(), abs=1e-5)
 
@@ -90,7 +110,9 @@ def test_the_loss_is_that_of_the_determined_rows_before_the_update():
 def scrambled(batch: int, generator: torch.Generator) -> Batch:
     """The same data with other answers on the rows that nothing determines."""
     drawn = BLOCKS(batch, generator)
-    return drawn._replace(targets=torch.where(drawn.determined, drawn.targets, (drawn.targets + 1) % 24))
+    return drawn._replace(
+        targets=torch.where(drawn.determined, drawn.targets, (drawn.targets + 1) % 24)
+    )
 
 
 @pytest.mark.parametrize(("rows", "blind"), [("determined", True), ("all", False)])
@@ -106,7 +128,10 @@ def test_the_data_depend_on_the_seed_and_the_step_alone():
     reference = seen_by(small_trainer())
     assert not torch.equal(reference[0], reference[1])
     torch.manual_seed(5)
-    for other in (small_trainer("SGD", model=dict(seed=3, n_layers=1)), small_trainer(lr=0.1, rows="all", steps=50)):
+    for other in (
+        small_trainer("SGD", model=dict(seed=3, n_layers=1)),
+        small_trainer(lr=0.1, rows="all", steps=50),
+    ):
         assert all(map(torch.equal, seen_by(other), reference))
     assert not torch.equal(seen_by(small_trainer(seed=1))[0], reference[0])
     later = small_trainer()
@@ -132,7 +157,8 @@ def test_batches_are_drawn_on_the_cpu_and_moved_to_the_model():
         drawn.append(generator.device.type)
         return BLOCKS(batch, generator)
 
-    model = Porter(ModelConfig(**SHAPE)).to("meta")  # a device that is always there, and computes nothing
+    # a device that is always there, and computes nothing
+    model = Porter(ModelConfig(**SHAPE)).to("meta")
     trainer = Trainer(model, task, TrainingConfig(optimizer="SGD"))
     with pytest.raises(Arrived, match="meta"):
         trainer.step()
@@ -142,7 +168,10 @@ def test_batches_are_drawn_on_the_cpu_and_moved_to_the_model():
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_the_rates_fall_linearly_to_zero(optimizer):
     trainer = small_trainer(optimizer, steps=5)
-    full = [RATES[optimizer].get("muon_lr" if isinstance(made, Muon) else "lr") for made in trainer.optimizers]
+    full = [
+        RATES[optimizer].get("muon_lr" if isinstance(made, Muon) else "lr")
+        for made in trainer.optimizers
+    ]
     used = []
     for _ in range(7):
         before = weights_of(trainer)
@@ -162,7 +191,10 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_step_and_rate(optimize
             trainer.step()
     at = trainer.step_number
     told = str(caught.value)
-    assert at >= 1 and f"at step {at + 1}, learning rate 1000000.0 ({optimizer}, muon_lr 1000000.0)" in told
+    assert (
+        at >= 1
+        and f"at step {at + 1}, learning rate 1000000.0 ({optimizer}, muon_lr 1000000.0)" in told
+    )
     assert "smaller" in told
     assert len(trainer.losses) == at and all(map(math.isfinite, trainer.losses))
     after = weights_of(trainer)
@@ -172,7 +204,9 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_step_and_rate(optimize
 def test_weights_that_are_no_numbers_never_make_a_snapshot():
     """The last update of a run has no loss after it to betray it."""
     trainer, taken = small_trainer("SGD", lr=3e38, weight_decay=1.0), []
-    with pytest.raises(Diverged, match=r"weights are not finite after step 1, learning rate 3e\+38 \(SGD, muon_lr"):
+    with pytest.raises(
+        Diverged, match=r"weights are not finite after step 1, learning rate 3e\+38 \(SGD, muon_lr"
+    ):
         for snapshot in train(trainer, nothing, [0, 1]):
             taken.append(snapshot.step)
     assert taken == [0] and math.isfinite(trainer.losses[0])
@@ -204,7 +238,8 @@ def test_the_schedule_runs_from_zero_to_the_last_step(steps, count):
     assert (schedule[0], schedule[-1]) == (0, steps)
     assert len(schedule) <= count + 2
     gaps = [after - before for before, after in zip(schedule[1:], schedule[2:], strict=False)]
-    assert all(wider >= gap - 1 for gap, wider in zip(gaps, gaps[1:], strict=False))  # but for rounding
+    # but for rounding
+    assert all(wider >= gap - 1 for gap, wider in zip(gaps, gaps[1:], strict=False))
 
 
 def test_the_schedule_has_even_ratios():
@@ -301,23 +336,31 @@ def test_a_checkpoint_of_another_optimizer_is_refused_and_changes_nothing(of, in
     if of == into:
         other.restore(trainer.checkpoint())
         return
-    with pytest.raises(ValueError, match=f"another optimiser than {into}; use the run's own config"):
+    with pytest.raises(
+        ValueError, match=f"another optimiser than {into}; use the run's own config"
+    ):
         other.restore(trainer.checkpoint())
     assert same(before, weights_of(other)) and other.step_number == 0
 
 
 def test_muon_without_heads_is_adamw_and_restores_as_such():
-    trainer, other = (small_trainer(optimizer, model=dict(n_layers=0)) for optimizer in ("Muon", "AdamW"))
+    trainer, other = (
+        small_trainer(optimizer, model=dict(n_layers=0)) for optimizer in ("Muon", "AdamW")
+    )
     trainer.step()
     other.restore(trainer.checkpoint())
     assert other.step_number == 1
 
 
-@pytest.mark.parametrize("other", [dict(d_model=8), dict(n_layers=1), dict(normalization="RMS"), dict(d_vocab=25)])
+@pytest.mark.parametrize(
+    "other", [dict(d_model=8), dict(n_layers=1), dict(normalization="RMS"), dict(d_vocab=25)]
+)
 def test_a_checkpoint_of_another_shape_is_refused_and_changes_nothing(other):
     trainer = small_trainer(model=other)
     before = weights_of(trainer)
-    with pytest.raises(ValueError, match="the checkpoint holds .*W_Q.* expects .*W_Q.*; build the model from the"):
+    with pytest.raises(
+        ValueError, match="the checkpoint holds .*W_Q.* expects .*W_Q.*; build the model from the"
+    ):
         trainer.restore(small_trainer().checkpoint())
     assert same(before, weights_of(trainer))
 
@@ -327,7 +370,9 @@ def test_a_checkpoint_of_another_shape_is_refused_and_changes_nothing(other):
 
 def names_in(model: nn.Module, optimizer: torch.optim.Optimizer) -> list[str]:
     names = {id(weight): name for name, weight in model.named_parameters()}
-    return sorted(names[id(weight)] for group in optimizer.param_groups for weight in group["params"])
+    return sorted(
+        names[id(weight)] for group in optimizer.param_groups for weight in group["params"]
+    )
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -338,7 +383,11 @@ def test_every_weight_has_exactly_one_optimizer(optimizer):
     assert sorted(sum(groups, [])) == sorted(dict(model.named_parameters()))
     if optimizer == "Muon":
         assert groups[1] == ["W_K", "W_O", "W_Q", "W_V"] and isinstance(made[1], Muon)
-    rates = [(group["lr"], group["initial_lr"], group["weight_decay"]) for one in made for group in one.param_groups]
+    rates = [
+        (group["lr"], group["initial_lr"], group["weight_decay"])
+        for one in made
+        for group in one.param_groups
+    ]
     assert rates == [(0.1, 0.1, 0.3), (0.2, 0.2, 0.3)][: len(made)]
 
 
@@ -351,7 +400,8 @@ def test_an_unknown_optimizer_is_refused():
 def test_orthogonalising_keeps_the_directions_and_brings_the_singular_values_near_one(shape):
     matrix = torch.randn(shape)
     U, S, Vh = torch.linalg.svd(matrix, full_matrices=False)
-    S = S.clamp_min(0.1 * S.amax(-1, keepdim=True))  # a direction that is hardly there need not be brought up
+    # a direction that is hardly there need not be brought up
+    S = S.clamp_min(0.1 * S.amax(-1, keepdim=True))
     matrix = U * S[..., None, :] @ Vh
     result = orthogonalise(matrix)
     assert result.shape == matrix.shape
@@ -367,7 +417,9 @@ def test_each_matrix_of_a_stack_is_orthogonalised_by_itself():
     together = orthogonalise(stack)
     for layer in range(2):
         for head in range(3):
-            assert torch.allclose(together[layer, head], orthogonalise(stack[layer, head]), atol=1e-5)
+            assert torch.allclose(
+                together[layer, head], orthogonalise(stack[layer, head]), atol=1e-5
+            )
 
 
 def test_no_gradient_gives_no_update():
@@ -404,8 +456,8 @@ def test_muon_remembers_the_gradients_before():
 def test_no_step_loads_torchs_compiler(optimizer):
     """It takes over a second to load, in every fresh process, and nothing here is compiled."""
     program = (
-        "import sys; from dataclasses import replace; from helpers.recipes import RECIPES; base = RECIPES['one_layer'];"
-        f"replace(base, training=replace(base.training, optimizer='{optimizer}')).trainer().step();"
-        "sys.exit('torch._dynamo' in sys.modules)"
+        "import sys; from dataclasses import replace; from helpers.training.recipes import "
+        "RECIPES; base = RECIPES['one_layer'];replace(base, training=replace(base.training, "
+        f"optimizer='{optimizer}')).trainer().step();sys.exit('torch._dynamo' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0

@@ -1,22 +1,24 @@
 """Exercises that really check. One file a notebook; each exercise there is an `Exercise`:
 
     half = Exercise(
-        solution=half,                                   # a function; its name is the exercise's name
+        solution=half,  # a function; its name is the exercise's name
         draw=lambda generator: dict(x=torch.randn(different(generator, 2), generator=generator)),
-        oracle=lambda x: torch.stack([row / 2 for row in x]),    # slow, and written another way
-        mistakes={"you took the square, not the half": lambda x: x**2, ...},   # three or more, each told from the others
+        oracle=lambda x: torch.stack([row / 2 for row in x]),  # slow, and written another way
+        # three or more, each told from the others
+        mistakes={"you took the square, not the half": lambda x: x**2, ...},
         hints=("the question again, in other words", "the idea", "all but the code"),
     )
 
-The notebook holds a stub, `def half(x): ...`, in a cell tagged `exercise`, and below it `checks.half(half)`. The answer is
-`not attempted`, `passed`, or the first counter-example with the misconception by name: a mistake is named when it gives
-what the reader's function gave, on every draw. `checks.half.hint()` gives one hint more each time, and
-`checks.half.show_solution()` the solution, which exists once: here. It uses nothing but what it imports itself, and torch
-and math.
+The notebook holds a stub, `def half(x): ...`, in a cell tagged `exercise`, and below it
+`checks.half(half)`. The answer is `not attempted`, `passed`, or the first counter-example with the
+misconception by name: a mistake is named when it gives what the reader's function gave, on every
+draw. `checks.half.hint()` gives one hint more each time, and `checks.half.show_solution()` the
+solution, which exists once: here. It uses nothing but what it imports itself, and torch and math.
 
-Where no single answer is right (weights written by hand, say), give `judge(answer, **arguments)` in place of `oracle`: None
-when the answer does what it should, else a sentence. Where that sentence names a misconception, use the words of
-`mistakes`; a test holds that every mistake is diagnosed as itself.
+Where no single answer is right (weights written by hand, say), give `judge(answer, **arguments)` in
+place of `oracle`: None when the answer does what it should, else a sentence. Where that sentence
+names a misconception, use the words of `mistakes`; a test holds that every mistake is diagnosed as
+itself.
 
 tests/test_checks.py finds all exercises by itself and holds each to these rules.
 """
@@ -44,7 +46,8 @@ class Said(str):
 
 
 class Verdict:
-    """What a check answers. It is true when the attempt passed; `state` is "not attempted", "passed" or "not yet"."""
+    """What a check answers. It is true when the attempt passed; `state` is "not attempted",
+    "passed" or "not yet"."""
 
     def __init__(self, name: str, state: str, details: str = "", diagnosis: str | None = None):
         self.name, self.state, self.details, self.diagnosis = name, state, details, diagnosis
@@ -68,21 +71,36 @@ class WrongAnswer(Exception):
 class Exercise:
     """One exercise; calling it checks an attempt. The module's docstring says what its parts are.
 
-    `draws`: on how many random inputs an attempt is checked. `tolerance`: of the largest number expected, or of 1.
-    ValueError unless there is an oracle or a judge, three hints and at least three mistakes.
+    `draws`: on how many random inputs an attempt is checked. `tolerance`: of the largest number
+    expected, or of 1. ValueError unless there is an oracle or a judge, three hints and at least
+    three mistakes.
     """
 
     def __init__(
-        self, solution: Callable, draw: Callable[[Generator], dict[str, Any]], hints: Sequence[str],
-        mistakes: Mapping[str, Callable], oracle: Callable | None = None, judge: Callable[..., str | None] | None = None,
-        draws: int = 6, tolerance: float = 1e-4,
-    ):  # fmt: skip
+        self,
+        solution: Callable,
+        draw: Callable[[Generator], dict[str, Any]],
+        hints: Sequence[str],
+        mistakes: Mapping[str, Callable],
+        oracle: Callable | None = None,
+        judge: Callable[..., str | None] | None = None,
+        draws: int = 6,
+        tolerance: float = 1e-4,
+    ):
         self.name = solution.__name__
         if (oracle is None) == (judge is None):
             raise ValueError(f"{self.name}: give an oracle or a judge, and not both")
         if len(hints) != 3 or len(mistakes) < 3:
-            raise ValueError(f"{self.name}: {len(hints)} hints and {len(mistakes)} mistakes; expected 3 and at least 3")
-        self.solution, self.draw, self.hints, self.mistakes = solution, draw, tuple(hints), dict(mistakes)
+            raise ValueError(
+                f"{self.name}: {len(hints)} hints and {len(mistakes)} mistakes; expected 3 and at "
+                "least 3"
+            )
+        self.solution, self.draw, self.hints, self.mistakes = (
+            solution,
+            draw,
+            tuple(hints),
+            dict(mistakes),
+        )
         self.oracle, self.judge, self.draws, self.tolerance = oracle, judge, draws, tolerance
         self._hints_given = 0
 
@@ -90,9 +108,14 @@ class Exercise:
         return f"the check of {self.name}: call it with your function"
 
     def __call__(self, attempt: Any, seed: int | None = None) -> Verdict:
-        """Check an attempt. It never raises, whatever the attempt does; `seed` repeats the draws of an earlier check."""
+        """Check an attempt. It never raises, whatever the attempt does; `seed` repeats the draws of
+        an earlier check."""
         if not callable(attempt):
-            return Verdict(self.name, FAILED, f"It was given {attempt!r:.60}; give the function itself, without calling it.")
+            return Verdict(
+                self.name,
+                FAILED,
+                f"It was given {attempt!r:.60}; give the function itself, without calling it.",
+            )
         seed = random.SystemRandom().randrange(10**6) if seed is None else seed
         generator, failure, suspects = Generator().manual_seed(seed), None, dict(self.mistakes)
         for _ in range(self.draws):
@@ -103,15 +126,27 @@ class Exercise:
             except NotAttempted:
                 return Verdict(self.name, NOT_ATTEMPTED)
             except WrongAnswer as error:
-                return Verdict(self.name, FAILED, f"{error} It was given {_described(arguments)} (seed {seed}).")
+                return Verdict(
+                    self.name,
+                    FAILED,
+                    f"{error} It was given {_described(arguments)} (seed {seed}).",
+                )
             if named:
-                return Verdict(self.name, FAILED, f"Given {_described(arguments)} (seed {seed}).", named)
+                return Verdict(
+                    self.name, FAILED, f"Given {_described(arguments)} (seed {seed}).", named
+                )
             if self.oracle:
-                suspects = {why: wrong for why, wrong in suspects.items() if self._is(wrong, arguments, answer)}
+                suspects = {
+                    why: wrong
+                    for why, wrong in suspects.items()
+                    if self._is(wrong, arguments, answer)
+                }
             if complaint and not failure:
                 failure = f"Given {_described(arguments)} (seed {seed}):\n{complaint}"
         if failure:
-            return Verdict(self.name, FAILED, failure, next(iter(suspects), None) if self.oracle else None)
+            return Verdict(
+                self.name, FAILED, failure, next(iter(suspects), None) if self.oracle else None
+            )
         return Verdict(self.name, PASSED, f"{self.draws} random inputs, all different in size.")
 
     def hint(self, number: int | None = None) -> Said:
@@ -126,9 +161,12 @@ class Exercise:
         return Said(textwrap.dedent(inspect.getsource(self.solution)))
 
     def _complaint(self, answer: Any, arguments: dict[str, Any]) -> tuple[str | None, str | None]:
-        """What is wrong with the answer, and its name if the judge gave one. (None, None) if nothing is."""
+        """What is wrong with the answer, and its name if the judge gave one. (None, None) if
+        nothing is."""
         if self.judge:
-            said = _guarded(lambda: self.judge(answer, **copied(arguments)), "Your answer could not be used")
+            said = _guarded(
+                lambda: self.judge(answer, **copied(arguments)), "Your answer could not be used"
+            )
             return said, (said if said in self.mistakes else None)
         return difference(answer, self.oracle(**copied(arguments)), self.tolerance), None
 
@@ -141,27 +179,40 @@ class Exercise:
 
 
 def different(generator: Generator, count: int, low: int = 2, high: int = 11) -> list[int]:
-    """So many sizes from low to high, no two alike: a transposed answer then has the wrong shape."""
+    """So many sizes from low to high, no two alike: a transposed answer then has the wrong
+    shape."""
     if not 0 < count <= high - low + 1:
-        raise ValueError(f"{count} different sizes from {low} to {high}; there are {high - low + 1}")
+        raise ValueError(
+            f"{count} different sizes from {low} to {high}; there are {high - low + 1}"
+        )
     return (low + torch.randperm(high - low + 1, generator=generator)[:count]).tolist()
 
 
-def causal_patterns(generator: Generator, n_heads: int, pos: int) -> Float[Tensor, "head query key"]:
+def causal_patterns(
+    generator: Generator, n_heads: int, pos: int
+) -> Float[Tensor, "head query key"]:
     """Attention patterns that no head made: the softmax of random scores, the future hidden."""
     scores = 2 * torch.randn(n_heads, pos, pos, generator=generator)
     return scores.masked_fill(torch.ones(pos, pos).triu(1).bool(), -torch.inf).softmax(-1)
 
 
 def difference(answer: Any, expected: Any, tolerance: float) -> str | None:
-    """Where the two differ most, in words, or None if they agree. Tuples are compared part by part."""
+    """Where the two differ most, in words, or None if they agree. Tuples are compared part by
+    part."""
     if isinstance(expected, tuple):
         if not isinstance(answer, tuple | list) or len(answer) != len(expected):
             return f"It returned {_kind(answer)}; expected {len(expected)} values."
         parts = (difference(a, e, tolerance) for a, e in zip(answer, expected, strict=True))
-        return next((f"Value {i + 1} of {len(expected)}: {part}" for i, part in enumerate(parts) if part), None)
+        return next(
+            (f"Value {i + 1} of {len(expected)}: {part}" for i, part in enumerate(parts) if part),
+            None,
+        )
     if not isinstance(expected, Tensor | float):
-        return None if _same(answer, expected) else f"It returned {answer!r:.80}; expected {expected!r:.80}."
+        return (
+            None
+            if _same(answer, expected)
+            else f"It returned {answer!r:.80}; expected {expected!r:.80}."
+        )
     expected = torch.as_tensor(expected)
     try:
         given = torch.as_tensor(answer).detach()
@@ -172,9 +223,12 @@ def difference(answer: Any, expected: Any, tolerance: float) -> str | None:
     dtype = torch.complex128 if given.is_complex() or expected.is_complex() else torch.float64
     given, expected = given.to(dtype), expected.to(dtype)
     finite = expected[expected.isfinite()].abs()
-    same = (given == expected) | (given.isnan() & expected.isnan())  # inf equals inf; a mistake may give nan, and is one then
+    # inf equals inf; a mistake may give nan, and is one then
+    same = (given == expected) | (given.isnan() & expected.isnan())
     apart = (given - expected).abs().masked_fill(same, 0).nan_to_num(torch.inf)
-    if not apart.numel() or apart.max() <= tolerance * max(1.0, finite.max().item() if finite.numel() else 0.0):
+    if not apart.numel() or apart.max() <= tolerance * max(
+        1.0, finite.max().item() if finite.numel() else 0.0
+    ):
         return None
     at = tuple(int(i) for i in torch.unravel_index(apart.argmax(), apart.shape))
     place = f"at {list(at)} it is" if at else "it returned"
@@ -183,7 +237,10 @@ def difference(answer: Any, expected: Any, tolerance: float) -> str | None:
 
 def copied(arguments: dict[str, Any]) -> dict[str, Any]:
     """Arguments that may be written to."""
-    return {name: value.clone() if isinstance(value, Tensor) else copy.deepcopy(value) for name, value in arguments.items()}
+    return {
+        name: value.clone() if isinstance(value, Tensor) else copy.deepcopy(value)
+        for name, value in arguments.items()
+    }
 
 
 def _call(attempt: Callable, arguments: dict[str, Any]) -> Any:
@@ -193,7 +250,11 @@ def _call(attempt: Callable, arguments: dict[str, Any]) -> Any:
         raise NotAttempted from error
     except Exception as error:
         line = traceback.extract_tb(error.__traceback__)[-1]
-        where = f", in the line `{line.line}`" if line.line and line.name == getattr(attempt, "__name__", "") else ""
+        where = (
+            f", in the line `{line.line}`"
+            if line.line and line.name == getattr(attempt, "__name__", "")
+            else ""
+        )
         raise WrongAnswer(f"It raised {type(error).__name__}: {error}{where}.") from error
     if answer is None or answer is ...:
         if _is_stub(attempt):
@@ -209,7 +270,8 @@ def _is_stub(attempt: Callable) -> bool:
 
 
 def _guarded(judge: Callable[[], str | None], otherwise: str) -> str | None:
-    """A judge meets whatever the reader made: what it cannot use is a complaint, not a traceback."""
+    """A judge meets whatever the reader made: what it cannot use is a complaint, not a
+    traceback."""
     try:
         return judge()
     except Exception as error:
@@ -233,7 +295,10 @@ def _kind(value: Any) -> str:
     if isinstance(value, bool | int | float | str | tuple):
         return f"{value!r:.60}"
     if hasattr(value, "cfg"):
-        return f"a model of {value.cfg.n_layers} layers, {value.cfg.n_heads} heads, d_model {value.cfg.d_model}"
+        return (
+            f"a model of {value.cfg.n_layers} layers, {value.cfg.n_heads} heads, d_model "
+            f"{value.cfg.d_model}"
+        )
     return f"a {type(value).__name__}"
 
 

@@ -1,4 +1,5 @@
-"""The exercises of notebook 01: attention by hand, OV, frozen patterns, copying, and a head whose weights the reader writes."""
+"""The exercises of notebook 01: attention by hand, OV, frozen patterns, copying, and a head whose
+weights the reader writes."""
 
 import math
 from collections.abc import Callable
@@ -24,10 +25,18 @@ def _queries_and_keys(generator: Generator) -> dict[str, Tensor]:
     return dict(q=q, k=k)
 
 
-def _pattern_by_loops(q: Float[Tensor, "pos d_head"], k: Float[Tensor, "pos d_head"]) -> Float[Tensor, "pos pos"]:
+def _pattern_by_loops(
+    q: Float[Tensor, "pos d_head"], k: Float[Tensor, "pos d_head"]
+) -> Float[Tensor, "pos pos"]:
     pattern = torch.zeros(len(q), len(q))
     for i in range(len(q)):
-        weights = [math.exp(sum(a * b for a, b in zip(q[i].tolist(), k[j].tolist(), strict=True)) / q.shape[1] ** 0.5) for j in range(i + 1)]
+        weights = [
+            math.exp(
+                sum(a * b for a, b in zip(q[i].tolist(), k[j].tolist(), strict=True))
+                / q.shape[1] ** 0.5
+            )
+            for j in range(i + 1)
+        ]
         pattern[i, : i + 1] = torch.tensor(weights) / sum(weights)
     return pattern
 
@@ -46,23 +55,44 @@ attention_pattern = Exercise(
     oracle=_pattern_by_loops,
     mistakes={
         "the division by sqrt(d_head) is missing": lambda q, k: _masked(q @ k.T).softmax(-1),
-        "you divided by d_head, not by its square root": lambda q, k: _masked(q @ k.T / q.shape[1]).softmax(-1),
-        "you divided by the root of the number of positions; it is that of d_head": lambda q, k: _masked(q @ k.T / len(q) ** 0.5).softmax(-1),
-        "queries and keys have changed places: rows are queries": lambda q, k: _masked(_scores(k, q)).softmax(-1),
+        "you divided by d_head, not by its square root": lambda q, k: _masked(
+            q @ k.T / q.shape[1]
+        ).softmax(-1),
+        "you divided by the root of the number of positions; it is that of d_head": lambda q, k: (
+            _masked(q @ k.T / len(q) ** 0.5).softmax(-1)
+        ),
+        "queries and keys have changed places: rows are queries": lambda q, k: _masked(
+            _scores(k, q)
+        ).softmax(-1),
         "there is no mask: each position sees the future": lambda q, k: _scores(q, k).softmax(-1),
         "neither the mask nor the scale is there": lambda q, k: (q @ k.T).softmax(-1),
-        "the mask is off by one: each position sees the next one": lambda q, k: _masked(_scores(q, k), 2).softmax(-1),
-        "the mask hides each position from itself too, and nothing is left for the first": lambda q, k: _masked(_scores(q, k), 0).softmax(-1),
-        "the mask comes after the softmax, so the rows no longer sum to one": lambda q, k: _scores(q, k).softmax(-1).tril(),
-        "the masked scores are 0, not minus infinity: a score of 0 still gets attention": lambda q, k: _scores(q, k).tril().softmax(-1),
-        "the softmax is missing: these are scores, not yet a pattern": lambda q, k: _masked(_scores(q, k)),
-        "the softmax runs over the queries, not over the keys": lambda q, k: _masked(_scores(q, k)).softmax(0),
-        "the mask hides the past, not the future": lambda q, k: _masked(_scores(q, k).flip(0, 1)).flip(0, 1).softmax(-1),
+        "the mask is off by one: each position sees the next one": lambda q, k: _masked(
+            _scores(q, k), 2
+        ).softmax(-1),
+        "the mask hides each position from itself too, and nothing is left for the "
+        "first": lambda q, k: _masked(_scores(q, k), 0).softmax(-1),
+        "the mask comes after the softmax, so the rows no longer sum to one": lambda q, k: (
+            _scores(q, k).softmax(-1).tril()
+        ),
+        "the masked scores are 0, not minus infinity: a score of 0 still gets "
+        "attention": lambda q, k: _scores(q, k).tril().softmax(-1),
+        "the softmax is missing: these are scores, not yet a pattern": lambda q, k: _masked(
+            _scores(q, k)
+        ),
+        "the softmax runs over the queries, not over the keys": lambda q, k: _masked(
+            _scores(q, k)
+        ).softmax(0),
+        "the mask hides the past, not the future": lambda q, k: (
+            _masked(_scores(q, k).flip(0, 1)).flip(0, 1).softmax(-1)
+        ),
     },
     hints=(
-        "Every row of the answer is a probability distribution over the positions up to its own. Which of three steps makes it one?",
-        "Scores first: each query with each key, over the root of d_head. Then hide the future, then the softmax over keys.",
-        "Hide with minus infinity: masked_fill on torch.ones(...).triu(1), which leaves the diagonal alone. softmax(-1) is last.",
+        "Every row of the answer is a probability distribution over the positions up to its own. "
+        "Which of three steps makes it one?",
+        "Scores first: each query with each key, over the root of d_head. Then hide the future, "
+        "then the softmax over keys.",
+        "Hide with minus infinity: masked_fill on torch.ones(...).triu(1), which leaves the "
+        "diagonal alone. softmax(-1) is last.",
     ),
 )
 
@@ -76,16 +106,22 @@ def full_ov(W_E, W_V, W_O, W_U):
 
 def _ov_weights(generator: Generator) -> dict[str, Tensor]:
     d_vocab, d_model, d_head = different(generator, 3, low=3)
-    shapes = dict(W_E=(d_vocab, d_model), W_V=(d_model, d_head), W_O=(d_head, d_model), W_U=(d_model, d_vocab))
+    shapes = dict(
+        W_E=(d_vocab, d_model), W_V=(d_model, d_head), W_O=(d_head, d_model), W_U=(d_model, d_vocab)
+    )
     return {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
 
 
 def _ov_token_by_token(
-    W_E: Float[Tensor, "d_vocab d_model"], W_V: Float[Tensor, "d_model d_head"],
-    W_O: Float[Tensor, "d_head d_model"], W_U: Float[Tensor, "d_model d_vocab"],
-) -> Float[Tensor, "d_vocab d_vocab"]:  # fmt: skip
+    W_E: Float[Tensor, "d_vocab d_model"],
+    W_V: Float[Tensor, "d_model d_head"],
+    W_O: Float[Tensor, "d_head d_model"],
+    W_U: Float[Tensor, "d_model d_vocab"],
+) -> Float[Tensor, "d_vocab d_vocab"]:
     """What each source token, attended to alone, adds to each logit."""
-    return torch.stack([torch.stack([((x @ W_V) @ W_O).dot(reads) for reads in W_U.T]) for x in W_E])
+    return torch.stack(
+        [torch.stack([((x @ W_V) @ W_O).dot(reads) for reads in W_U.T]) for x in W_E]
+    )
 
 
 full_ov = Exercise(
@@ -93,17 +129,28 @@ full_ov = Exercise(
     draw=_ov_weights,
     oracle=_ov_token_by_token,
     mistakes={
-        "this is the paper's orientation, output by source; here rows are source tokens": lambda W_E, W_V, W_O, W_U: (W_E @ W_V @ W_O @ W_U).T,
+        "this is the paper's orientation, output by source; here rows are source "
+        "tokens": lambda W_E, W_V, W_O, W_U: (W_E @ W_V @ W_O @ W_U).T,
         "the head is missing: this is the direct path": lambda W_E, W_V, W_O, W_U: W_E @ W_U,
-        "W_E is missing: rows must be tokens, not stream dimensions": lambda W_E, W_V, W_O, W_U: W_V @ W_O @ W_U,
-        "W_U is missing: columns must be logits, not stream dimensions": lambda W_E, W_V, W_O, W_U: W_E @ W_V @ W_O,
-        "the direct path is in it too: OV is the head's part alone": lambda W_E, W_V, W_O, W_U: W_E @ W_U + W_E @ W_V @ W_O @ W_U,
-        "W_V and W_O are exchanged and transposed": lambda W_E, W_V, W_O, W_U: W_E @ W_O.T @ W_V.T @ W_U,
+        "W_E is missing: rows must be tokens, not stream dimensions": lambda W_E, W_V, W_O, W_U: (
+            W_V @ W_O @ W_U
+        ),
+        "W_U is missing: columns must be logits, not stream "
+        "dimensions": lambda W_E, W_V, W_O, W_U: W_E @ W_V @ W_O,
+        "the direct path is in it too: OV is the head's part alone": lambda W_E, W_V, W_O, W_U: (
+            W_E @ W_U + W_E @ W_V @ W_O @ W_U
+        ),
+        "W_V and W_O are exchanged and transposed": lambda W_E, W_V, W_O, W_U: (
+            W_E @ W_O.T @ W_V.T @ W_U
+        ),
     },
     hints=(
-        "Follow one token: it is embedded, read as a value, written to the stream, and read out as logits.",
-        "Four matrices in the order of that journey. Check the shapes: they fit in one order only, unless you transpose.",
-        "W_E @ W_V is [d_vocab, d_head], W_O @ W_U is [d_head, d_vocab]; their product is the answer.",
+        "Follow one token: it is embedded, read as a value, written to the stream, and read out as "
+        "logits.",
+        "Four matrices in the order of that journey. Check the shapes: they fit in one order only, "
+        "unless you transpose.",
+        "W_E @ W_V is [d_vocab, d_head], W_O @ W_U is [d_head, d_vocab]; their product is the "
+        "answer.",
     ),
 )
 
@@ -118,15 +165,23 @@ def frozen_logits(x, patterns, W_V, W_O, W_U):
 
 def _frozen_layer(generator: Generator) -> dict[str, Tensor]:
     heads, pos, d_model, d_head, d_vocab = different(generator, 5)
-    draw = dict(x=(pos, d_model), W_V=(heads, d_model, d_head), W_O=(heads, d_head, d_model), W_U=(d_model, d_vocab))
+    draw = dict(
+        x=(pos, d_model),
+        W_V=(heads, d_model, d_head),
+        W_O=(heads, d_head, d_model),
+        W_U=(d_model, d_vocab),
+    )
     drawn = {name: torch.randn(shape, generator=generator) for name, shape in draw.items()}
     return dict(x=drawn.pop("x"), patterns=causal_patterns(generator, heads, pos), **drawn)
 
 
 def _frozen_by_loops(
-    x: Float[Tensor, "pos d_model"], patterns: Float[Tensor, "head query key"], W_V: Float[Tensor, "head d_model d_head"],
-    W_O: Float[Tensor, "head d_head d_model"], W_U: Float[Tensor, "d_model d_vocab"],
-) -> Float[Tensor, "pos d_vocab"]:  # fmt: skip
+    x: Float[Tensor, "pos d_model"],
+    patterns: Float[Tensor, "head query key"],
+    W_V: Float[Tensor, "head d_model d_head"],
+    W_O: Float[Tensor, "head d_head d_model"],
+    W_U: Float[Tensor, "d_model d_vocab"],
+) -> Float[Tensor, "pos d_vocab"]:
     logits = torch.zeros(len(x), W_U.shape[1])
     for i in range(len(x)):
         stream = x[i].clone()
@@ -145,23 +200,33 @@ frozen_logits = Exercise(
         "the direct path is missing: the stream keeps x beside what the heads add": (
             lambda x, patterns, W_V, W_O, W_U: (patterns @ (x @ W_V) @ W_O).sum(0) @ W_U
         ),
-        "the heads are averaged; they add up": lambda x, patterns, W_V, W_O, W_U: (x + (patterns @ (x @ W_V) @ W_O).mean(0)) @ W_U,
+        "the heads are averaged; they add up": lambda x, patterns, W_V, W_O, W_U: (
+            (x + (patterns @ (x @ W_V) @ W_O).mean(0)) @ W_U
+        ),
         "the patterns are transposed: rows are queries, and each query collects from its keys": (
             lambda x, patterns, W_V, W_O, W_U: (x + (patterns.mT @ (x @ W_V) @ W_O).sum(0)) @ W_U
         ),
         "the frozen patterns went through a softmax again": (
-            lambda x, patterns, W_V, W_O, W_U: (x + (_softmax_again(patterns) @ (x @ W_V) @ W_O).sum(0)) @ W_U
+            lambda x, patterns, W_V, W_O, W_U: (
+                (x + (_softmax_again(patterns) @ (x @ W_V) @ W_O).sum(0)) @ W_U
+            )
         ),
         "x goes in once for every head: the stream is shared": (
             lambda x, patterns, W_V, W_O, W_U: (x + patterns @ (x @ W_V) @ W_O).sum(0) @ W_U
         ),
-        "the heads read one another: all heads of a layer read the same x": lambda x, patterns, W_V, W_O, W_U: _one_by_one(x, patterns, W_V, W_O) @ W_U,
-        "W_U is missing: this is the stream, not the logits": lambda x, patterns, W_V, W_O, W_U: x + (patterns @ (x @ W_V) @ W_O).sum(0),
+        "the heads read one another: all heads of a layer read the same "
+        "x": lambda x, patterns, W_V, W_O, W_U: _one_by_one(x, patterns, W_V, W_O) @ W_U,
+        "W_U is missing: this is the stream, not the logits": lambda x, patterns, W_V, W_O, W_U: (
+            x + (patterns @ (x @ W_V) @ W_O).sum(0)
+        ),
     },
     hints=(
-        "There is nothing left to compute about where to attend. What does a head do with a pattern that somebody hands to it?",
-        "Head h adds patterns[h] @ x @ W_V[h] @ W_O[h] to the stream, which already holds x. Then W_U reads the sum.",
-        "x @ W_V has a head axis in front; patterns @ that @ W_O keeps it; sum(0) adds up the heads; add x before W_U.",
+        "There is nothing left to compute about where to attend. What does a head do with a "
+        "pattern that somebody hands to it?",
+        "Head h adds patterns[h] @ x @ W_V[h] @ W_O[h] to the stream, which already holds x. Then "
+        "W_U reads the sum.",
+        "x @ W_V has a head axis in front; patterns @ that @ W_O keeps it; sum(0) adds up the "
+        "heads; add x before W_U.",
     ),
 )
 
@@ -189,8 +254,8 @@ class Watched(Tensor):
         result = super().__torch_function__(func, types, args, kwargs or {})
         if isinstance(result, Tensor) and result.ndim == 2 and min(result.shape) > cls.largest:
             raise ValueError(
-                f"this makes a matrix {list(result.shape)}, and the exercise is to do without; the eigenvalues other than 0 "
-                "of A @ B are those of B @ A, which can be much smaller"
+                f"this makes a matrix {list(result.shape)}, and the exercise is to do without; the "
+                "eigenvalues other than 0 of A @ B are those of B @ A, which can be much smaller"
             )
         return result
 
@@ -203,13 +268,21 @@ def copying_statistic(W_E, W_V, W_O, W_U):
 def _many_tokens(generator: Generator) -> dict[str, Tensor]:
     d_model, d_head = different(generator, 2, low=3)
     d_vocab = Watched.largest + int(torch.randint(1, 20, (1,), generator=generator))
-    shapes = dict(W_E=(d_vocab, d_model), W_V=(d_model, d_head), W_O=(d_head, d_model), W_U=(d_model, d_vocab))
-    drawn = {name: torch.randn(shape, generator=generator, dtype=torch.float64) for name, shape in shapes.items()}
-    drawn["W_U"] += drawn["W_E"].T * torch.randn(1, generator=generator).item()  # some copy, some do the opposite
+    shapes = dict(
+        W_E=(d_vocab, d_model), W_V=(d_model, d_head), W_O=(d_head, d_model), W_U=(d_model, d_vocab)
+    )
+    drawn = {
+        name: torch.randn(shape, generator=generator, dtype=torch.float64)
+        for name, shape in shapes.items()
+    }
+    # some copy, some do the opposite
+    drawn["W_U"] += drawn["W_E"].T * torch.randn(1, generator=generator).item()
     return {name: weight.as_subclass(Watched) for name, weight in drawn.items()}
 
 
-def _statistic_of_the_whole(W_E: Tensor, W_V: Tensor, W_O: Tensor, W_U: Tensor) -> Float[Tensor, ""]:
+def _statistic_of_the_whole(
+    W_E: Tensor, W_V: Tensor, W_O: Tensor, W_U: Tensor
+) -> Float[Tensor, ""]:
     """From the d_vocab x d_vocab matrix: its diagonal over the sizes of all its eigenvalues."""
     W_E, W_V, W_O, W_U = (W.as_subclass(Tensor) for W in (W_E, W_V, W_O, W_U))
     whole = W_E @ W_V @ W_O @ W_U
@@ -226,31 +299,46 @@ copying_statistic = Exercise(
     oracle=_statistic_of_the_whole,
     mistakes={
         "these are singular values, which are never negative; the sign is the point": (
-            lambda *W: torch.linalg.svdvals(_small(*W)).sum() / torch.linalg.svdvals(_small(*W)).sum()
+            lambda *W: (
+                torch.linalg.svdvals(_small(*W)).sum() / torch.linalg.svdvals(_small(*W)).sum()
+            )
         ),
-        "this divides by the size of the sum, not by the sum of the sizes": lambda *W: _small(*W).trace() / _small(*W).trace().abs(),
-        "this is the sum alone; without the division it grows with the weights": lambda *W: _small(*W).trace(),
+        "this divides by the size of the sum, not by the sum of the sizes": lambda *W: (
+            _small(*W).trace() / _small(*W).trace().abs()
+        ),
+        "this is the sum alone; without the division it grows with the weights": lambda *W: _small(
+            *W
+        ).trace(),
         "this counts the positive eigenvalues and ignores their sizes": (
             lambda *W: (torch.linalg.eigvals(_small(*W)).real > 0).double().mean()
         ),
         "W_E and W_U are missing: this asks what the head does to the stream, not to tokens": (
-            lambda W_E, W_V, W_O, W_U: (W_O @ W_V).trace() / torch.linalg.eigvals(W_O @ W_V).abs().sum()
+            lambda W_E, W_V, W_O, W_U: (
+                (W_O @ W_V).trace() / torch.linalg.eigvals(W_O @ W_V).abs().sum()
+            )
         ),
         "the real parts' sizes are summed; a complex eigenvalue is larger than its real part": (
             lambda *W: _small(*W).trace() / torch.linalg.eigvals(_small(*W)).real.abs().sum()
         ),
     },
     hints=(
-        "The product of the four matrices has at most d_head eigenvalues that are not 0. Which smaller product has the same ones?",
-        "A @ B and B @ A share them. Cut W_E @ W_V @ W_O @ W_U in the middle and exchange the two halves.",
-        "torch.linalg.eigvals((W_O @ W_U) @ (W_E @ W_V)); then the real part of their sum over the sum of their abs().",
+        "The product of the four matrices has at most d_head eigenvalues that are not 0. Which "
+        "smaller product has the same ones?",
+        "A @ B and B @ A share them. Cut W_E @ W_V @ W_O @ W_U in the middle and exchange the two "
+        "halves.",
+        "torch.linalg.eigvals((W_O @ W_U) @ (W_E @ W_V)); then the real part of their sum over the "
+        "sum of their abs().",
     ),
 )
 
 
 # ---- a head written by hand
 
-RAISED, QUIET = 5.0, 0.5  # in logits: what the answer must gain over all others, and what may change elsewhere
+# in logits: what the answer must gain over all others, and what may change elsewhere
+RAISED, QUIET = (
+    5.0,
+    0.5,
+)
 
 
 def skip_trigram_head(d_vocab, source, destination, out):
@@ -271,21 +359,29 @@ def _a_skip_trigram(generator: Generator) -> dict[str, int]:
     return dict(d_vocab=d_vocab, source=source, destination=destination, out=out)
 
 
-def _contribution(head: tuple[Tensor, ...], tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_vocab"]:
-    """What the head adds to the logits of a model whose embedding and unembedding are the identity."""
+def _contribution(
+    head: tuple[Tensor, ...], tokens: Int[Tensor, "batch pos"]
+) -> Float[Tensor, "batch pos d_vocab"]:
+    """What the head adds to the logits of a model whose embedding and unembedding are the
+    identity."""
     *_, W_V, W_O = head
     return _pattern(head, tokens) @ (W_V[tokens] @ W_O)
 
 
-def _pattern(head: tuple[Tensor, ...], tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch query key"]:
+def _pattern(
+    head: tuple[Tensor, ...], tokens: Int[Tensor, "batch pos"]
+) -> Float[Tensor, "batch query key"]:
     W_Q, W_K, *_ = head
     return _masked(_scores(W_Q[tokens], W_K[tokens])).softmax(-1)
 
 
 def _sentences(d_vocab: int, source: int, destination: int) -> tuple[Tensor, Tensor]:
-    """[BOS, noise, source, noise, destination, noise], for several draws of the noise; and the same without the source."""
+    """[BOS, noise, source, noise, destination, noise], for several draws of the noise; and the same
+    without the source."""
     noise = [token for token in range(1, d_vocab) if token not in (source, destination)]
-    draws = torch.tensor(noise)[torch.randint(len(noise), (32, 10), generator=Generator().manual_seed(0))]
+    draws = torch.tensor(noise)[
+        torch.randint(len(noise), (32, 10), generator=Generator().manual_seed(0))
+    ]
     draws[:, 0], draws[:, 8] = 0, destination
     planted = draws.clone()
     planted[torch.arange(32), 1 + torch.arange(32) % 6] = source
@@ -293,7 +389,8 @@ def _sentences(d_vocab: int, source: int, destination: int) -> tuple[Tensor, Ten
 
 
 def _margin(head: tuple[Tensor, ...], planted: Tensor, out: int) -> float:
-    """By how many logits the answer gains on all other tokens, at the destination where it gains least."""
+    """By how many logits the answer gains on all other tokens, at the destination where it gains
+    least."""
     added = _contribution(head, planted)[:, 8]
     others = added.clone()
     others[:, out] = -torch.inf
@@ -304,13 +401,22 @@ def _rests(head: tuple[Tensor, ...], tokens: Tensor, rows: slice) -> bool:
     return bool((_contribution(head, tokens)[:, rows].abs() < QUIET).all())
 
 
-def _judge(answer: tuple[Tensor, ...], d_vocab: int, source: int, destination: int, out: int) -> str | None:
-    if not isinstance(answer, tuple | list) or len(answer) != 4 or not all(isinstance(W, Tensor) and W.ndim == 2 for W in answer):
+def _judge(
+    answer: tuple[Tensor, ...], d_vocab: int, source: int, destination: int, out: int
+) -> str | None:
+    if (
+        not isinstance(answer, tuple | list)
+        or len(answer) != 4
+        or not all(isinstance(W, Tensor) and W.ndim == 2 for W in answer)
+    ):
         return "Expected four matrices: W_Q, W_K, W_V [d_vocab, d_head] and W_O [d_head, d_vocab]."
     head = tuple(W.detach().float() for W in answer)
     shapes, d_head = [tuple(W.shape) for W in head], head[0].shape[1]
     if shapes != [(d_vocab, d_head)] * 3 + [(d_head, d_vocab)]:
-        return f"The shapes are {shapes}; expected [d_vocab, d_head] three times, and [d_head, d_vocab] for W_O."
+        return (
+            f"The shapes are {shapes}; expected [d_vocab, d_head] three times, and [d_head, "
+            "d_vocab] for W_O."
+        )
     planted, without = _sentences(d_vocab, source, destination)
     margin = _margin(head, planted, out)
     if not margin > RAISED:
@@ -319,7 +425,8 @@ def _judge(answer: tuple[Tensor, ...], d_vocab: int, source: int, destination: i
                 return why
         seen = (_pattern(head, planted)[:, 8] * (planted == source)).sum(-1).mean()
         return (
-            f"After {source} ... {destination} the answer {out} stands {margin:.1f} logits above all others; expected {RAISED:.0f}. "
+            f"After {source} ... {destination} the answer {out} stands {margin:.1f} logits above "
+            f"all others; expected {RAISED:.0f}. "
             f"Of the destination's attention {seen:.0%} goes to the source."
         )
     if not _rests(head, without, slice(8, 9)):
@@ -331,10 +438,13 @@ def _judge(answer: tuple[Tensor, ...], d_vocab: int, source: int, destination: i
 
 # What spoils a head that works, and what repairs it.
 SPOILED = {
-    "queries and keys have changed places: the destination asks, the source answers": 2 * (lambda q, k, v, o: (k, q, v, o),),
-    "W_V and W_O have changed places: the value reads the source, W_O writes the answer": 2 * (lambda q, k, v, o: (q, k, o.T, v.T),),
+    "queries and keys have changed places: the destination asks, the source answers": 2
+    * (lambda q, k, v, o: (k, q, v, o),),
+    "W_V and W_O have changed places: the value reads the source, W_O writes the answer": 2
+    * (lambda q, k, v, o: (q, k, o.T, v.T),),
     "the answer is lowered, not raised: look at the sign": 2 * (lambda q, k, v, o: (q, k, v, -o),),
-    "the scores are too small: they are divided by sqrt(d_head), and every other key has a share too": (
+    "the scores are too small: they are divided by sqrt(d_head), and every other key has a share "
+    "too": (
         lambda q, k, v, o: (q / 100, k, v, o),
         lambda q, k, v, o: (q * 100, k, v, o),
     ),
@@ -343,7 +453,9 @@ SPOILED = {
         lambda q, k, v, o: (q, k, v, o * 100),
     ),
 }
-NO_REST = "without the source the head still speaks: give the destination a place to rest, such as BOS"
+NO_REST = (
+    "without the source the head still speaks: give the destination a place to rest, such as BOS"
+)
 OTHERS_FIRE = "tokens other than the destination let the head speak: they need a place to rest too"
 
 
@@ -352,18 +464,23 @@ def _with(change: Callable[..., tuple[Tensor, ...]]) -> Callable[..., tuple[Tens
     return lambda *trigram: change(*skip_trigram_head.solution(*trigram))
 
 
+# every value says the answer, that of BOS too
+# all ask for the source
 skip_trigram_head = Exercise(
     solution=skip_trigram_head,
     draw=_a_skip_trigram,
     judge=_judge,
     mistakes={
         **{why: _with(spoil) for why, (spoil, _) in SPOILED.items()},
-        NO_REST: _with(lambda q, k, v, o: (q, k, torch.ones_like(v), o)),  # every value says the answer, that of BOS too
-        OTHERS_FIRE: _with(lambda q, k, v, o: (q.amax(0).expand_as(q), k, v, o)),  # all ask for the source
+        NO_REST: _with(lambda q, k, v, o: (q, k, torch.ones_like(v), o)),
+        OTHERS_FIRE: _with(lambda q, k, v, o: (q.amax(0).expand_as(q), k, v, o)),
     },
     hints=(
-        "Two questions, two circuits: who should look where (W_Q, W_K), and what should be said when the source is seen (W_V, W_O).",
-        "With d_head 1 the destination finds the source. A second dimension, in which all ask for BOS (id 0), gives everyone a place to rest.",
-        "W_Q[destination, 0] large, W_K[source, 0] = 1; W_Q[:, 1] smaller, W_K[0, 1] = 1; W_V[source, 0] = 1; W_O[0, out] large.",
+        "Two questions, two circuits: who should look where (W_Q, W_K), and what should be said "
+        "when the source is seen (W_V, W_O).",
+        "With d_head 1 the destination finds the source. A second dimension, in which all ask for "
+        "BOS (id 0), gives everyone a place to rest.",
+        "W_Q[destination, 0] large, W_K[source, 0] = 1; W_Q[:, 1] smaller, W_K[0, 1] = 1; "
+        "W_V[source, 0] = 1; W_O[0, out] large.",
     ),
 )

@@ -1,9 +1,10 @@
-"""Exercises of notebook 03: rotations of the stream, what LayerNorm leaves of them, gauges, and kurtosis."""
+"""Exercises of notebook 03: rotations of the stream, what LayerNorm leaves of them, gauges, and
+kurtosis."""
 
 import torch
 
-from helpers import basis
 from helpers.checks import Exercise, different
+from helpers.instruments import basis
 
 # ---- a writer and a reader
 
@@ -20,10 +21,16 @@ def _draw_both(generator):
 
 
 def _turned_entry_by_entry(W_O, W_U, R):
-    """What a writer puts into the stream, turned; what a reader takes of each new axis, read off by the old reader."""
+    """What a writer puts into the stream, turned; what a reader takes of each new axis, read off by
+    the old reader."""
     axes = [R[:, i] for i in range(len(R))]  # the new axis i, in old coordinates
-    writes = [[sum(row[k] * axis[k] for k in range(len(R))) for axis in axes] for row in W_O.tolist()]
-    reads = [[sum(axis[k] * column[k] for k in range(len(R))) for column in W_U.T.tolist()] for axis in axes]
+    writes = [
+        [sum(row[k] * axis[k] for k in range(len(R))) for axis in axes] for row in W_O.tolist()
+    ]
+    reads = [
+        [sum(axis[k] * column[k] for k in range(len(R))) for column in W_U.T.tolist()]
+        for axis in axes
+    ]
     return torch.tensor(writes), torch.tensor(reads)
 
 
@@ -32,20 +39,46 @@ turn_both = Exercise(
     draw=_draw_both,
     oracle=_turned_entry_by_entry,
     mistakes={
-        "both turn the wrong way: the stream has gone to x @ R.T, not to x @ R": lambda W_O, W_U, R: (W_O @ R.T, R @ W_U),
-        "the reader turns further by R; it has to turn back by R.T first": lambda W_O, W_U, R: (W_O @ R, R @ W_U),
-        "the unembedding is turned on its vocabulary side; a reader meets the stream with its rows": lambda W_O, W_U, R: (W_O @ R, W_U @ R),
-        "the unembedding is turned back on its vocabulary side; a reader meets the stream with its rows": lambda W_O, W_U, R: (W_O @ R, W_U @ R.T),
-        "the unembedding turns on both sides: only what leads from the stream into the stream does": lambda W_O, W_U, R: (W_O @ R, R.T @ W_U @ R),
+        "both turn the wrong way: the stream has gone to x @ R.T, not to x @ "
+        "R": lambda W_O, W_U, R: (
+            W_O @ R.T,
+            R @ W_U,
+        ),
+        "the reader turns further by R; it has to turn back by R.T first": lambda W_O, W_U, R: (
+            W_O @ R,
+            R @ W_U,
+        ),
+        "the unembedding is turned on its vocabulary side; a reader meets the stream with its "
+        "rows": lambda W_O, W_U, R: (
+            W_O @ R,
+            W_U @ R,
+        ),
+        "the unembedding is turned back on its vocabulary side; a reader meets the stream with its "
+        "rows": lambda W_O, W_U, R: (
+            W_O @ R,
+            W_U @ R.T,
+        ),
+        "the unembedding turns on both sides: only what leads from the stream into the stream "
+        "does": lambda W_O, W_U, R: (
+            W_O @ R,
+            R.T @ W_U @ R,
+        ),
         "neither has turned: these are the matrices you were given": lambda W_O, W_U, R: (W_O, W_U),
         "the writer turned, and the reader stayed as it was": lambda W_O, W_U, R: (W_O @ R, W_U),
         "the reader turned, and the writer stayed as it was": lambda W_O, W_U, R: (W_O, R.T @ W_U),
-        "the writer turned back by R.T; what it writes has to turn along by R": lambda W_O, W_U, R: (W_O @ R.T, R.T @ W_U),
+        "the writer turned back by R.T; what it writes has to turn along by "
+        "R": lambda W_O, W_U, R: (
+            W_O @ R.T,
+            R.T @ W_U,
+        ),
     },
     hints=(
-        "What does W_O write now, if it used to write z @ W_O? And what must W_U give, when it meets x @ R?",
-        "What is read must stay: (x @ R) @ new_W_U = x @ W_U for every x. An orthogonal matrix undoes itself by its transpose.",
-        "Multiply the writer by R on the side of the stream, and the reader by R.T on the side of the stream.",
+        "What does W_O write now, if it used to write z @ W_O? And what must W_U give, when it "
+        "meets x @ R?",
+        "What is read must stay: (x @ R) @ new_W_U = x @ W_U for every x. An orthogonal matrix "
+        "undoes itself by its transpose.",
+        "Multiply the writer by R on the side of the stream, and the reader by R.T on the side of "
+        "the stream.",
     ),
 )
 
@@ -60,12 +93,28 @@ def layernorm_rotation(d):
     return frame @ torch.block_diag(torch.ones(1, 1).double(), others) @ frame.T
 
 
-NOT_ORTHOGONAL = "it keeps (1, ..., 1), but it is not orthogonal: lengths change, and LayerNorm divides by them"
-PROJECTION = "it is the centring itself: it throws the direction (1, ..., 1) away, and cannot be undone"
-MOVES_ONES = "it is orthogonal, but it moves (1, ..., 1): that takes more than length, since LayerNorm subtracts the mean"
-TOO_CHEAP = "it only puts coordinates in another order, or turns signs or nothing at all; LayerNorm allows far more"
-HALFWAY = "it takes (1, ..., 1) to an axis, which is half of the way: turn the other axes there, then come back by the transpose"
-SHORTER = "it is orthogonal on d - 1 coordinates and leaves one axis alone; it has to leave the direction (1, ..., 1) alone"
+NOT_ORTHOGONAL = (
+    "it keeps (1, ..., 1), but it is not orthogonal: lengths change, and LayerNorm divides by them"
+)
+PROJECTION = (
+    "it is the centring itself: it throws the direction (1, ..., 1) away, and cannot be undone"
+)
+MOVES_ONES = (
+    "it is orthogonal, but it moves (1, ..., 1): that takes more than length, since "
+    "LayerNorm subtracts the mean"
+)
+TOO_CHEAP = (
+    "it only puts coordinates in another order, or turns signs or nothing at all; "
+    "LayerNorm allows far more"
+)
+HALFWAY = (
+    "it takes (1, ..., 1) to an axis, which is half of the way: turn the other axes there, "
+    "then come back by the transpose"
+)
+SHORTER = (
+    "it is orthogonal on d - 1 coordinates and leaves one axis alone; it has to leave the "
+    "direction (1, ..., 1) alone"
+)
 
 
 def _judge_rotation(answer, d):
@@ -88,7 +137,11 @@ def _judge_rotation(answer, d):
         return SHORTER if ((Q.abs() - 1).abs() < 1e-4).sum() == 1 else MOVES_ONES
     x = torch.randn(5, d, generator=torch.Generator().manual_seed(0)).double()
     normed = torch.nn.functional.layer_norm
-    return None if torch.allclose(normed(x @ Q, (d,)), normed(x, (d,)) @ Q, atol=1e-3) else "LN(x @ Q) is not LN(x) @ Q."
+    return (
+        None
+        if torch.allclose(normed(x @ Q, (d,)), normed(x, (d,)) @ Q, atol=1e-3)
+        else "LN(x @ Q) is not LN(x) @ Q."
+    )
 
 
 def _averaging(d):
@@ -105,13 +158,19 @@ layernorm_rotation = Exercise(
         TOO_CHEAP: lambda d: torch.eye(d)[torch.arange(d).roll(1)],
         PROJECTION: lambda d: torch.eye(d) - 1 / d,
         NOT_ORTHOGONAL: _averaging,
-        HALFWAY: lambda d: torch.linalg.qr(torch.cat([torch.ones(d, 1), torch.randn(d, d - 1)], 1)).Q,
-        SHORTER: lambda d: torch.block_diag(torch.ones(1, 1), torch.linalg.qr(torch.randn(d - 1, d - 1)).Q),
+        HALFWAY: lambda d: (
+            torch.linalg.qr(torch.cat([torch.ones(d, 1), torch.randn(d, d - 1)], 1)).Q
+        ),
+        SHORTER: lambda d: torch.block_diag(
+            torch.ones(1, 1), torch.linalg.qr(torch.randn(d - 1, d - 1)).Q
+        ),
     },
     hints=(
         "LayerNorm subtracts the mean of the coordinates. Which direction is special to it?",
-        "Take an orthogonal basis whose first vector points along (1, ..., 1). In that basis, which block may turn?",
-        "QR of [ones, noise] gives the basis F. Then Q = F @ block_diag(1, any rotation of d - 1) @ F.T.",
+        "Take an orthogonal basis whose first vector points along (1, ..., 1). In that basis, "
+        "which block may turn?",
+        "QR of [ones, noise] gives the basis F. Then Q = F @ block_diag(1, any rotation of d - 1) "
+        "@ F.T.",
     ),
 )
 
@@ -144,7 +203,10 @@ def _kurtosis(x, along, centred=True, unbiased=False):
 def _draw_activations(generator):
     tokens, d = different(generator, 2, low=5, high=24)
     loud = torch.where(torch.arange(d) == 1, 4.0, 1.0)
-    return dict(x=(torch.randn(tokens, d, generator=generator) * loud + 0.5) * (1 + torch.rand(tokens, 1, generator=generator)))
+    return dict(
+        x=(torch.randn(tokens, d, generator=generator) * loud + 0.5)
+        * (1 + torch.rand(tokens, 1, generator=generator))
+    )
 
 
 def _null(x):
@@ -161,13 +223,21 @@ kurtosis_and_null = Exercise(
     draw=_draw_activations,
     oracle=_kurtosis_slowly,
     mistakes={
-        "this is the excess kurtosis, 3 less: a Gaussian has 3 here, not 0": lambda x: (_kurtosis(x, 1).mean() - 3, _null(x)),
-        "this is the excess kurtosis, and so is the null: 3 less than asked for": lambda x: (_kurtosis(x, 1).mean() - 3, _null(x) - 3),
-        "the tokens are the samples here; take the coordinates of one token, then average over tokens": lambda x: (
+        "this is the excess kurtosis, 3 less: a Gaussian has 3 here, not 0": lambda x: (
+            _kurtosis(x, 1).mean() - 3,
+            _null(x),
+        ),
+        "this is the excess kurtosis, and so is the null: 3 less than asked for": lambda x: (
+            _kurtosis(x, 1).mean() - 3,
+            _null(x) - 3,
+        ),
+        "the tokens are the samples here; take the coordinates of one token, then average over "
+        "tokens": lambda x: (
             _kurtosis(x, 0).mean(),
             _null(x),
         ),
-        "the null is 3 only for infinitely many coordinates; d of them, centred and scaled by themselves, have less": lambda x: (
+        "the null is 3 only for infinitely many coordinates; d of them, centred and scaled by "
+        "themselves, have less": lambda x: (
             _kurtosis(x, 1).mean(),
             3.0,
         ),
@@ -175,12 +245,20 @@ kurtosis_and_null = Exercise(
             _kurtosis(x, 1).mean(),
             3 * x.shape[1] / (x.shape[1] + 2),
         ),
-        "the null depends on how many coordinates a vector has, not on how many tokens there are": lambda x: (
+        "the null depends on how many coordinates a vector has, not on how many tokens there "
+        "are": lambda x: (
             _kurtosis(x, 1).mean(),
             _null(x.T),
         ),
-        "numerator and denominator are averaged over the tokens first, so that loud tokens count for more": lambda x: (_pooled(x), _null(x)),
-        "the coordinates are not centred by their own mean": lambda x: (_kurtosis(x, 1, centred=False).mean(), _null(x)),
+        "numerator and denominator are averaged over the tokens first, so that loud tokens count "
+        "for more": lambda x: (
+            _pooled(x),
+            _null(x),
+        ),
+        "the coordinates are not centred by their own mean": lambda x: (
+            _kurtosis(x, 1, centred=False).mean(),
+            _null(x),
+        ),
         "the variance is divided by d - 1 (torch's default); take the mean over d": lambda x: (
             _kurtosis(x, 1, unbiased=True).mean(),
             _null(x),
@@ -188,8 +266,10 @@ kurtosis_and_null = Exercise(
     },
     hints=(
         "The samples are the d coordinates of one token. How heavy are their tails?",
-        "Fourth central moment over the square of the second, for each token; then the mean. The null is a little below 3.",
-        "centred = x - x.mean(1, keepdim=True); (centred**4).mean(1) / (centred**2).mean(1)**2; the null is 3 (d - 1) / (d + 1).",
+        "Fourth central moment over the square of the second, for each token; then the mean. The "
+        "null is a little below 3.",
+        "centred = x - x.mean(1, keepdim=True); (centred**4).mean(1) / (centred**2).mean(1)**2; "
+        "the null is 3 (d - 1) / (d + 1).",
     ),
 )
 
@@ -212,9 +292,12 @@ keys_for = Exercise(
     draw=_draw_gauge,
     oracle=lambda W_K, A: torch.stack([torch.linalg.solve(A, row) for row in W_K]),
     mistakes={
-        "the inverse is not transposed: scores multiply by k.T, so A must meet the transpose of its inverse": lambda W_K, A: W_K @ A.inverse(),
-        "keys turn like queries: that is right for a rotation, and A is any invertible matrix": lambda W_K, A: W_K @ A,
-        "A is transposed and not inverted: that undoes a rotation, and A is any invertible matrix": lambda W_K, A: W_K @ A.T,
+        "the inverse is not transposed: scores multiply by k.T, so A must meet the transpose of "
+        "its inverse": lambda W_K, A: W_K @ A.inverse(),
+        "keys turn like queries: that is right for a rotation, and A is any invertible "
+        "matrix": lambda W_K, A: W_K @ A,
+        "A is transposed and not inverted: that undoes a rotation, and A is any invertible "
+        "matrix": lambda W_K, A: W_K @ A.T,
         "the keys stayed as they were": lambda W_K, A: W_K,
     },
     hints=(

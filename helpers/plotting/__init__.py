@@ -1,10 +1,13 @@
-"""Static pictures. Each comes with a sentence, computed from the same data, that says what it shows.
+"""Static pictures. Each comes with a sentence, computed from the same data, that says what it
+shows.
 
-`show(fig, says)` publishes both: the sentence is the picture's text for those who cannot see it, and what a regression
-test compares. Every function here takes plain data and returns the pair, so a cell reads `show(*patterns(...))`.
+`show(fig, says)` publishes both: the sentence is the picture's text for those who cannot see it,
+and what a regression test compares. Every function here takes plain data and returns the pair, so a
+cell reads `show(*patterns(...))`.
 
-One colour, one meaning, throughout the course: `COLOUR`. Probabilities are in cividis, signed values in a diverging map
-centred on zero. Colour never stands alone: lines differ in style, maps print their numbers.
+One colour, one meaning, throughout the course: `COLOUR`. Probabilities are in cividis, signed
+values in a diverging map centred on zero. Colour never stands alone: lines differ in style, maps
+print their numbers.
 """
 
 from helpers.plotting.attention import pattern_row, patterns

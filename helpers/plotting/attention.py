@@ -11,10 +11,14 @@ from helpers.plotting.core import COLOUR, NAME, Picture, array, figure, styled
 
 
 @styled
-def patterns(by_layer: Sequence, title: str = "", scores: Mapping[str, Any] | None = None) -> Picture:
-    """Attention patterns of one sequence, a row a layer and a column a head: `by_layer[layer]` is [head, query, key].
+def patterns(
+    by_layer: Sequence, title: str = "", scores: Mapping[str, Any] | None = None
+) -> Picture:
+    """Attention patterns of one sequence, a row a layer and a column a head: `by_layer[layer]` is
+    [head, query, key].
 
-    Above each stands the larger of its two scores, if given."""
+    Above each stands the larger of its two scores, if given.
+    """
     by_layer = [array(pattern) for pattern in by_layer]
     n_layers, n_heads = len(by_layer), len(by_layer[0])
     fig = figure(2.35 * n_heads + 0.9, 2.5 * n_layers + 0.5)
@@ -25,7 +29,9 @@ def patterns(by_layer: Sequence, title: str = "", scores: Mapping[str, Any] | No
         image = draw_pattern(ax, by_layer[layer][head])
         label, colour = f"{layer}.{head}", "#222222"
         if scores is not None:
-            name = max(("prefix_matching", "previous_token"), key=lambda name: scores[name][layer][head])
+            name = max(
+                ("prefix_matching", "previous_token"), key=lambda name: scores[name][layer][head]
+            )
             value = float(scores[name][layer][head])
             if value > 0.3:
                 label, colour = f"{layer}.{head}  {NAME[name]} {value:.2f}", COLOUR[name]
@@ -38,16 +44,28 @@ def patterns(by_layer: Sequence, title: str = "", scores: Mapping[str, Any] | No
     axes[-1, 0].set(xlabel="key (attended to)", ylabel="query (attending)")
     fig.colorbar(image, ax=axes, shrink=0.6, aspect=30, label="attention (probability)")
     fig.suptitle(title, x=0.01, ha="left", fontsize=11)
-    found = [f"{sum(name == kind for name, _ in strongest)} by {kind}" for kind in NAME.values() if any(name == kind for name, _ in strongest)]
+    found = [
+        f"{sum(name == kind for name, _ in strongest)} by {kind}"
+        for kind in NAME.values()
+        if any(name == kind for name, _ in strongest)
+    ]
     return fig, (
-        f"Attention patterns of {n_layers} layer{'s' * (n_layers > 1)} with {n_heads} head{'s' * (n_heads > 1)} each"
-        + (f"; scores above 0.3: {', '.join(found)}." if found else "; none is a clean stripe." if scores is not None else ".")
+        f"Attention patterns of {n_layers} layer{'s' * (n_layers > 1)} with {n_heads} "
+        f"head{'s' * (n_heads > 1)} each"
+        + (
+            f"; scores above 0.3: {', '.join(found)}."
+            if found
+            else "; none is a clean stripe."
+            if scores is not None
+            else "."
+        )
     )
 
 
 @styled
 def pattern_row(panels: Mapping[str, Any], title: str = "") -> Picture:
-    """A few single patterns [query, key] side by side, each with its name above it; more than four stand three to a row."""
+    """A few single patterns [query, key] side by side, each with its name above it; more than four
+    stand three to a row."""
     across = len(panels) if len(panels) <= 4 else 3
     down = -(-len(panels) // across)
     fig = figure(2.5 * across + 0.9, 2.75 * down + 0.3)
@@ -61,7 +79,11 @@ def pattern_row(panels: Mapping[str, Any], title: str = "") -> Picture:
     fig.colorbar(image, ax=axes, shrink=0.7, aspect=25, label="attention (probability)")
     fig.get_layout_engine().set(h_pad=0.1)
     fig.suptitle(title, x=0.01, ha="left", fontsize=11)
-    return fig, f"{len(panels)} attention patterns side by side: {'; '.join(' '.join(name.split()) for name in panels)}."
+    return (
+        fig,
+        f"{len(panels)} attention patterns side by side: "
+        f"{'; '.join(' '.join(name.split()) for name in panels)}.",
+    )
 
 
 def draw_pattern(ax: Axes, pattern: np.ndarray):

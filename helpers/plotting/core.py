@@ -11,35 +11,64 @@ from PIL import Image  # a dependency of matplotlib
 
 # Okabe and Ito's palette, which the common forms of colour blindness can tell apart.
 COLOUR = dict(
-    prefix_matching="#D55E00", previous_token="#0072B2", copying="#009E73", loss="#333333", chance="#888888",
-    control="#CC79A7", accent="#E69F00",
-)  # fmt: skip
+    prefix_matching="#D55E00",
+    previous_token="#0072B2",
+    copying="#009E73",
+    loss="#333333",
+    chance="#888888",
+    control="#CC79A7",
+    accent="#E69F00",
+)
 # Blue below zero, white at zero, red above; in few enough shades for `show` to keep them all.
 SIGNED = mpl.colormaps["RdBu_r"].resampled(65)
 NAME = dict(prefix_matching="prefix matching", previous_token="previous token", copying="copying")
 STYLE = {
-    "font.family": "DejaVu Sans", "font.size": 10, "axes.titlesize": 11, "axes.titlelocation": "left",
-    "axes.titlepad": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#666666",
-    "axes.labelcolor": "#333333", "xtick.color": "#666666", "ytick.color": "#666666", "text.color": "#222222",
-    "axes.grid": False, "lines.linewidth": 1.8, "legend.frameon": False, "figure.facecolor": "white",
-    "savefig.facecolor": "white", "image.interpolation": "nearest",
-}  # fmt: skip
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "axes.titlepad": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#666666",
+    "axes.labelcolor": "#333333",
+    "xtick.color": "#666666",
+    "ytick.color": "#666666",
+    "text.color": "#222222",
+    "axes.grid": False,
+    "lines.linewidth": 1.8,
+    "legend.frameon": False,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "image.interpolation": "nearest",
+}
 Picture = tuple[Figure, str]
 
 
 def show(fig: Figure, says: str) -> None:
-    """Publish a figure with the sentence that says what it shows. ValueError for a sentence that says nothing."""
+    """Publish a figure with the sentence that says what it shows. ValueError for a sentence that
+    says nothing."""
     if len(says.split()) < 5:
-        raise ValueError(f"the picture says {says!r}; expected a sentence of five words or more with what one can see in it")
+        raise ValueError(
+            f"the picture says {says!r}; expected a sentence of five words or more with what one "
+            "can see in it"
+        )
     drawn, content = io.BytesIO(), io.BytesIO()
     fig.savefig(drawn, format="png", dpi=110, bbox_inches="tight")
     # 256 colours, chosen for this picture, look the same and make the notebook a third of the size.
-    Image.open(drawn).convert("RGB").quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(content, "PNG", optimize=True)
-    display({"image/png": content.getvalue(), "text/plain": says}, raw=True, metadata={"image/png": {"alt": says}})
+    Image.open(drawn).convert("RGB").quantize(
+        256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
+    ).save(content, "PNG", optimize=True)
+    display(
+        {"image/png": content.getvalue(), "text/plain": says},
+        raw=True,
+        metadata={"image/png": {"alt": says}},
+    )
 
 
 def figure(width: float = 8, height: float = 3.2, **layout) -> Figure:
-    """An empty figure, apart from pyplot's list of open ones, so that none is drawn twice or kept alive."""
+    """An empty figure, apart from pyplot's list of open ones, so that none is drawn twice or kept
+    alive."""
     return Figure(figsize=(width, height), layout="constrained", **layout)
 
 
@@ -72,5 +101,11 @@ def chance_line(ax: Axes, value: float, label: str | None = None) -> None:
     """A dotted line across the picture; its label stands right of the axes, where no data are."""
     ax.axhline(value, color=COLOUR["chance"], lw=1, ls=(0, (1, 2)), zorder=0)
     if label:
-        place = dict(xycoords=("axes fraction", "data"), xytext=(4, 0), textcoords="offset points", va="center", annotation_clip=False)
+        place = dict(
+            xycoords=("axes fraction", "data"),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            annotation_clip=False,
+        )
         ax.annotate(label, (1, value), color="#777777", fontsize=8, **place)

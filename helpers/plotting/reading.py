@@ -10,7 +10,8 @@ from helpers.plotting.core import COLOUR, Picture, array, figure, ink, styled, t
 
 @styled
 def sequences(tokens, determined, rows: int = 6) -> Picture:
-    """Some sequences of a batch as strips of tokens; determined positions carry a bar, and equal tokens one shade."""
+    """Some sequences of a batch as strips of tokens; determined positions carry a bar, and equal
+    tokens one shade."""
     tokens, determined = array(tokens)[:rows], array(determined)[:rows]
     fig = figure(10, 0.5 * len(tokens) + 0.7)
     ax = fig.subplots()
@@ -19,27 +20,56 @@ def sequences(tokens, determined, rows: int = 6) -> Picture:
         in_order = dict.fromkeys(token for token in sequence.tolist() if token in repeated)
         shade = {token: i / max(len(in_order) - 1, 1) for i, token in enumerate(in_order)}
         for column, token in enumerate(sequence.tolist()):
-            face = mpl.colormaps["cividis"](0.25 + 0.75 * shade[token]) if token in shade else "#f1f1ee"
-            ax.add_patch(mpl.patches.Rectangle((column, row + 0.12), 0.94, 0.62, facecolor=face, linewidth=0))
+            face = (
+                mpl.colormaps["cividis"](0.25 + 0.75 * shade[token])
+                if token in shade
+                else "#f1f1ee"
+            )
+            ax.add_patch(
+                mpl.patches.Rectangle((column, row + 0.12), 0.94, 0.62, facecolor=face, linewidth=0)
+            )
             ax.text(
-                column + 0.47, row + 0.44, "B" if token == 0 else str(token), ha="center", va="center", fontsize=6.5,
+                column + 0.47,
+                row + 0.44,
+                "B" if token == 0 else str(token),
+                ha="center",
+                va="center",
+                fontsize=6.5,
                 color=ink(face),
-            )  # fmt: skip
+            )
             if marks[column]:
-                ax.plot([column, column + 0.94], [row + 0.83] * 2, color=COLOUR["prefix_matching"], lw=2.2, solid_capstyle="butt")
-    ax.set(xlim=(-0.2, tokens.shape[1]), ylim=(len(tokens), 0), yticks=[], xlabel="position in the sequence (B is BOS)")
-    ax.set_title("What the model reads, a strip a sequence. Underlined: where the earlier copy settles the next token")
+                ax.plot(
+                    [column, column + 0.94],
+                    [row + 0.83] * 2,
+                    color=COLOUR["prefix_matching"],
+                    lw=2.2,
+                    solid_capstyle="butt",
+                )
+    ax.set(
+        xlim=(-0.2, tokens.shape[1]),
+        ylim=(len(tokens), 0),
+        yticks=[],
+        xlabel="position in the sequence (B is BOS)",
+    )
+    ax.set_title(
+        "What the model reads, a strip a sequence. Underlined: where the earlier copy settles the "
+        "next token"
+    )
     ax.spines["left"].set_visible(False)
     periods = [_period(sequence) for sequence in tokens]
     return fig, (
-        f"{len(tokens)} sequences of {tokens.shape[1]} tokens, each a lead-in of its own length and then a repeated block; the blocks "
-        f"have {', '.join(map(str, periods))} tokens, and {determined.mean():.0%} of the positions shown are determined."
+        f"{len(tokens)} sequences of {tokens.shape[1]} tokens, each a lead-in of its own length "
+        f"and then a repeated block; the blocks have {', '.join(map(str, periods))} tokens, and "
+        f"{determined.mean():.0%} of the positions shown are determined."
     )
 
 
 @styled
-def reading(tokens: Sequence[str], weights, query: int, title: str = "", width: int = 64) -> Picture:
-    """A text, set as it is written, each token shaded by the attention that the framed token pays to it; from a twentieth up."""
+def reading(
+    tokens: Sequence[str], weights, query: int, title: str = "", width: int = 64
+) -> Picture:
+    """A text, set as it is written, each token shaded by the attention that the framed token pays
+    to it; from a twentieth up."""
     weights = array(weights)
     places, line, column = [], 0, 0
     for token in tokens:
@@ -58,21 +88,50 @@ def reading(tokens: Sequence[str], weights, query: int, title: str = "", width: 
         weight = float(weights[index]) if index < len(weights) else 0.0
         face = shades(0.15 + 0.85 * weight) if weight >= 0.05 else "none"
         frame = COLOUR["prefix_matching"] if index == query else "none"
-        ax.add_patch(mpl.patches.Rectangle((start, row + 0.12), max(len(shown), 0.6), 0.66, facecolor=face, edgecolor=frame, lw=2))
+        ax.add_patch(
+            mpl.patches.Rectangle(
+                (start, row + 0.12),
+                max(len(shown), 0.6),
+                0.66,
+                facecolor=face,
+                edgecolor=frame,
+                lw=2,
+            )
+        )
         colour = ink(face) if weight >= 0.05 else "#222222"
         if weight >= 0.05:
-            ax.text(start + len(shown) / 2, row + 0.09, two_digits(weight), fontsize=7, ha="center", va="bottom", color="#555555")
-        ax.text(start, row + 0.46, shown.replace("·", " "), family="DejaVu Sans Mono", fontsize=point, va="center", color=colour)
+            ax.text(
+                start + len(shown) / 2,
+                row + 0.09,
+                two_digits(weight),
+                fontsize=7,
+                ha="center",
+                va="bottom",
+                color="#555555",
+            )
+        ax.text(
+            start,
+            row + 0.46,
+            shown.replace("·", " "),
+            family="DejaVu Sans Mono",
+            fontsize=point,
+            va="center",
+            color=colour,
+        )
     ax.set(xlim=(-0.5, width), ylim=(line + 1, -0.2))
     ax.axis("off")
     ax.set_title(title)
     top = int(np.argmax(weights[: query + 1]))
     return fig, (
-        f"From the framed token {tokens[query]!r}, number {query}, most attention goes to {tokens[top]!r}, number {top}, "
-        f"right after token {tokens[top - 1]!r}."
+        f"From the framed token {tokens[query]!r}, number {query}, most attention goes to "
+        f"{tokens[top]!r}, number {top}, right after token {tokens[top - 1]!r}."
     )
 
 
 def _period(sequence: np.ndarray) -> int:
     """The distance at which the last token occurred before."""
-    return int(len(sequence) - 1 - np.flatnonzero(sequence[:-1] == sequence[-1])[-1]) if (sequence[:-1] == sequence[-1]).any() else 0
+    return (
+        int(len(sequence) - 1 - np.flatnonzero(sequence[:-1] == sequence[-1])[-1])
+        if (sequence[:-1] == sequence[-1]).any()
+        else 0
+    )

@@ -11,16 +11,32 @@ from matplotlib.figure import Figure
 from PIL import Image  # a dependency of matplotlib
 
 from helpers.plotting.attention import draw_pattern
-from helpers.plotting.core import COLOUR, NAME, Picture, array, chance_line, figure, styled, two_digits
+from helpers.plotting.core import (
+    COLOUR,
+    NAME,
+    Picture,
+    array,
+    chance_line,
+    figure,
+    styled,
+    two_digits,
+)
 
 
 @styled
 def training_story(
-    history: Sequence[Mapping[str, Any]], losses: Sequence[float], chance_loss: float, chance: Mapping[str, float], title: str = ""
+    history: Sequence[Mapping[str, Any]],
+    losses: Sequence[float],
+    chance_loss: float,
+    chance: Mapping[str, float],
+    title: str = "",
 ) -> Picture:
-    """The loss, and below it every head's prefix matching and previous-token score, over the steps of a training.
+    """The loss, and below it every head's prefix matching and previous-token score, over the steps
+    of a training.
 
-    `history`: one entry a snapshot with "step", "prefix_matching" and "previous_token" (both [layer][head])."""
+    `history`: one entry a snapshot with "step", "prefix_matching" and "previous_token" (both
+    [layer][head]).
+    """
     fig = figure(9, 5.2)
     above, below = fig.subplots(2, 1, sharex=True, height_ratios=[1, 1.15])
     above.plot(np.arange(1, len(losses) + 1), losses, color=COLOUR["loss"], lw=1.1)
@@ -30,24 +46,59 @@ def training_story(
     for name, dash in (("previous_token", (0, (4, 1.5))), ("prefix_matching", "solid")):
         curves = np.array([np.ravel(np.array(entry[name], dtype=float)) for entry in history])
         for number, curve in enumerate(curves.T):
-            below.plot(steps, curve, color=COLOUR[name], ls=dash, lw=1.6, alpha=0.9, label=NAME[name] if number == 0 else None)
+            below.plot(
+                steps,
+                curve,
+                color=COLOUR[name],
+                ls=dash,
+                lw=1.6,
+                alpha=0.9,
+                label=NAME[name] if number == 0 else None,
+            )
         chance_line(below, chance[name], "chance" if name == "prefix_matching" else None)
-    below.set(xlabel="training step", ylabel="score of every head\n(share of attention)", ylim=(-0.02, 1.04), xscale="log")
+    below.set(
+        xlabel="training step",
+        ylabel="score of every head\n(share of attention)",
+        ylim=(-0.02, 1.04),
+        xscale="log",
+    )
     below.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
     below.legend(loc="upper left")
     born = birth(history)
     if born is not None:
         for ax in (above, below):
             ax.axvline(born, color=COLOUR["accent"], lw=1.2, zorder=0)
-        above.text(born, above.get_ylim()[1], f" birth, step {born}", color="#9a6b00", fontsize=9, va="top")
+        above.text(
+            born, above.get_ylim()[1], f" birth, step {born}", color="#9a6b00", fontsize=9, va="top"
+        )
     above.set_title(title or "The loss falls when the heads form")
-    when = f"first passes one half before step {math.ceil((born + 1) / 100) * 100}" if born is not None else "never passes one half"
-    fell = "falls below half of what guessing costs" if np.mean(losses[-20:]) < chance_loss / 2 else "stays above half of what guessing costs"
-    return fig, f"Over {len(losses)} steps the loss {fell} ({chance_loss:.1f} nats), and the best prefix-matching score {when}."
+    when = (
+        f"first passes one half before step {math.ceil((born + 1) / 100) * 100}"
+        if born is not None
+        else "never passes one half"
+    )
+    fell = (
+        "falls below half of what guessing costs"
+        if np.mean(losses[-20:]) < chance_loss / 2
+        else "stays above half of what guessing costs"
+    )
+    return (
+        fig,
+        f"Over {len(losses)} steps the loss {fell} ({chance_loss:.1f} nats), and the best "
+        f"prefix-matching score {when}.",
+    )
 
 
 @styled
-def bars(groups: Mapping[str, float], ylabel: str, chance: float | None = None, title: str = "", highlight: Sequence[str] = (), says: str = "", xlabel: str = "") -> Picture:
+def bars(
+    groups: Mapping[str, float],
+    ylabel: str,
+    chance: float | None = None,
+    title: str = "",
+    highlight: Sequence[str] = (),
+    says: str = "",
+    xlabel: str = "",
+) -> Picture:
     """One number each, as bars with the numbers on them; those in `highlight` stand out."""
     longest = max(len(line) for name in groups for line in name.split("\n"))
     fig = figure(max(4.5, max(0.5, 0.11 * longest) * len(groups) + 1.6), 3.1)
@@ -62,12 +113,17 @@ def bars(groups: Mapping[str, float], ylabel: str, chance: float | None = None, 
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.margins(x=0.02, y=0.14)
     ax.set_title(title)
-    return fig, says or f"{ylabel}: " + ", ".join(f"{' '.join(name.split())} {two_digits(value)}" for name, value in groups.items()) + "."
+    return fig, says or f"{ylabel}: " + ", ".join(
+        f"{' '.join(name.split())} {two_digits(value)}" for name, value in groups.items()
+    ) + "."
 
 
 @styled
-def birth_frame(losses: Sequence[float], step: int, chance_loss: float, by_layer: Sequence) -> Picture:
-    """One moment of a training: the loss up to `step`, and every head's pattern on one sequence at that step."""
+def birth_frame(
+    losses: Sequence[float], step: int, chance_loss: float, by_layer: Sequence
+) -> Picture:
+    """One moment of a training: the loss up to `step`, and every head's pattern on one sequence at
+    that step."""
     by_layer = [array(pattern) for pattern in by_layer]
     n_layers, n_heads = len(by_layer), len(by_layer[0])
     fig = figure(9.6, 3.5)
@@ -86,11 +142,16 @@ def birth_frame(losses: Sequence[float], step: int, chance_loss: float, by_layer
         axes[layer, head].set(xticks=[], yticks=[])
     for layer in range(n_layers):
         axes[layer, 0].set_ylabel(f"layer {layer}")
-    return fig, f"At step {step} the loss is {losses[max(step, 1) - 1]:.1f} nats; beside it the patterns of {n_layers * n_heads} heads."
+    return (
+        fig,
+        f"At step {step} the loss is {losses[max(step, 1) - 1]:.1f} nats; beside it the patterns "
+        f"of {n_layers * n_heads} heads.",
+    )
 
 
 def movie(figures: Sequence[Figure], seconds_a_frame: float = 0.16) -> bytes:
-    """The figures as an animated GIF that rests on the last one, in few enough colours to be small."""
+    """The figures as an animated GIF that rests on the last one, in few enough colours to be
+    small."""
     frames = []
     for fig in figures:
         content = io.BytesIO()
@@ -98,7 +159,15 @@ def movie(figures: Sequence[Figure], seconds_a_frame: float = 0.16) -> bytes:
         frames.append(Image.open(content).convert("RGB").quantize(96, dither=Image.Dither.NONE))
     milliseconds = [int(1000 * seconds_a_frame)] * (len(frames) - 1) + [2500]
     out = io.BytesIO()
-    frames[0].save(out, format="GIF", save_all=True, append_images=frames[1:], duration=milliseconds, loop=0, optimize=True)
+    frames[0].save(
+        out,
+        format="GIF",
+        save_all=True,
+        append_images=frames[1:],
+        duration=milliseconds,
+        loop=0,
+        optimize=True,
+    )
     return out.getvalue()
 
 

@@ -1,4 +1,5 @@
-"""The course's model and its copy in TransformerLens agree, activation by activation, and answer hooks alike."""
+"""The course's model and its copy in TransformerLens agree, activation by activation, and answer
+hooks alike."""
 
 from dataclasses import replace
 from functools import cache
@@ -21,7 +22,12 @@ SHAPES = [
     dict(n_heads=4, d_model=12, d_head=3, n_ctx=9, d_vocab=30),
     dict(n_heads=2, d_model=7, d_head=9, n_ctx=10, d_vocab=13),
 ]
-DEPTHS_AND_SHAPES = [(0, SHAPES[0]), (1, SHAPES[1]), (3, SHAPES[2]), *((2, shape) for shape in SHAPES)]
+DEPTHS_AND_SHAPES = [
+    (0, SHAPES[0]),
+    (1, SHAPES[1]),
+    (3, SHAPES[2]),
+    *((2, shape) for shape in SHAPES),
+]
 CONFIGS = [
     ModelConfig(n_layers=n_layers, positions="standard", normalization=norm, **shape)
     for n_layers, shape in DEPTHS_AND_SHAPES
@@ -36,7 +42,8 @@ MISNAMED = "attn.hook_attn_scores"
 
 
 def name_of(config: ModelConfig) -> str:
-    return f"{config.n_layers}-{config.normalization}-{config.n_heads}x{config.d_head}-{config.d_model}"
+    heads = f"{config.n_heads}x{config.d_head}"
+    return f"{config.n_layers}-{config.normalization}-{heads}-{config.d_model}"
 
 
 def model_of(config: ModelConfig) -> AttentionOnlyTransformer:
@@ -72,7 +79,9 @@ def test_every_shared_activation_agrees(config):
     expected = {"hook_embed", "hook_pos_embed"}
     for layer in range(config.n_layers):
         expected |= {f"blocks.{layer}.attn.hook_{name}" for name in inner}
-        expected |= {f"blocks.{layer}.hook_{name}" for name in ("resid_pre", "attn_out", "resid_post")}
+        expected |= {
+            f"blocks.{layer}.hook_{name}" for name in ("resid_pre", "attn_out", "resid_post")
+        }
     if config.normalization:
         norms = [*(f"blocks.{layer}.ln1" for layer in range(config.n_layers)), "ln_final"]
         expected |= {f"{norm}.hook_{name}" for norm in norms for name in ("scale", "normalized")}
@@ -104,8 +113,16 @@ def write(name: str, value: Tensor) -> Tensor:
 
 
 WRITES = ["hook_embed", "hook_pos_embed"]
-WRITES += [f"blocks.{layer}.attn.hook_{name}" for layer in (0, 1) for name in ("q", "k", "v", "pattern", "z")]
-WRITES += [f"blocks.{layer}.hook_{name}" for layer in (0, 1) for name in ("resid_pre", "attn_out", "resid_post")]
+WRITES += [
+    f"blocks.{layer}.attn.hook_{name}"
+    for layer in (0, 1)
+    for name in ("q", "k", "v", "pattern", "z")
+]
+WRITES += [
+    f"blocks.{layer}.hook_{name}"
+    for layer in (0, 1)
+    for name in ("resid_pre", "attn_out", "resid_post")
+]
 
 
 @pytest.mark.parametrize(
@@ -159,12 +176,15 @@ def test_nothing_is_drawn_from_the_caller_s_random_numbers():
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (dict(positions="shortformer"), "is 'shortformer'.* only add them to the stream.*positions=\"standard\""),
+        (
+            dict(positions="shortformer"),
+            "is 'shortformer'.* only add them to the stream.*positions=\"standard\"",
+        ),
         (dict(smeared_keys=True), "smeared_keys is True.*no such keys.*smeared_keys=False"),
     ],
 )
 def test_what_cannot_be_expressed_is_named(change, says):
-    with pytest.raises(ValueError, match=f"(?s){says}.*helpers.heads takes both"):
+    with pytest.raises(ValueError, match=f"(?s){says}.*helpers.instruments.heads takes both"):
         to_transformer_lens(AttentionOnlyTransformer(replace(SMALL, **change)))
 
 
@@ -175,10 +195,17 @@ def test_native_is_what_transformer_lens_draws_itself():
     config = replace(SMALL, normalization="LN", seed=3)
     by_hand = TransformerBridge.boot_native(
         TransformerBridgeConfig(
-            n_layers=2, n_heads=3, d_model=16, d_head=5, n_ctx=12, d_vocab=11,
-            attn_only=True, normalization_type="LN", seed=3,
+            n_layers=2,
+            n_heads=3,
+            d_model=16,
+            d_head=5,
+            n_ctx=12,
+            d_vocab=11,
+            attn_only=True,
+            normalization_type="LN",
+            seed=3,
         )
-    )  # fmt: skip
+    )
     tokens = some_tokens(config)
     assert torch.equal(native(config)(tokens), by_hand(tokens))
     assert not torch.equal(native(replace(config, seed=4))(tokens), by_hand(tokens))
@@ -187,11 +214,15 @@ def test_native_is_what_transformer_lens_draws_itself():
 def test_native_takes_any_position_scheme_and_lets_settings_win():
     tokens = some_tokens(SMALL)
     plain = native(SMALL)(tokens)
-    assert torch.equal(native(replace(SMALL, positions="shortformer", smeared_keys=True))(tokens), plain)
+    assert torch.equal(
+        native(replace(SMALL, positions="shortformer", smeared_keys=True))(tokens), plain
+    )
     assert not torch.equal(native(SMALL, seed=1)(tokens), plain)
     assert native(SMALL, normalization_type="LN").cfg.normalization_type == "LN"
 
 
 def test_native_without_layers_says_why_not():
-    with pytest.raises(ValueError, match="n_layers is 0.*take 1 or more, or fill .* with to_transformer_lens"):
+    with pytest.raises(
+        ValueError, match="n_layers is 0.*take 1 or more, or fill .* with to_transformer_lens"
+    ):
         native(replace(SMALL, n_layers=0))

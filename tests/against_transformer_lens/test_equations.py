@@ -1,4 +1,5 @@
-"""What TransformerLens cannot express is compared with the equations themselves, written out in loops."""
+"""What TransformerLens cannot express is compared with the equations themselves, written out in
+loops."""
 
 from itertools import product
 from math import exp, sqrt
@@ -29,8 +30,11 @@ def normalized(model: AttentionOnlyTransformer, place: int, x: Tensor) -> Tensor
     return x + model.norm_bias[place] if kind == "LN" else x
 
 
-def by_the_equations(model: AttentionOnlyTransformer, ids: list[int]) -> tuple[Tensor, Tensor, Tensor]:
-    """Logits [pos, d_vocab], patterns [layer, head, query, key] and z [layer, pos, head, d_head] of one sequence."""
+def by_the_equations(
+    model: AttentionOnlyTransformer, ids: list[int]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits [pos, d_vocab], patterns [layer, head, query, key] and z [layer, pos, head, d_head] of
+    one sequence."""
     cfg, n, places = model.cfg, len(ids), range(len(ids))
     pattern = torch.zeros(cfg.n_layers, cfg.n_heads, n, n).double()
     z = torch.zeros(cfg.n_layers, n, cfg.n_heads, cfg.d_head).double()
@@ -40,7 +44,11 @@ def by_the_equations(model: AttentionOnlyTransformer, ids: list[int]) -> tuple[T
         plain = normalized(model, layer, x)
         at = torch.stack([plain[i] + (model.W_pos[i] if late else 0) for i in places])
         for h in range(cfg.n_heads):
-            q, k, v = at @ model.W_Q[layer, h], at @ model.W_K[layer, h], plain @ model.W_V[layer, h]
+            q, k, v = (
+                at @ model.W_Q[layer, h],
+                at @ model.W_K[layer, h],
+                plain @ model.W_V[layer, h],
+            )
             if cfg.smeared_keys:
                 own = 1 / (1 + exp(-model.smear[layer, h]))
                 k = torch.stack([k[0]] + [own * k[j] + (1 - own) * k[j - 1] for j in range(1, n)])
@@ -53,7 +61,9 @@ def by_the_equations(model: AttentionOnlyTransformer, ids: list[int]) -> tuple[T
     return normalized(model, -1, x) @ model.W_U, pattern, z
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"{shape['n_layers']}x{shape['n_heads']}")
+@pytest.mark.parametrize(
+    "shape", SHAPES, ids=lambda shape: f"{shape['n_layers']}x{shape['n_heads']}"
+)
 @pytest.mark.parametrize(
     ("positions", "norm", "smeared"),
     list(product(("shortformer", "standard"), (None, "RMS", "LN"), (False, True))),
@@ -61,7 +71,9 @@ def by_the_equations(model: AttentionOnlyTransformer, ids: list[int]) -> tuple[T
 @torch.no_grad()
 def test_the_model_is_what_the_equations_say(shape, positions, norm, smeared):
     """In double precision, so that nothing but a wrong formula can differ."""
-    config = ModelConfig(positions=positions, normalization=norm, smeared_keys=smeared, init_weights=1.0, **shape)
+    config = ModelConfig(
+        positions=positions, normalization=norm, smeared_keys=smeared, init_weights=1.0, **shape
+    )
     model = AttentionOnlyTransformer(config).double()
     for weight in model.parameters():
         weight.add_(0.3 * torch.randn_like(weight))

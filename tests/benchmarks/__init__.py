@@ -1,8 +1,10 @@
-"""The numbers that the course promises, measured on this machine: `python -m tests.benchmarks` (or `make bench`).
+"""The numbers that the course promises, measured on this machine: `python -m tests.benchmarks` (or
+`make bench`).
 
-Each row of the table has its target and says whether it was met. Two speeds are compared by turns, round after round, so
-that a busy moment hits both alike; the ratio is the median over the rounds. Seconds on a clock grow on a busy machine, so
-the seconds that the processor worked stand beside them.
+Each row of the table has its target and says whether it was met. Two speeds are compared by turns,
+round after round, so that a busy moment hits both alike; the ratio is the median over the rounds.
+Seconds on a clock grow on a busy machine, so the seconds that the processor worked stand beside
+them.
 """
 
 import statistics
@@ -41,14 +43,17 @@ class Settings:
     seeds: int = 16
     budget: int | None = None  # steps of a run; None: the recipe's own
     rounds: int = 25  # of a comparison of training steps
-    probes: int = 10  # sequences that all heads of the GPT-2-small shape are scored on: as many as heads.probe draws
+    # sequences that all heads of the GPT-2-small shape are scored on: as many as heads.probe draws
+    probes: int = 10
     discovery_rounds: int = 3
     small: bool = False  # a tiny shape in place of GPT-2 small
     segment_tokens: float = 9e6  # after which the copied segment is given up
     fresh: int = 3  # processes started to time an import or a first run
 
 
-QUICK = Settings(births=3, rivals=1, seeds=4, rounds=9, probes=2, discovery_rounds=1, segment_tokens=1e6)
+QUICK = Settings(
+    births=3, rivals=1, seeds=4, rounds=9, probes=2, discovery_rounds=1, segment_tokens=1e6
+)
 
 
 class Clock:

@@ -1,4 +1,5 @@
-"""Print the table: `python -m tests.benchmarks [--quick] [--seeds N] [name ...]`. Nothing here fails on a missed target."""
+"""Print the table: `python -m tests.benchmarks [--quick] [--seeds N] [name ...]`. Nothing here
+fails on a missed target."""
 
 import argparse
 import os
@@ -15,7 +16,10 @@ from tests.benchmarks.segment import segment
 from tests.benchmarks.sizes import sizes
 from tests.benchmarks.speed import step, text
 
-GROUPS = {group.__name__: group for group in (sizes, birth, explorable, seeds, step, text, discover, segment)}
+GROUPS = {
+    group.__name__: group
+    for group in (sizes, birth, explorable, seeds, step, text, discover, segment)
+}
 
 
 def load() -> str:
@@ -24,12 +28,21 @@ def load() -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser("python -m tests.benchmarks", description="Measure the course's numbers here.")
-    parser.add_argument(
-        "names", nargs="*", metavar="name", help=f"what to measure, of {', '.join(GROUPS)} (default: all)"
+    parser = argparse.ArgumentParser(
+        "python -m tests.benchmarks", description="Measure the course's numbers here."
     )
-    parser.add_argument("--quick", action="store_true", help="fewer seeds, rounds and tokens: noisier")
-    parser.add_argument("--seeds", type=int, help="how many seeds must form the head (default 16, quick 4)")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="name",
+        help=f"what to measure, of {', '.join(GROUPS)} (default: all)",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer seeds, rounds and tokens: noisier"
+    )
+    parser.add_argument(
+        "--seeds", type=int, help="how many seeds must form the head (default 16, quick 4)"
+    )
     given = parser.parse_args(arguments)
     if unknown := [name for name in given.names if name not in GROUPS]:
         parser.error(f"nothing is called {', '.join(unknown)}; choose of {', '.join(GROUPS)}")
@@ -40,7 +53,10 @@ def main(arguments: list[str] | None = None) -> None:
     for name in given.names or GROUPS:
         for row in GROUPS[name](settings):
             print(row, flush=True)
-    print(f"\ntorch {torch.__version__}, {joblib.cpu_count()} cores; load average {before} before, {load()} after.")
+    print(
+        f"\ntorch {torch.__version__}, {joblib.cpu_count()} cores; load average {before} before, "
+        f"{load()} after."
+    )
 
 
 if __name__ == "__main__":

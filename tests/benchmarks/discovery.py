@@ -1,6 +1,8 @@
-"""Scoring all heads of a big model, against caching every activation and asking TransformerLens' head detector.
+"""Scoring all heads of a big model, against caching every activation and asking TransformerLens'
+head detector.
 
-`python -m tests.benchmarks.discovery WAY SEQUENCES` prints the megabytes that one way adds to the memory of a fresh process.
+`python -m tests.benchmarks.discovery WAY SEQUENCES` prints the megabytes that one way adds to the
+memory of a fresh process.
 """
 
 import statistics
@@ -15,7 +17,7 @@ from types import SimpleNamespace
 import psutil
 import torch
 
-from helpers import heads
+from helpers.instruments import heads
 from helpers.model import ModelConfig
 from tests.benchmarks import Row, Settings, by_turns, median_ratio, threads
 from tests.course import ROOT
@@ -30,7 +32,9 @@ def build(small: bool):
     from helpers import lens
 
     shape = SMALL if small else GPT2_SMALL
-    extra = dict(attn_only=False, d_mlp=4 * shape["d_model"], act_fn="gelu_new", normalization_type="LN")
+    extra = dict(
+        attn_only=False, d_mlp=4 * shape["d_model"], act_fn="gelu_new", normalization_type="LN"
+    )
     return lens.native(ModelConfig(**shape), **extra)
 
 
@@ -40,7 +44,8 @@ def ours(model, tokens) -> None:
 
 @torch.no_grad()
 def all_at_once(model, tokens) -> None:
-    """One forward pass over all sequences, as ours, with everything cached; then the detector, sequence by sequence."""
+    """One forward pass over all sequences, as ours, with everything cached; then the detector,
+    sequence by sequence."""
     cache = model.run_with_cache(tokens)[1]
     for number, sequence in enumerate(tokens):
         detect(model, sequence, cache.apply_slice_to_batch_dim(number))
@@ -48,17 +53,22 @@ def all_at_once(model, tokens) -> None:
 
 @torch.no_grad()
 def one_by_one(model, tokens) -> None:
-    """The detector's own way: each sequence is run and cached by itself, which needs less memory and more time."""
+    """The detector's own way: each sequence is run and cached by itself, which needs less memory
+    and more time."""
     for sequence in tokens:
         detect(model, sequence, model.run_with_cache(sequence[None], remove_batch_dim=True)[1])
 
 
 def detect(model, sequence, cache) -> dict:
-    """The detector's scores, by the name of its pattern. It wants text; here the tokens are handed through."""
+    """The detector's scores, by the name of its pattern. It wants text; here the tokens are handed
+    through."""
     from transformer_lens.head_detector import detect_head
 
     passes_tokens_on = SimpleNamespace(cfg=model.cfg, to_tokens=lambda tokens: tokens[None])
-    return {pattern: detect_head(passes_tokens_on, sequence, pattern, cache=cache) for pattern in PATTERNS}
+    return {
+        pattern: detect_head(passes_tokens_on, sequence, pattern, cache=cache)
+        for pattern in PATTERNS
+    }
 
 
 WAYS: dict[str, Callable] = {way.__name__: way for way in (ours, all_at_once, one_by_one)}
@@ -68,12 +78,20 @@ def discover(settings: Settings) -> Iterator[Row]:
     """Rows: our time and our peak memory over those of the two ways to use the detector."""
     rounds = timed(settings)
     memory = [added_memory(way, settings) for way in WAYS]
-    shape = f"all heads of a {'tiny' if settings.small else 'GPT-2-small-shaped'} bridge, {settings.probes} sequences"
+    shape = (
+        f"all heads of a {'tiny' if settings.small else 'GPT-2-small-shaped'} bridge, "
+        f"{settings.probes} sequences"
+    )
     for number, cached in enumerate(("all sequences at once", "one sequence after the other"), 1):
         against = f"{shape}, over caching everything of {cached} and calling detect_head"
         share = median_ratio(rounds, 0, number)
         mine, theirs = (statistics.median(seconds[at] for seconds in rounds) for at in (0, number))
-        yield Row(f"time: {against}", "0.50", f"{share:.2f} ({mine:.1f} s to {theirs:.1f} s)", share <= 0.5)
+        yield Row(
+            f"time: {against}",
+            "0.50",
+            f"{share:.2f} ({mine:.1f} s to {theirs:.1f} s)",
+            share <= 0.5,
+        )
         mine, theirs = memory[0], memory[number]
         measured = f"{mine / theirs:.2f} ({mine:.0f} MB to {theirs:.0f} MB)"
         yield Row(f"peak memory: {against}", "0.33", measured, mine / theirs <= 1 / 3)
@@ -84,7 +102,9 @@ def timed(settings: Settings) -> list[tuple[float, ...]]:
     with threads(1):
         model = build(settings.small)
         tokens = probe(model.cfg, settings.probes)
-        return by_turns([partial(way, model, tokens) for way in WAYS.values()], settings.discovery_rounds)
+        return by_turns(
+            [partial(way, model, tokens) for way in WAYS.values()], settings.discovery_rounds
+        )
 
 
 def probe(cfg, sequences: int):
@@ -93,15 +113,19 @@ def probe(cfg, sequences: int):
 
 
 def added_memory(way: str, settings: Settings) -> float:
-    """By how many megabytes a fresh process grows at the most while it scores, once the model stands."""
+    """By how many megabytes a fresh process grows at the most while it scores, once the model
+    stands."""
     given = [way, str(settings.probes), *["small"] * settings.small]
     command = [sys.executable, "-m", "tests.benchmarks.discovery", *given]
-    return float(subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout)
+    return float(
+        subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    )
 
 
 @contextmanager
 def peak_memory() -> Iterator[list[float]]:
-    """A list that holds, after the block, the megabytes by which this process had grown when it was largest in it."""
+    """A list that holds, after the block, the megabytes by which this process had grown when it was
+    largest in it."""
     process, done, grown = psutil.Process(), threading.Event(), [0.0]
     start = process.memory_info().rss
 

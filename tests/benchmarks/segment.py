@@ -1,6 +1,8 @@
-"""How many tokens the copied segment takes: 24 tokens copied once inside 128 random ones, with a loss on every row.
+"""How many tokens the copied segment takes: 24 tokens copied once inside 128 random ones, with a
+loss on every row.
 
-The public repository that the target comes from needs 89 million tokens for 50% accuracy with the same shape of model.
+The public repository that the target comes from needs 89 million tokens for 50% accuracy with the
+same shape of model.
 """
 
 from collections.abc import Iterator
@@ -9,7 +11,7 @@ import torch
 
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 from helpers.sequences import Batch, Task
-from helpers.training import Trainer, TrainingConfig
+from helpers.training.loop import Trainer, TrainingConfig
 from tests.benchmarks import Clock, Row, Settings, threads
 
 TASK = Task("copied_segment", dict(n_ctx=128, d_vocab=64, segment=24, distinct=False))
@@ -26,7 +28,8 @@ def accuracy(model: AttentionOnlyTransformer, test: Batch) -> float:
 
 
 def segment(settings: Settings) -> Iterator[Row]:
-    """Row: tokens until half of the determined rows of fresh sequences are answered rightly, or the cap."""
+    """Row: tokens until half of the determined rows of fresh sequences are answered rightly, or the
+    cap."""
     clock, reached = Clock(), 0.0
     test = TASK(128, torch.Generator().manual_seed(1_000_000))
     with threads(1):
@@ -38,8 +41,15 @@ def segment(settings: Settings) -> Iterator[Row]:
                 reached = accuracy(trainer.model, test)
     reached = accuracy(trainer.model, test)
     millions = trainer.step_number * TOKENS_A_STEP / 1e6
-    tokens = f"{millions:.1f} million" if reached >= 0.5 else f"not within {millions:.1f} million: {reached:.0%} there"
+    tokens = (
+        f"{millions:.1f} million"
+        if reached >= 0.5
+        else f"not within {millions:.1f} million: {reached:.0%} there"
+    )
     yield Row(
-        "copied segment (24 of 128 tokens, loss on every row): tokens to 50% accuracy on determined rows",
-        "9 million", f"{tokens} ({clock.wall:.0f} s)", reached >= 0.5 and millions <= 9,
-    )  # fmt: skip
+        "copied segment (24 of 128 tokens, loss on every row): tokens to 50% accuracy on "
+        "determined rows",
+        "9 million",
+        f"{tokens} ({clock.wall:.0f} s)",
+        reached >= 0.5 and millions <= 9,
+    )

@@ -1,4 +1,5 @@
-"""What a training step costs: against TransformerLens, against bare matrix products, and over the whole text run."""
+"""What a training step costs: against TransformerLens, against bare matrix products, and over the
+whole text run."""
 
 import os
 import statistics
@@ -10,11 +11,11 @@ from unittest import mock
 import torch
 import torch.nn.functional as F
 
-from helpers import runs
 from helpers.model import AttentionOnlyTransformer, ModelConfig
-from helpers.recipes import Recipe
 from helpers.sequences import copied_segment
-from helpers.training import TrainingConfig
+from helpers.training import runs
+from helpers.training.loop import TrainingConfig
+from helpers.training.recipes import Recipe
 from tests.benchmarks import Row, Settings, by_turns, median_ratio, threads
 
 SHAPES = {  # name: (model, sequences in a batch, threads)
@@ -28,18 +29,22 @@ WIDE = "d_model 256"
 def step_flops(cfg: ModelConfig, batch: int) -> int:
     """Multiplications and additions in the matrix products of one training step.
 
-    Forward, per token: queries, keys, values and output, 4 products of 2 d_model n_heads d_head in each layer; scores and
-    weighted values, 2 products of 2 n_heads d_head for each key that a causal row may see, (n_ctx + 1) / 2 on average;
-    logits, 2 d_model d_vocab. Backward: twice that, for the gradients of both factors. Nothing else is counted: no
-    softmax, no look-up, no optimiser, and no product that an implementation does twice or on masked keys.
+    Forward, per token: queries, keys, values and output, 4 products of 2 d_model n_heads d_head in
+    each layer; scores and weighted values, 2 products of 2 n_heads d_head for each key that a
+    causal row may see, (n_ctx + 1) / 2 on average; logits, 2 d_model d_vocab. Backward: twice that,
+    for the gradients of both factors. Nothing else is counted: no softmax, no look-up, no
+    optimiser, and no product that an implementation does twice or on masked keys.
     """
     width = cfg.n_heads * cfg.d_head
     layer = 4 * 2 * cfg.d_model * width + 2 * 2 * width * (cfg.n_ctx + 1) / 2
     return round(3 * batch * cfg.n_ctx * (cfg.n_layers * layer + 2 * cfg.d_model * cfg.d_vocab))
 
 
-def train_step(model: torch.nn.Module, tokens: torch.Tensor, targets: torch.Tensor) -> Callable[[], None]:
-    """Forward, backward and AdamW (torch's fused one), for either kind of model, on a batch drawn beforehand."""
+def train_step(
+    model: torch.nn.Module, tokens: torch.Tensor, targets: torch.Tensor
+) -> Callable[[], None]:
+    """Forward, backward and AdamW (torch's fused one), for either kind of model, on a batch drawn
+    beforehand."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
 
     def step() -> None:
@@ -52,9 +57,13 @@ def train_step(model: torch.nn.Module, tokens: torch.Tensor, targets: torch.Tens
 
 
 def products(cfg: ModelConfig, batch: int) -> Callable[[], None]:
-    """As many multiplications and additions as in a training step, all of them in the product that dominates it: the
-    stream of all tokens [batch * n_ctx, d_model] with a [d_model, n_heads * d_head] matrix."""
-    stream, matrix = torch.randn(batch * cfg.n_ctx, cfg.d_model), torch.randn(cfg.d_model, cfg.n_heads * cfg.d_head)
+    """As many multiplications and additions as in a training step, all of them in the product that
+    dominates it: the stream of all tokens [batch * n_ctx, d_model] with a [d_model, n_heads *
+    d_head] matrix."""
+    stream, matrix = (
+        torch.randn(batch * cfg.n_ctx, cfg.d_model),
+        torch.randn(cfg.d_model, cfg.n_heads * cfg.d_head),
+    )
     rows = round(step_flops(cfg, batch) / (2 * matrix.numel()))
     parts = [stream] * (rows // len(stream)) + [stream[: rows % len(stream)]]
     out = torch.empty(len(stream), matrix.shape[1])  # made once: nothing is timed but the products
@@ -67,46 +76,65 @@ def products(cfg: ModelConfig, batch: int) -> Callable[[], None]:
 
 
 def step(settings: Settings) -> Iterator[Row]:
-    """Rows: our tokens per second over TransformerLens', and our share of the speed of matrix products."""
+    """Rows: our tokens per second over TransformerLens', and our share of the speed of matrix
+    products."""
     for name, (cfg, batch, number) in SHAPES.items():
         with threads(number):
             yield from compare(name, cfg, batch, settings)
 
 
 def compare(name: str, cfg: ModelConfig, batch: int, settings: Settings) -> Iterator[Row]:
-    """The rows of one shape. The model of TransformerLens has no normalization either; its biases and its positions in the
-    stream stay."""
+    """The rows of one shape. The model of TransformerLens has no normalization either; its biases
+    and its positions in the stream stay."""
     from helpers import lens
 
-    drawn = copied_segment(batch, cfg.n_ctx, cfg.d_vocab, torch.Generator().manual_seed(0), segment=16)
-    ours, theirs = (train_step(model, *drawn[:2]) for model in (AttentionOnlyTransformer(cfg), lens.native(cfg)))
+    drawn = copied_segment(
+        batch, cfg.n_ctx, cfg.d_vocab, torch.Generator().manual_seed(0), segment=16
+    )
+    ours, theirs = (
+        train_step(model, *drawn[:2]) for model in (AttentionOnlyTransformer(cfg), lens.native(cfg))
+    )
     multiply = products(cfg, batch)
     rounds = by_turns([ours, theirs, multiply], settings.rounds)
     seconds, ratio = statistics.median(turn[0] for turn in rounds), median_ratio(rounds, 1, 0)
     rate = f"{batch * cfg.n_ctx / seconds:,.0f} tokens/s, {1e3 * seconds:.1f} ms"
     yield Row(
-        f"training step, {name}: tokens/s over TransformerLens native", "2", f"{ratio:.2f} (ours: {rate})", ratio >= 2
+        f"training step, {name}: tokens/s over TransformerLens native",
+        "2",
+        f"{ratio:.2f} (ours: {rate})",
+        ratio >= 2,
     )
     if name.startswith(WIDE):
         share = median_ratio(rounds, 2, 0)
         product = step_flops(cfg, batch) / statistics.median(turn[2] for turn in rounds) / 1e9
         yield Row(
-            f"training step, {name}: share of the speed of matrix products", "60%",
-            f"{share:.0%} (of {product:.0f} GFLOP/s)", share >= 0.6,
-        )  # fmt: skip
+            f"training step, {name}: share of the speed of matrix products",
+            "60%",
+            f"{share:.0%} (of {product:.0f} GFLOP/s)",
+            share >= 0.6,
+        )
 
 
 def text(settings: Settings) -> Iterator[Row]:
-    """Row: computed time to the head's birth on text: steps in the stored run times the step measured here, and reading."""
+    """Row: computed time to the head's birth on text: steps in the stored run times the step
+    measured here, and reading."""
     measure = (
-        "text run: reading, then training to prefix matching > 0.5 (computed: steps of the stored run x step time here)"
+        "text run: reading, then training to prefix matching > 0.5 (computed: steps of the "
+        "stored run x step time here)"
     )
     run = runs.load(runs.DATA / "runs" / "text")
-    born = next((entry["step"] for entry in run.history if max(map(max, entry["prefix_matching"])) > 0.5), None)
+    born = next(
+        (entry["step"] for entry in run.history if max(map(max, entry["prefix_matching"])) > 0.5),
+        None,
+    )
     if born is None:
         yield Row(measure, "10 min", "the stored run has no such head", False)
         return
-    with threads(1), tempfile.TemporaryDirectory() as empty, mock.patch.dict(os.environ, INDUCTION_COURSE_CACHE=empty):
+    with (
+        threads(1),
+        tempfile.TemporaryDirectory() as empty,
+        mock.patch.dict(os.environ, INDUCTION_COURSE_CACHE=empty),
+    ):
         start = time.perf_counter()
         trainer = Recipe(run.model, run.task, TrainingConfig(**run.training)).trainer()
         reading = time.perf_counter() - start

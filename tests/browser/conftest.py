@@ -1,5 +1,5 @@
-"""`lab`: JupyterLab as `make lab` starts it, in a headless Chromium, on a copy of the notebooks. A start in a tab takes
-seconds, so the tests of a file share one."""
+"""`lab`: JupyterLab as `make lab` starts it, in a headless Chromium, on a copy of the notebooks. A
+start in a tab takes seconds, so the tests of a file share one."""
 
 import os
 import secrets
@@ -37,7 +37,8 @@ WINDOW = {"width": 1400, "height": 1000}
 
 # What JupyterLab itself writes to the console, and why it does no harm.
 BENIGN = {
-    "Could not restore the debugger state": "a notebook was left before its kernel's debugger had answered",
+    "Could not restore the debugger state": "a notebook was left before its kernel's debugger had "
+    "answered",
 }
 
 # One object a code cell: what it says, whether it has run and how that ended.
@@ -184,7 +185,8 @@ def server(course_copy, tmp_path_factory):
 
 @contextmanager
 def serving(course: Path, home: Path) -> Iterator[tuple[str, str]]:
-    """`make lab` on the folder `course`, as long as the block runs; gives its address and its token."""
+    """`make lab` on the folder `course`, as long as the block runs; gives its address and its
+    token."""
     port, token = free_port(), secrets.token_hex(16)
     url = f"http://127.0.0.1:{port}"
     words = [
@@ -260,7 +262,8 @@ def tab(browser, server):
 
 @pytest.fixture
 def lab(tab):
-    """The file's tab, in a window of the usual size. In the end nothing may have complained or left the machine."""
+    """The file's tab, in a window of the usual size. In the end nothing may have complained or left
+    the machine."""
     SCREENSHOTS.mkdir(exist_ok=True)
     tab.page.set_viewport_size(WINDOW)
     yield tab

@@ -1,4 +1,5 @@
-"""What tests of an explorable share: a notebook of a few cells to show it in, and how long a movement takes to be seen."""
+"""What tests of an explorable share: a notebook of a few cells to show it in, and how long a
+movement takes to be seen."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +7,8 @@ from pathlib import Path
 import nbformat
 from playwright.sync_api import Page
 
-# From the event's own time to the end of the frame that follows it: what it changed has then been painted.
+# From the event's own time to the end of the frame that follows it: what it changed has then been
+# painted.
 WATCH = """() => {
     window.seenAfter = [];
     window.addEventListener("pointermove", (event) => requestAnimationFrame(() => {
@@ -28,7 +30,8 @@ def write_notebook(folder: Path, name: str, *cells: str) -> str:
 
 
 def open_with(lab, folder: Path, name: str, *cells: str) -> Page:
-    """A notebook with these cells on the screen, the first of them run anew, and the page to itself."""
+    """A notebook with these cells on the screen, the first of them run anew, and the page to
+    itself."""
     if lab.shows(name):
         lab.page.evaluate("() => jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
     else:
@@ -53,13 +56,15 @@ def run_cell(page: Page, number: int) -> None:
 def wait_for_answer(page: Page, number: int, words: str) -> None:
     """Run one cell again and again until its output has these words.
 
-    A view's state travels to the kernel on a thread of its own, so a cell that is run at once may be answered before it arrives.
+    A view's state travels to the kernel on a thread of its own, so a cell that is run at once may
+    be answered before it arrives.
     """
     for _ in range(150):
         run_cell(page, number)
         page.wait_for_timeout(200)
         output = page.evaluate(
-            f"() => JSON.stringify(jupyterapp.shell.currentWidget.content.widgets[{number}].model.outputs.toJSON())"
+            "() => "
+            f"JSON.stringify(jupyterapp.shell.currentWidget.content.widgets[{number}].model.outputs.toJSON())"
         )
         if words in output:
             return
@@ -67,7 +72,8 @@ def wait_for_answer(page: Page, number: int, words: str) -> None:
 
 
 def latency(page: Page, movements: list[Callable[[], None]]) -> tuple[float, float]:
-    """Milliseconds from pointer to painted: the median and the 95th percentile over these movements of the mouse."""
+    """Milliseconds from pointer to painted: the median and the 95th percentile over these movements
+    of the mouse."""
     page.evaluate(WATCH)
     for move in movements:
         move()

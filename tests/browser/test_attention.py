@@ -5,15 +5,16 @@ import re
 import pytest
 import torch
 
-from helpers import runs
 from helpers.sequences import repeated_block
+from helpers.training import runs
 from tests.browser.scene import NAMELESS, latency, open_with, run_cell
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 CELLS = (
     """import torch
-from helpers import handmade, runs
+from helpers import handmade
+from helpers.training import runs
 from helpers.explorables.attention import Attention
 from helpers.sequences import repeated_block
 
@@ -135,7 +136,9 @@ def test_python_shows_another_model_and_turns_the_view(page):
     page.wait_for_function("() => document.querySelectorAll('.attention .chip').length === 6")
     assert page.locator(".attention .board button").count() == 1
     run_cell(page, 2)
-    page.wait_for_function("() => document.querySelector('.attention .says').textContent.includes('from position 3 ')")
+    page.wait_for_function(
+        "() => document.querySelector('.attention .says').textContent.includes('from position 3 ')"
+    )
     assert "1.00 of the attention goes to position 2 “w”, one step back" in says(page)
 
 

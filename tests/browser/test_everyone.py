@@ -1,4 +1,5 @@
-"""What every explorable owes to those who use keys alone, those who listen, and those who need contrast."""
+"""What every explorable owes to those who use keys alone, those who listen, and those who need
+contrast."""
 
 import pytest
 
@@ -24,16 +25,21 @@ def page(lab, course_copy, name):
 
 
 def test_tab_goes_through_and_out_and_arrows_do_not_scroll(page, name):
-    stops = page.evaluate(f"view => {{ window.stops = ({REACHED})(view); stops[0].focus(); return stops.length; }}", f".{name}")
+    stops = page.evaluate(
+        f"view => {{ window.stops = ({REACHED})(view); stops[0].focus(); return stops.length; }}",
+        f".{name}",
+    )
     for _ in range(stops):
         assert page.evaluate(
-            "() => { const s = getComputedStyle(document.activeElement);"
-            " return s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) >= 2 || s.boxShadow !== 'none'; }"
+            "() => { const s = getComputedStyle(document.activeElement); return s.outlineStyle !== "
+            "'none' && parseFloat(s.outlineWidth) >= 2 || s.boxShadow !== 'none'; }"
         ), "the focus cannot be seen"
         page.keyboard.press("Tab")
         if not page.evaluate("view => !!document.activeElement.closest(view)", f".{name}"):
             break
-    assert not page.evaluate("view => !!document.activeElement.closest(view)", f".{name}"), "Tab never leaves"
+    assert not page.evaluate("view => !!document.activeElement.closest(view)", f".{name}"), (
+        "Tab never leaves"
+    )
     page.evaluate("() => stops[0].focus()")
     page.keyboard.press("Shift+Tab")
     assert not page.evaluate("view => !!document.activeElement.closest(view)", f".{name}")
@@ -49,7 +55,9 @@ def arrows_do_not_scroll(page, stops: int) -> None:
         for key in ("ArrowDown", "ArrowUp", "ArrowUp"):
             page.keyboard.press(key)
             page.wait_for_timeout(30)
-            assert page.evaluate(SCROLLED) == pytest.approx(before, abs=8), page.evaluate("i => stops[i].outerHTML.slice(0, 90)", i)
+            assert page.evaluate(SCROLLED) == pytest.approx(before, abs=8), page.evaluate(
+                "i => stops[i].outerHTML.slice(0, 90)", i
+            )
 
 
 # ---- what is heard
@@ -67,7 +75,10 @@ def test_the_sentence_is_heard_once_and_only_when_it_rests(page, name):
     for _ in range(6):
         page.keyboard.press(key)
         page.wait_for_timeout(60)
-    page.wait_for_function("([name]) => heard.at(-1) === document.querySelector(`.${name} .says`).textContent", arg=[name])
+    page.wait_for_function(
+        "([name]) => heard.at(-1) === document.querySelector(`.${name} .says`).textContent",
+        arg=[name],
+    )
     assert len(page.evaluate("() => heard")) <= 3  # one, where the machine keeps up
 
 
@@ -76,14 +87,19 @@ def test_nothing_is_heard_while_it_moves_by_itself(page, name):
     page.evaluate(LISTEN, f".{name}")
     before = says(page, name)
     page.locator(f".{name} .main").press("Enter")
-    page.wait_for_function("([name, before]) => document.querySelector(`.${name} .says`).textContent !== before", arg=[name, before])
+    page.wait_for_function(
+        "([name, before]) => document.querySelector(`.${name} .says`).textContent !== before",
+        arg=[name, before],
+    )
     page.wait_for_timeout(1000)
     page.locator(f".{name} .main").press("Enter")
     heard = page.evaluate("() => heard")
     after = says(page, name)
-    assert after != before and set(heard) <= {before, after}  # where it rested, and nothing in between
-
-
+    # where it rested, and nothing in between
+    assert after != before and set(heard) <= {
+        before,
+        after,
+    }
 
 
 # ---- contrast
@@ -111,14 +127,18 @@ CONTRAST = """view => {
 
 
 def wear(page, theme: str) -> None:
-    """Change JupyterLab's theme, and wait until its style has arrived and its splash has gone: it cannot change twice at once."""
+    """Change JupyterLab's theme, and wait until its style has arrived and its splash has gone: it
+    cannot change twice at once."""
     if page.evaluate("() => document.body.dataset.jpThemeName") != f"JupyterLab {theme}":
-        page.evaluate(f"() => jupyterapp.commands.execute('apputils:change-theme', {{theme: 'JupyterLab {theme}'}})")
+        page.evaluate(
+            "() => jupyterapp.commands.execute('apputils:change-theme', "
+            f"{{theme: 'JupyterLab {theme}'}})"
+        )
     paper = "white" if theme == "Light" else "#111"
     page.wait_for_function(
-        f"() => document.body.dataset.jpThemeLight === '{str(theme == 'Light').lower()}'"
-        f" && getComputedStyle(document.body).getPropertyValue('--jp-layout-color0').trim() === '{paper}'"
-        " && !document.getElementById('jupyterlab-splash')"
+        f"() => document.body.dataset.jpThemeLight === '{str(theme == 'Light').lower()}' && "
+        "getComputedStyle(document.body).getPropertyValue('--jp-layout-color0').trim() === "
+        f"'{paper}' && !document.getElementById('jupyterlab-splash')"
     )
 
 

@@ -1,5 +1,5 @@
-"""Where every explorable must hold: under a finger, on a narrow page and a large zoom, in two views at once, without
-motion, and when its output or its kernel has gone."""
+"""Where every explorable must hold: under a finger, on a narrow page and a large zoom, in two views
+at once, without motion, and when its output or its kernel has gone."""
 
 import pytest
 
@@ -9,7 +9,12 @@ from tests.browser.scene import run_cell
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 TABLET, PHONE = {"width": 820, "height": 1180}, {"width": 390, "height": 844}
-SMALL = (TABLET, PHONE, {"width": 700, "height": 500})  # the last: a window of 1400 by 1000 at 200 %
+# the last: a window of 1400 by 1000 at 200 %
+SMALL = (
+    TABLET,
+    PHONE,
+    {"width": 700, "height": 500},
+)
 # What is cut off at the right edge.
 OVER = """view => {
     const box = document.querySelector(view), edge = box.getBoundingClientRect().right;
@@ -38,11 +43,15 @@ class Finger:
         self.page, self.session = page, page.context.new_cdp_session(page)
 
     def _say(self, kind: str, *points: tuple[float, float]) -> None:
-        self.session.send("Input.dispatchTouchEvent", dict(type=kind, touchPoints=[dict(x=x, y=y, id=i) for i, (x, y) in enumerate(points)]))
+        self.session.send(
+            "Input.dispatchTouchEvent",
+            dict(type=kind, touchPoints=[dict(x=x, y=y, id=i) for i, (x, y) in enumerate(points)]),
+        )
         self.page.wait_for_timeout(30)
 
     def place(self, spot: str, across: float, down: float) -> tuple[float, float]:
-        """Such shares of the width and the height of what is at `spot`, which is on the screen then."""
+        """Such shares of the width and the height of what is at `spot`, which is on the screen
+        then."""
         self.page.locator(spot).first.scroll_into_view_if_needed()
         box = self.page.locator(spot).first.bounding_box()
         return box["x"] + across * box["width"], box["y"] + down * box["height"]
@@ -51,7 +60,9 @@ class Finger:
         self.page.touchscreen.tap(*self.place(spot, across, down))
         self.page.wait_for_timeout(100)
 
-    def drag(self, spot: str, dx: float, dy: float, across: float = 0.5, down: float = 0.5) -> float:
+    def drag(
+        self, spot: str, dx: float, dy: float, across: float = 0.5, down: float = 0.5
+    ) -> float:
         """How far the notebook has scrolled by it, in pixels."""
         x, y = self.place(spot, across, down)
         before = self.page.evaluate(SCROLLED)
@@ -71,7 +82,8 @@ class Finger:
         self.page.wait_for_timeout(200)
 
 
-# What tells by a finger what the mouse tells by hovering or dragging: where to touch it, and what then tells.
+# What tells by a finger what the mouse tells by hovering or dragging: where to touch it, and what
+# then tells.
 PICTURES = [
     ("attention", ".map", ".says", (0.3, 0.6)),
     ("attention", ".tokens", ".says", (0.08, 0.3)),
@@ -113,7 +125,8 @@ def test_a_finger_drags_the_angle_and_pinches_the_diagram(touch, course_copy):
     Finger(page).spread(".virtual-weights canvas", 40, 240)
     level = page.locator(".virtual-weights [aria-label=Zoom] [aria-pressed=true]")
     assert level.inner_text() in ("pair", "matrix")
-    assert Finger(page).drag(".virtual-weights canvas", 0, -120) == 0  # zoomed in, a finger moves the diagram
+    # zoomed in, a finger moves the diagram
+    assert Finger(page).drag(".virtual-weights canvas", 0, -120) == 0
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -134,14 +147,21 @@ def test_without_motion_the_diagram_is_there_at_once_and_the_angle_goes_in_steps
     page = show(lab, course_copy, "virtual-weights")
     use(page, "virtual-weights")
     page.keyboard.press("Enter")
-    assert page.locator(".virtual-weights [aria-label=Zoom] [aria-pressed=true]").inner_text() == "pair"
+    assert (
+        page.locator(".virtual-weights [aria-label=Zoom] [aria-pressed=true]").inner_text()
+        == "pair"
+    )
     page = show(lab, course_copy, "rotation")
     page.evaluate("""() => { window.angles = []; const angle = document.querySelector(".rotation .angle");
         new MutationObserver(() => angles.at(-1) === angle.textContent || angles.push(angle.textContent)).observe(angle, { childList: true }); }""")
     page.locator(".rotation .main").press("Enter")
     page.wait_for_function("() => angles.length >= 3")
     page.locator(".rotation .main").press("Enter")
-    assert [angle.rstrip("°") for angle in page.evaluate("() => angles.slice(0, 3)")] == ["15.0", "30.0", "45.0"]
+    assert [angle.rstrip("°") for angle in page.evaluate("() => angles.slice(0, 3)")] == [
+        "15.0",
+        "30.0",
+        "45.0",
+    ]
     lab.page.emulate_media(reduced_motion="null")
 
 
@@ -152,10 +172,16 @@ def test_without_motion_the_diagram_is_there_at_once_and_the_angle_goes_in_steps
 def test_two_views_show_the_same(lab, course_copy, name):
     page = show(lab, course_copy, name)
     page.evaluate("() => jupyterapp.commands.execute('notebook:create-output-view')")
-    page.wait_for_function(f"() => document.querySelectorAll('.{name} .says').length === 2 && document.querySelectorAll('.{name} .says')[1].textContent")
+    page.wait_for_function(
+        f"() => document.querySelectorAll('.{name} .says').length === 2 && "
+        f"document.querySelectorAll('.{name} .says')[1].textContent"
+    )
     if name == "paths":
         page.locator(".paths .switch input").nth(4).evaluate("input => input.click()")
-        page.wait_for_function("() => [...document.querySelectorAll('.paths')].every(view => view.querySelectorAll('.switch :checked').length === 24)")
+        page.wait_for_function(
+            "() => [...document.querySelectorAll('.paths')].every(view => "
+            "view.querySelectorAll('.switch :checked').length === 24)"
+        )
     else:
         assert says(page, name, 0) == says(page, name, 1)
     close_new_view(page)
@@ -164,11 +190,17 @@ def test_two_views_show_the_same(lab, course_copy, name):
     page.keyboard.press(use(page, name))
     if name == "paths":  # there the sentence follows the switches
         page.locator(".paths .switch input").nth(5).evaluate("input => input.click()")
-    page.wait_for_function("([name, before]) => document.querySelector(`.${name} .says`).textContent !== before", arg=[name, before])
+    page.wait_for_function(
+        "([name, before]) => document.querySelector(`.${name} .says`).textContent !== before",
+        arg=[name, before],
+    )
 
 
 def close_new_view(page) -> None:
-    page.evaluate("() => [...jupyterapp.shell.widgets('main')].find((one) => one.title.label === 'Output View').close()")
+    page.evaluate(
+        "() => [...jupyterapp.shell.widgets('main')].find((one) => one.title.label === 'Output "
+        "View').close()"
+    )
 
 
 def test_a_view_that_opens_during_training_has_the_whole_history_and_may_close(lab, course_copy):
@@ -212,13 +244,30 @@ def test_scrolled_away_and_back_it_is_as_it_was(lab, course_copy, name):
     page.keyboard.press(use(page, name))
     page.evaluate("() => document.activeElement.blur()")
     page.wait_for_timeout(300)
-    before = says(page, name), page.evaluate("name => [...document.querySelectorAll(`.${name} canvas`)].map((one) => one.toDataURL())", name)
+    before = (
+        says(page, name),
+        page.evaluate(
+            "name => [...document.querySelectorAll(`.${name} canvas`)].map((one) => "
+            "one.toDataURL())",
+            name,
+        ),
+    )
     page.evaluate("() => jupyterapp.shell.currentWidget.content.scrollToItem(35)")
     page.wait_for_timeout(400)
-    page.evaluate("number => jupyterapp.shell.currentWidget.content.scrollToItem(number)", 1 + NAMES.index(name))
+    page.evaluate(
+        "number => jupyterapp.shell.currentWidget.content.scrollToItem(number)",
+        1 + NAMES.index(name),
+    )
     page.locator(f".{name}").scroll_into_view_if_needed()
     page.wait_for_timeout(300)
-    assert (says(page, name), page.evaluate("name => [...document.querySelectorAll(`.${name} canvas`)].map((one) => one.toDataURL())", name)) == before
+    assert (
+        says(page, name),
+        page.evaluate(
+            "name => [...document.querySelectorAll(`.${name} canvas`)].map((one) => "
+            "one.toDataURL())",
+            name,
+        ),
+    ) == before
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -226,13 +275,25 @@ def test_after_a_restart_it_answers_or_says_why_not(lab, course_copy, name):
     page = show(lab, course_copy, name)
     before = says(page, name)
     page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
-    page.wait_for_function("() => jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === 'idle'", timeout=60_000)
+    page.wait_for_function(
+        "() => jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === 'idle'",
+        timeout=60_000,
+    )
     if name == "discovery":
         page.locator(".discovery .main").press("Enter")
         page.locator(".discovery .note").filter(has_text="Run the cell again").wait_for()
     else:
-        page.locator(".paths .switch input").nth(4).evaluate("input => input.click()") if name == "paths" else page.keyboard.press(use(page, name))
-        page.wait_for_function("([name, before]) => document.querySelector(`.${name} .says`).textContent !== before", arg=[name, before])
+        page.locator(".paths .switch input").nth(4).evaluate(
+            "input => input.click()"
+        ) if name == "paths" else page.keyboard.press(use(page, name))
+        page.wait_for_function(
+            "([name, before]) => document.querySelector(`.${name} .says`).textContent !== before",
+            arg=[name, before],
+        )
     run_cell(page, 0)
     run_cell(page, 1 + NAMES.index(name))
-    page.wait_for_function("before => document.querySelector('.says')?.textContent === before", arg=before, timeout=60_000)
+    page.wait_for_function(
+        "before => document.querySelector('.says')?.textContent === before",
+        arg=before,
+        timeout=60_000,
+    )

@@ -1,4 +1,5 @@
-"""JupyterLab as `make lab` starts it. That every cell of the first notebook runs in it is held in test_discovery.py."""
+"""JupyterLab as `make lab` starts it. That every cell of the first notebook runs in it is held in
+test_discovery.py."""
 
 from urllib.error import HTTPError
 from urllib.request import urlopen

@@ -1,18 +1,19 @@
-"""The paths explorable in a real browser: its sums are Python's, by pointer and by keyboard alone."""
+"""The paths explorable in a real browser: its sums are Python's, by pointer and by keyboard
+alone."""
 
 import pytest
 import torch
 
-from helpers import runs
 from helpers.explorables.paths import Paths
 from helpers.sequences import repeated_block
+from helpers.training import runs
 from tests.browser.scene import NAMELESS, latency, open_with, run_cell, wait_for_answer
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 CELLS = (
     """import torch
-from helpers import runs
+from helpers.training import runs
 from helpers.explorables.paths import Paths
 from helpers.sequences import repeated_block
 
@@ -82,7 +83,11 @@ def test_each_switch_says_what_its_term_is_worth(page, oracle):
     settled(page)
     alone = oracle.loss_of("direct")
     for name, said in zip(names, worths(page), strict=True):
-        without = oracle.loss_of([]) - alone if name == "direct" else alone - oracle.loss_of(["direct", name])
+        without = (
+            oracle.loss_of([]) - alone
+            if name == "direct"
+            else alone - oracle.loss_of(["direct", name])
+        )
         assert float(said.replace("−", "-")) == pytest.approx(without, abs=0.0051)
     page.locator(".paths .switch").nth(names.index("1.0")).hover()
     with_it = oracle.loss_of(["direct", "1.0"])
@@ -132,15 +137,17 @@ def test_the_predictions_follow(page, oracle):
     assert best.inner_text().split()[1] == str(order[0])
     said = page.locator(".paths .top").get_attribute("aria-label")
     assert (
-        f"the right answer “{target}” is number {order.index(target) + 1} with probability {expected[target]:.2f}"
-        in said
+        f"the right answer “{target}” is number {order.index(target) + 1} with probability "
+        f"{expected[target]:.2f}" in said
     )
     assert chosen.get_attribute("aria-label").endswith(f"right answer {expected[target]:.2f}")
 
 
 def test_python_switches_and_hears_of_switches(page, oracle):
     run_cell(page, 1)
-    page.wait_for_function("() => document.querySelectorAll('.paths .switch input:checked').length === 3")
+    page.wait_for_function(
+        "() => document.querySelectorAll('.paths .switch input:checked').length === 3"
+    )
     assert loss(page) == pytest.approx(oracle.loss_of(["direct", "1.0", "0.0 -> 1.1"]), abs=1e-5)
     switch(page, "0.3 -> 1.3").click()
     wait_for_answer(page, 2, "4 0.3 -> 1.3")
@@ -155,9 +162,9 @@ def test_it_has_names_and_answers_at_pointer_speed(page):
     print(f"pointer to painted: median {median:.0f} ms, 95th percentile {late:.0f} ms")
     assert late < BUSY
     page.evaluate(
-        "() => window.addEventListener('click', (event) => requestAnimationFrame(() => {"
-        " const { port1, port2 } = new MessageChannel();"
-        " port1.onmessage = () => seenAfter.push(performance.now() - event.timeStamp); port2.postMessage(0); }), true)"
+        "() => window.addEventListener('click', (event) => requestAnimationFrame(() => { const { "
+        "port1, port2 } = new MessageChannel(); port1.onmessage = () => "
+        "seenAfter.push(performance.now() - event.timeStamp); port2.postMessage(0); }), true)"
     )
     page.evaluate("() => { window.seenAfter = []; }")
     switches = page.locator(".paths .switch input")

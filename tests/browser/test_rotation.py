@@ -1,14 +1,17 @@
-"""The rotation explorable in a real browser: what it measures is what the kernel measures, and the keyboard drives it."""
+"""The rotation explorable in a real browser: what it measures is what the kernel measures, and the
+keyboard drives it."""
 
 import base64
 
 import pytest
 import torch
 
-from helpers import handmade, heads, runs
+from helpers import handmade
 from helpers.explorables import HERE
 from helpers.explorables.rotation import GROUPS, Rotation
+from helpers.instruments import heads
 from helpers.model import AttentionOnlyTransformer, ModelConfig
+from helpers.training import runs
 from tests.browser.scene import open_with, run_cell, wait_for_answer
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -53,14 +56,19 @@ BROKEN += [WHOLE | dict(turned=[group for group in GROUPS if group != left]) for
 
 
 def models() -> dict[str, Rotation]:
-    small = dict(
-        n_layers=3, n_heads=3, d_model=27, d_head=5, n_ctx=20, d_vocab=12, init_embed=0.02
-    )  # so small that the norm's epsilon counts
+    # so small that the norm's epsilon counts
+    small = dict(n_layers=3, n_heads=3, d_model=27, d_head=5, n_ctx=20, d_vocab=12, init_embed=0.02)
     tokens = torch.randint(0, 12, (17,), generator=torch.Generator().manual_seed(0))
-    shapes = [("LN", "standard"), ("LN", "shortformer"), ("RMS", "standard"), ("RMS", "shortformer")]
+    shapes = [
+        ("LN", "standard"),
+        ("LN", "shortformer"),
+        ("RMS", "standard"),
+        ("RMS", "shortformer"),
+    ]
     drawn = {
         f"{norm} {positions}": Rotation(
-            AttentionOnlyTransformer(ModelConfig(**small, normalization=norm, positions=positions)), tokens
+            AttentionOnlyTransformer(ModelConfig(**small, normalization=norm, positions=positions)),
+            tokens,
         )
         for norm, positions in shapes
     }
@@ -82,18 +90,29 @@ def engine(browser):
 
 @pytest.mark.parametrize("name, explorable", models().items())
 def test_the_page_measures_what_the_kernel_measures(engine, name, explorable):
-    sent = [base64.b64encode(getattr(explorable, part)).decode() for part in ("rows", "quarter_turns", "gains")]
+    sent = [
+        base64.b64encode(getattr(explorable, part)).decode()
+        for part in ("rows", "quarter_turns", "gains")
+    ]
     cases = INTACT + BROKEN
-    for case, page in zip(cases, engine.evaluate(MEASURE, [explorable.shape, *sent, cases]), strict=True):
+    for case, page in zip(
+        cases, engine.evaluate(MEASURE, [explorable.shape, *sent, cases]), strict=True
+    ):
         kernel = explorable.logits(**case).flatten()
-        assert (torch.tensor(page["logits"]) - kernel).abs().max() < 1e-5 * (10 + kernel.abs().max()), case
-        (frame,) = explorable.frames([case["angle"]], **{key: value for key, value in case.items() if key != "angle"})
+        assert (torch.tensor(page["logits"]) - kernel).abs().max() < 1e-5 * (
+            10 + kernel.abs().max()
+        ), case
+        (frame,) = explorable.frames(
+            [case["angle"]], **{key: value for key, value in case.items() if key != "angle"}
+        )
         assert page["kurtosis"] == pytest.approx(frame["kurtosis"], rel=1e-3), case
         if case in INTACT:
             assert page["change"] <= page["rounding"], case
         else:
             settings = {key: value for key, value in case.items() if key != "angle"}
-            assert page["change"] == pytest.approx(explorable.change(case["angle"], **settings), rel=1e-3), case
+            assert page["change"] == pytest.approx(
+                explorable.change(case["angle"], **settings), rel=1e-3
+            ), case
             assert page["change"] > 100 * page["rounding"], case
 
 
@@ -105,7 +124,9 @@ def page(lab, course_copy):
     """A notebook with the explorable of the trained model on the screen."""
     open_with(lab, course_copy, "rotation.ipynb", OPEN, AT_120, "explorable.measured")
     lab.page.locator(".rotation .says").wait_for(timeout=60_000)
-    lab.page.wait_for_function("() => document.querySelector('.rotation .says').textContent.includes('°')")
+    lab.page.wait_for_function(
+        "() => document.querySelector('.rotation .says').textContent.includes('°')"
+    )
     yield lab.page
     lab.screenshot("rotation")
 
@@ -113,7 +134,9 @@ def page(lab, course_copy):
 def says(page, words: str) -> str:
     """Wait until the sentence below the pictures has these words; the sentence."""
     page.wait_for_function(
-        "(words) => document.querySelector('.rotation .says').textContent.includes(words)", arg=words, timeout=10_000
+        "(words) => document.querySelector('.rotation .says').textContent.includes(words)",
+        arg=words,
+        timeout=10_000,
     )
     return page.locator(".rotation .says").inner_text()
 
@@ -177,7 +200,8 @@ def test_a_token_is_chosen_by_arrow_keys_and_the_kernel_follows(page):
     for key, position in (("ArrowUp", before - 1), ("ArrowDown", before)):
         page.keyboard.press(key)
         page.wait_for_function(
-            "(begins) => document.querySelector('.rotation .stack h4').textContent.startsWith(begins)",
+            "(begins) => document.querySelector('.rotation .stack "
+            "h4').textContent.startsWith(begins)",
             arg=f"Position {position} ",
         )
 
@@ -191,7 +215,8 @@ def test_a_token_is_chosen_by_arrow_keys_and_the_kernel_follows(page):
 
 def test_the_graph_is_dragged_as_the_slider_is_and_its_words_cannot_be_selected(page):
     box = page.locator(".rotation .graph").bounding_box()
-    across = [box["x"] + 66 + share * (box["width"] - 80) for share in (0.25, 0.4, 0.5)]  # the graph's own margins
+    # the graph's own margins
+    across = [box["x"] + 66 + share * (box["width"] - 80) for share in (0.25, 0.4, 0.5)]
     page.mouse.move(across[0], box["y"] + 60)
     page.mouse.down()
     says(page, "At 90°")
@@ -202,14 +227,18 @@ def test_the_graph_is_dragged_as_the_slider_is_and_its_words_cannot_be_selected(
     page.mouse.move(across[0], box["y"] + 60)  # with no button pressed nothing turns
     page.wait_for_timeout(200)
     assert page.locator(".rotation .angle").inner_text() == "180.0°"
-    assert page.locator(".rotation .graph").evaluate("(graph) => getComputedStyle(graph).userSelect") == "none"
+    assert (
+        page.locator(".rotation .graph").evaluate("(graph) => getComputedStyle(graph).userSelect")
+        == "none"
+    )
 
 
 def test_it_turns_by_itself_until_stopped(page):
     page.get_by_role("button", name="Turn", exact=True).focus()
     page.keyboard.press("Enter")
     page.wait_for_function(
-        "() => parseFloat(document.querySelector('.rotation .angle').textContent) > 20", timeout=30_000
+        "() => parseFloat(document.querySelector('.rotation .angle').textContent) > 20",
+        timeout=30_000,
     )
     page.keyboard.press("Enter")
     stopped = page.locator(".rotation .angle").inner_text()
@@ -219,9 +248,10 @@ def test_it_turns_by_itself_until_stopped(page):
 
 def test_everything_one_can_reach_has_a_name(page):
     nameless = page.evaluate(
-        "() => [...document.querySelectorAll('.rotation button, .rotation input, .rotation select, .rotation [role=img]')]"
-        ".filter(e => !(e.getAttribute('aria-label') || e.textContent.trim() && e.localName === 'button' || e.closest('label')?.textContent.trim()))"
-        ".map(e => e.outerHTML.slice(0, 80))"
+        "() => [...document.querySelectorAll('.rotation button, .rotation input, .rotation select, "
+        ".rotation [role=img]')].filter(e => !(e.getAttribute('aria-label') || "
+        "e.textContent.trim() && e.localName === 'button' || "
+        "e.closest('label')?.textContent.trim())).map(e => e.outerHTML.slice(0, 80))"
     )
     assert nameless == []
 
@@ -252,11 +282,15 @@ def test_it_fits_a_narrow_page(page):
     page.set_viewport_size(dict(width=800, height=1000))
     page.wait_for_timeout(300)
     assert (
-        page.evaluate("() => { const e = document.querySelector('.rotation'); return e.scrollWidth - e.clientWidth }")
+        page.evaluate(
+            "() => { const e = document.querySelector('.rotation'); return e.scrollWidth - "
+            "e.clientWidth }"
+        )
         <= 0
     )
     boxes = page.evaluate(
-        "() => ['.stack', '.circles', '.behave', '.turning'].map(c => document.querySelector('.rotation ' + c).getBoundingClientRect().toJSON())"
+        "() => ['.stack', '.circles', '.behave', '.turning'].map(c => "
+        "document.querySelector('.rotation ' + c).getBoundingClientRect().toJSON())"
     )
     for i, a in enumerate(boxes):
         for b in boxes[i + 1 :]:

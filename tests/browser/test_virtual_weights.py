@@ -1,4 +1,5 @@
-"""The zoomable diagram in a real browser: by mouse and by keyboard alone, from the whole model to one entry and back."""
+"""The zoomable diagram in a real browser: by mouse and by keyboard alone, from the whole model to
+one entry and back."""
 
 import json
 import re
@@ -6,7 +7,8 @@ import re
 import pytest
 import torch
 
-from helpers import circuits, runs
+from helpers.instruments import circuits
+from helpers.training import runs
 from tests.browser.scene import open_with, run_cell, wait_for_answer
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -24,7 +26,8 @@ diagram""",
     'diagram.lit = dict(model="by hand", writer="embed", reader="1.0.Q")',
 ]
 READY = "() => document.querySelector('.virtual-weights .says')?.textContent.includes('chance')"
-# Turn the wheel a little in every frame, all the way in and out again, and keep the time of each frame.
+# Turn the wheel a little in every frame, all the way in and out again, and keep the time of each
+# frame.
 ZOOM = """async (turns) => {
   const canvas = document.querySelector('.virtual-weights canvas'), box = canvas.getBoundingClientRect();
   const frame = () => new Promise(requestAnimationFrame), intervals = [];
@@ -54,7 +57,8 @@ POINT = """async (moves) => {
   return times;
 }"""
 
-# The mean colour of a square of the canvas around a place, which is given in shares of its width and height.
+# The mean colour of a square of the canvas around a place, which is given in shares of its width
+# and height.
 COLOUR = """([left, top]) => {
   const canvas = document.querySelector('.virtual-weights canvas'), side = Math.round(canvas.width * 0.08);
   const [x, y] = [canvas.width * left, canvas.height * top].map((at) => Math.round(at - side / 2));
@@ -96,7 +100,9 @@ def level(page) -> str:
 def settle(page, name: str) -> None:
     """Wait until the flight has ended on a level: five frames in which nothing moves."""
     page.wait_for_function(
-        "(name) => document.querySelector('.virtual-weights [aria-label=Zoom] [aria-pressed=true]')?.textContent === name", arg=name
+        "(name) => document.querySelector('.virtual-weights [aria-label=Zoom] "
+        "[aria-pressed=true]')?.textContent === name",
+        arg=name,
     )
     page.evaluate(REST)
 
@@ -108,12 +114,18 @@ def keys(page, *names: str) -> None:
 
 def entry(words: str) -> tuple[str, str, float]:
     """Row, column and number of the entry that the caption tells."""
-    row, column, value = re.search(r"Entry: [^:]*? (\S+), [^:]*? (\S+): ([+−][\d.]+)", words).groups()
+    row, column, value = re.search(
+        r"Entry: [^:]*? (\S+), [^:]*? (\S+): ([+−][\d.]+)", words
+    ).groups()
     return row, column, float(value.replace("−", "-"))
 
 
 def test_it_opens_on_the_k_path_and_the_keyboard_alone_goes_down_to_one_entry_and_back(page, lab):
-    assert re.match(r"The keys of head 1\.\d \(prefix matching 0\.\d\d\) read what head 0\.\d \(previous token 0\.\d\d\) writes", says(page))
+    assert re.match(
+        r"The keys of head 1\.\d \(prefix matching 0\.\d\d\) read what head 0\.\d \(previous token "
+        r"0\.\d\d\) writes",
+        says(page),
+    )
     assert "p ≤ 0.002 among 97 links" in says(page) and level(page) == "whole model"
     lab.screenshot("virtual_weights")
     opened = says(page)
@@ -124,12 +136,16 @@ def test_it_opens_on_the_k_path_and_the_keyboard_alone_goes_down_to_one_entry_an
     for name in ("pair", "matrix", "entry"):
         keys(page, "Enter")
         settle(page, name)
-        assert f"at the level of the {name}. " in page.locator(".virtual-weights canvas").get_attribute("aria-label")
+        assert f"at the level of the {name}. " in page.locator(
+            ".virtual-weights canvas"
+        ).get_attribute("aria-label")
         lab.screenshot(f"virtual_weights_{name}")
     here = entry(says(page))
     keys(page, "ArrowRight", "ArrowDown")
     there = entry(says(page))
-    assert (int(there[0]), int(there[1])) == (int(here[0]) + 1, int(here[1]) + 1) and there[2] != here[2]
+    assert (int(there[0]), int(there[1])) == (int(here[0]) + 1, int(here[1]) + 1) and there[
+        2
+    ] != here[2]
     keys(page, "0")
     settle(page, "whole model")
     assert says(page).startswith(opened)
@@ -138,7 +154,8 @@ def test_it_opens_on_the_k_path_and_the_keyboard_alone_goes_down_to_one_entry_an
 def test_the_number_of_an_entry_is_the_one_that_python_computes(page):
     model = runs.load(runs.DATA / "runs" / "two_layers").model_at()
     reader, writer = re.search(r"keys of head 1\.(\d).*what head 0\.(\d)", says(page)).groups()
-    expected = circuits.full_matching(model, (0, int(writer)), (1, int(reader)))  # [query_token, moved_token]
+    # [query_token, moved_token]
+    expected = circuits.full_matching(model, (0, int(writer)), (1, int(reader)))
     page.get_by_role("button", name="entry", exact=True).click()
     settle(page, "entry")
     page.locator(".virtual-weights canvas").focus()
@@ -150,9 +167,15 @@ def test_the_number_of_an_entry_is_the_one_that_python_computes(page):
     settle(page, "whole model")
     for head in range(4):
         expected = circuits.full_matching(model, (0, head), (1, int(reader)))
-        best = (expected.argmax(1) == torch.arange(64)).sum().item()  # of each query; of each moved token it would be another
+        # of each query; of each moved token it would be another
+        best = (expected.argmax(1) == torch.arange(64)).sum().item()
         while f"what head 0.{head} " not in says(page).replace(",", " "):
-            keys(page, "ArrowUp" if head < int(re.search(r"what head 0\.(\d)", says(page))[1]) else "ArrowDown")
+            keys(
+                page,
+                "ArrowUp"
+                if head < int(re.search(r"what head 0\.(\d)", says(page))[1])
+                else "ArrowDown",
+            )
         assert f"For {best} of 64 query tokens the best match is the token itself." in says(page)
 
 
@@ -182,16 +205,25 @@ def test_arrows_walk_enter_lights_and_letters_choose(page):
 
 def test_python_can_light_a_link_and_models_can_be_switched(page):
     run_cell(page, 2)
-    page.wait_for_function("() => document.querySelector('.virtual-weights .says').textContent.includes('The queries of head 1.0')")
+    page.wait_for_function(
+        "() => document.querySelector('.virtual-weights .says').textContent.includes('The queries "
+        "of head 1.0')"
+    )
     page.locator(".virtual-weights canvas").focus()
     keys(page, "ArrowRight", "ArrowUp")  # from query to query
     assert says(page).startswith("The queries of head 0.0")
     keys(page, "Escape")
     assert page.get_by_label("model", exact=True).input_value() == "by hand"
     run_cell(page, 3)
-    page.wait_for_function("() => document.querySelector('.virtual-weights .says').textContent.includes('read the embedding')")
+    page.wait_for_function(
+        "() => document.querySelector('.virtual-weights .says').textContent.includes('read the "
+        "embedding')"
+    )
     page.get_by_label("model", exact=True).select_option("random")
-    page.wait_for_function("() => document.querySelector('.virtual-weights .says').textContent.includes('among 289 links')")
+    page.wait_for_function(
+        "() => document.querySelector('.virtual-weights .says').textContent.includes('among 289 "
+        "links')"
+    )
     assert "no more than chance" in says(page)
 
 
@@ -200,18 +232,29 @@ def test_the_mouse_points_clicks_zooms_and_drags(page):
     box = canvas.bounding_box()
     opened = says(page)
     page.mouse.move(box["x"] + box["width"] * 0.2, box["y"] + box["height"] * 0.12)  # the embedding
-    page.wait_for_function("(opened) => document.querySelector('.virtual-weights .says').textContent !== opened", arg=opened)
+    page.wait_for_function(
+        "(opened) => document.querySelector('.virtual-weights .says').textContent !== opened",
+        arg=opened,
+    )
     assert "read the embedding" in says(page)
     page.mouse.move(box["x"] + 4, box["y"] + 4)
-    page.wait_for_function("(opened) => document.querySelector('.virtual-weights .says').textContent === opened", arg=opened)
+    page.wait_for_function(
+        "(opened) => document.querySelector('.virtual-weights .says').textContent === opened",
+        arg=opened,
+    )
 
     found = set()
     for step in range(60):  # down a line that only links cross, between the matrix and the readers
-        page.mouse.move(box["x"] + box["width"] * 0.63, box["y"] + box["height"] * (0.4 + step / 110))
+        page.mouse.move(
+            box["x"] + box["width"] * 0.63, box["y"] + box["height"] * (0.4 + step / 110)
+        )
         page.wait_for_timeout(30)
         found.add(says(page).split(":")[0])
     assert any(re.match(r"The unembedding reads what head 1\.\d", words) for words in found)
-    assert any(re.match(r"The keys of head 1\.\d .* read what head 0\.\d", words) for words in found - {opened.split(":")[0]})
+    assert any(
+        re.match(r"The keys of head 1\.\d .* read what head 0\.\d", words)
+        for words in found - {opened.split(":")[0]}
+    )
 
     page.mouse.wheel(0, -300)  # not focused yet: the page's own
     page.wait_for_timeout(300)
@@ -222,7 +265,10 @@ def test_the_mouse_points_clicks_zooms_and_drags(page):
     page.mouse.click(*middle)
     for _ in range(9):
         page.mouse.wheel(0, -240)
-    page.wait_for_function("() => document.querySelector('.virtual-weights [aria-label=Zoom] [aria-pressed=true]')?.textContent === 'entry'")
+    page.wait_for_function(
+        "() => document.querySelector('.virtual-weights [aria-label=Zoom] "
+        "[aria-pressed=true]')?.textContent === 'entry'"
+    )
     first = entry(says(page))
     page.mouse.move(*middle)
     page.mouse.down()
@@ -236,37 +282,51 @@ def test_the_mouse_points_clicks_zooms_and_drags(page):
 
 
 def test_frames_and_the_pointer_keep_up(page):
-    """Software rendering on a machine that others use: the figures are printed, and bounded with room."""
+    """Software rendering on a machine that others use: the figures are printed, and bounded with
+    room."""
     page.get_by_label("model", exact=True).select_option("random")
     zoom = sorted(page.evaluate(ZOOM, 180))
     point = sorted(page.evaluate(POINT, 80))
     figures = dict(
-        frame_median=zoom[90], frame_p95=zoom[171], frames_a_second=1000 * len(zoom) / sum(zoom),
-        pointer_median=point[40], pointer_p95=point[76],
-    )  # fmt: skip
-    print("\nvirtual_weights:", json.dumps({name: round(value, 1) for name, value in figures.items()}))
+        frame_median=zoom[90],
+        frame_p95=zoom[171],
+        frames_a_second=1000 * len(zoom) / sum(zoom),
+        pointer_median=point[40],
+        pointer_p95=point[76],
+    )
+    print(
+        "\nvirtual_weights:", json.dumps({name: round(value, 1) for name, value in figures.items()})
+    )
     assert figures["frame_median"] < 34  # two frames of a screen that shows 60 a second
     assert figures["pointer_median"] < 100
 
 
 def test_it_fits_a_narrow_page_and_the_dark_theme(page, lab):
     page.set_viewport_size({"width": 760, "height": 1000})
-    page.evaluate("() => jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
+    page.evaluate(
+        "() => jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})"
+    )
     page.wait_for_function("() => document.body.dataset.jpThemeLight === 'false'")
     page.wait_for_timeout(800)
     assert max(page.evaluate(COLOUR, [0.48, 0.44])) < 90, "the matrix keeps its light paper"
     assert max(page.evaluate(COLOUR, [0.95, 0.95])) < 90, "the diagram keeps its light paper"
-    overflow = page.evaluate("() => { const e = document.querySelector('.virtual-weights'); return e.scrollWidth - e.clientWidth }")
+    overflow = page.evaluate(
+        "() => { const e = document.querySelector('.virtual-weights'); return e.scrollWidth - "
+        "e.clientWidth }"
+    )
     assert overflow <= 0
     page.locator(".virtual-weights").scroll_into_view_if_needed()
     lab.screenshot("virtual_weights_dark_narrow")
-    page.evaluate("() => jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Light'})")
+    page.evaluate(
+        "() => jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Light'})"
+    )
 
 
 def test_everything_one_can_reach_has_a_name(page):
     nameless = page.evaluate(
-        "() => [...document.querySelectorAll('.virtual-weights button, .virtual-weights select, .virtual-weights canvas, .virtual-weights svg')]"
-        ".filter(e => !(e.getAttribute('aria-label') || e.textContent.trim() || e.closest('label'))).length"
+        "() => [...document.querySelectorAll('.virtual-weights button, .virtual-weights select, "
+        ".virtual-weights canvas, .virtual-weights svg')].filter(e => "
+        "!(e.getAttribute('aria-label') || e.textContent.trim() || e.closest('label'))).length"
     )
     assert nameless == 0
     label = page.locator(".virtual-weights canvas").get_attribute("aria-label")

@@ -1,0 +1,1 @@
+"""What makes the course's own files: executed notebooks, pictures, tables."""

@@ -1,0 +1,1 @@
+"""What one question of the course alone needs."""

@@ -1,0 +1,216 @@
+"""What Discovery trains, and what it looks at: the reader's choices, made into a model, its data
+and its instruments.
+
+One look at a model costs a few milliseconds: a fast pass for the losses, one explicit pass for the
+patterns of all heads, and three statistics that read weights alone.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cache
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from helpers.explorables.shared.tokens import token_labels
+from helpers.instruments import circuits, composition, heads
+from helpers.model import AttentionOnlyTransformer
+from helpers.sequences import fixed_period, repeated_block, split_periods
+from helpers.training.recipes import RECIPES, Recipe
+
+# the recipe of each task
+BASE = {
+    "random periods": "two_layers",
+    "one fixed period": "two_layers",
+    "text": "text",
+}
+HEADS = (1, 2, 4, 8)
+LAYERS = (1, 2, 3)
+# names that nobody has read
+CODE = "def zorblat(quimby):\n    zint = quimby.wex\n    return zorblat(quimby, zint)\n"
+NULL_DRAWS = 40
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the controls say. ValueError names a choice that cannot be; `muon_lr` None is the task's
+    own rate."""
+
+    n_layers: int = 2
+    n_heads: int = 4
+    smeared_keys: bool = False
+    task: str = "random periods"
+    seed: int = 0
+    muon_lr: float | None = None
+
+    def __post_init__(self):
+        if self.task not in BASE:
+            raise ValueError(f"no task is called {self.task!r}; choose one of {', '.join(BASE)}")
+        if self.muon_lr is None:
+            object.__setattr__(self, "muon_lr", RECIPES[BASE[self.task]].training.muon_lr)
+        if self.n_layers not in LAYERS:
+            raise ValueError(f"{self.n_layers} layers; choose 1, 2 or 3")
+        if self.n_heads not in HEADS:
+            raise ValueError(
+                f"{self.n_heads} heads a layer; choose 1, 2, 4 or 8, which share the model's "
+                "dimensions evenly"
+            )
+        if not isinstance(self.smeared_keys, bool):
+            raise ValueError(f"smeared_keys is {self.smeared_keys!r}; choose True or False")
+        if not isinstance(self.muon_lr, (int, float)) or not 0 < self.muon_lr <= 1:
+            raise ValueError(
+                f"a learning rate of {self.muon_lr}; choose one above 0 and up to 1, such as 0.03"
+            )
+        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
+            raise ValueError(
+                f"seed {self.seed!r}; choose a whole number from 0 up, below 2 to the power of 32"
+            )
+
+    def changed(self, **settings: Any) -> "Choices":
+        """These choices with some of them changed. Another task brings its own learning rate,
+        unless one is given."""
+        if unknown := sorted(set(settings) - {field.name for field in fields(self)}):
+            raise ValueError(
+                f"no setting is called {', '.join(unknown)}; choose of {', '.join(asdict(self))}"
+            )
+        if settings.get("task", self.task) != self.task:
+            settings = {"muon_lr": None} | settings
+        return replace(self, **settings)
+
+    def recipe(self) -> Recipe:
+        """The course's recipe for this task, with these choices. The heads share the dimensions
+        that it has."""
+        base = RECIPES[BASE[self.task]]
+        cfg, task = base.model, base.task
+        if self.task == "one fixed period":
+            task = dict(name="fixed_period", options=base.task["options"])
+        return replace(
+            base,
+            model=replace(
+                cfg,
+                n_layers=self.n_layers,
+                n_heads=self.n_heads,
+                d_head=cfg.n_heads * cfg.d_head // self.n_heads,
+                smeared_keys=self.smeared_keys,
+                seed=self.seed,
+            ),
+            training=replace(base.training, seed=self.seed, muon_lr=self.muon_lr),
+            task=task,
+        )
+
+
+class Scene:
+    """A trainer at step 0, and the same sequences to look at it at every step.
+
+    `test` asks for the losses, `probe` for the scores, `shown` is the one sequence [1, pos] whose
+    patterns are drawn, with a label for each token. `n_looks` counts: the null of composition is
+    drawn at every tenth look.
+    """
+
+    def __init__(self, choices: Choices):
+        self.recipe = choices.recipe()
+        self.trainer = self.recipe.trainer()
+        cfg, generator = self.recipe.model, torch.Generator().manual_seed(0)
+        if choices.task == "text":
+            text = self.recipe.text()
+            self.test = text.validation_windows(cfg.n_ctx, 4)[:2]
+            self.probe = heads.probe(cfg.d_vocab, cfg.n_ctx, 8, ids=heads.middle_ids(text.counts))
+            ids = [0, *text.encode(CODE)]
+            self.labels = ["BOS", *text.token_strings(ids[1:])]
+            self.shown = torch.tensor([ids])
+        else:
+            options = self.recipe.task["options"]
+            draw = repeated_block if choices.task == "random periods" else fixed_period
+            held_out = dict(periods=split_periods(cfg.n_ctx)[1]) if draw is repeated_block else {}
+            self.test = draw(8, **options, generator=generator, **held_out)[:2]
+            self.probe = self.test[0] if held_out else heads.probe(cfg.d_vocab, cfg.n_ctx, 8)
+            self.shown = heads.probe(cfg.d_vocab, cfg.n_ctx)[3:4]
+            self.labels = token_labels(self.shown, None)
+        self.seen = heads.induction_targets(self.test[0]).any(-1)  # rows whose token came before
+        # causal: what follows changes nothing before it
+        pad = self.probe.shape[1] - self.shown.shape[1]
+        self._read = torch.cat([self.probe, F.pad(self.shown, (0, pad))])
+        self.n_looks = 0
+
+    def shape(self) -> dict[str, Any]:
+        """What stays the same for the whole training: sizes, labels, and where chance lies."""
+        cfg = self.recipe.model
+        return dict(
+            n_layers=cfg.n_layers,
+            n_heads=cfg.n_heads,
+            steps=self.recipe.training.steps,
+            pos=self.shown.shape[1],
+            tokens=self.shown[0].tolist(),
+            labels=self.labels,
+            guessing=math.log(cfg.d_vocab - 1),
+            chance=heads.chance_lines(self.probe)["prefix_matching"],
+            composition_chance=1 / math.sqrt(cfg.d_model),
+            copying_chance=copying_band(min(cfg.d_vocab, 64), cfg.d_model, cfg.d_head),
+        )
+
+    @torch.no_grad()
+    def look(self) -> tuple[dict[str, Any], bytes]:
+        """The model as it stands: losses in nats, scores of every head, composition of every pair;
+        and the patterns on `shown` [layer, head, query, key], one byte an entry."""
+        model = self.trainer.model
+        cfg, pos = model.cfg, self.shown.shape[1]
+        known, new = self.losses(model)
+        _, found = model.run_with_cache(self._read, lambda name: name.endswith("pattern"))
+        by_layer = [found["pattern", layer] for layer in range(cfg.n_layers)]
+        scored = [pattern[:-1] for pattern in by_layer]
+        heads_of = range(cfg.n_heads)
+        copying = [
+            [circuits.copying_statistic(model, layer, head) for head in heads_of]
+            for layer in range(cfg.n_layers)
+        ]
+        seen = dict(
+            step=self.trainer.step_number,
+            loss=known,
+            loss_new=new,
+            prefix_matching=rounded(
+                [heads.prefix_matching(pattern, self.probe).tolist() for pattern in scored]
+            ),
+            previous_token=rounded([heads.previous_token(pattern).tolist() for pattern in scored]),
+            copying=rounded(copying),
+            composition=rounded(composition.composition_scores(model, "K").tolist())
+            if cfg.n_layers > 1
+            else None,
+            composition_limit=null_limit(model)
+            if cfg.n_layers > 1 and self.n_looks % 10 == 0
+            else None,
+        )
+        self.n_looks += 1
+        patterns = torch.stack([pattern[-1, :, :pos, :pos] for pattern in by_layer])
+        return seen, (patterns * 255).round().byte().numpy().tobytes()
+
+    @torch.no_grad()
+    def losses(self, model: Callable[[Tensor], Tensor]) -> tuple[float, float]:
+        """Mean loss in nats on rows whose token came before, and on the rest."""
+        tokens, targets = self.test
+        each = F.cross_entropy(
+            model(tokens).flatten(0, 1), targets.flatten(), reduction="none"
+        ).view_as(targets)
+        return round(each[self.seen].mean().item(), 4), round(each[~self.seen].mean().item(), 4)
+
+
+@cache
+def copying_band(d_vocab: int, d_model: int, d_head: int) -> float:
+    """Nineteen of twenty random heads of these shapes have a copying statistic between minus this
+    and this. The vocabulary matters little to it, so a small one will do."""
+    null = circuits.copying_null(d_vocab, d_model, d_head, 400, torch.Generator().manual_seed(0))
+    return round(null.abs().quantile(0.95).item(), 4)
+
+
+def null_limit(model: AttentionOnlyTransformer) -> float:
+    """Of twenty models whose readers are turned at random, nineteen have no pair with a
+    K-composition above this."""
+    null = composition.composition_null(model, "K", NULL_DRAWS, torch.Generator().manual_seed(0))
+    return round(null.nan_to_num(0).flatten(1).amax(1).quantile(0.95).item(), 4)
+
+
+def rounded(rows: list[list[float]]) -> list[list[float | None]]:
+    """To four places, and None for what is not a number: a browser's JSON knows no nan."""
+    return [[round(value, 4) if math.isfinite(value) else None for value in row] for row in rows]

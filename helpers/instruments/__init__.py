@@ -1,0 +1,2 @@
+"""What reads a model: scores, circuits, paths, virtual weights, composition, bases,
+interventions."""

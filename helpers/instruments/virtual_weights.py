@@ -1,0 +1,350 @@
+"""How layers that never touch talk: everything that writes to the residual stream, everything that
+reads it, and the matrix between each pair.
+
+With rows, as here, the virtual weights of a pair are writer @ reader, the transpose of the paper's
+W_I^2 W_O^1. Writers are the embedding, the positions and every head; readers are Q, K and V of
+every head, and the unembedding. Weights are taken as they stand: fold a normalization into them
+first (`basis.fold_norm`).
+
+A link's score is the composition score of `composition`, with W_E or W_pos where a head's OV would
+stand and W_U where its QK would; two heads have the same score in both. Its null turns the reader
+at random and keeps its singular values, and one p-value accounts for all the links of the model at
+once.
+
+What a link says is easiest to read between tokens. With the virtual weights in the middle,
+
+    before @ virtual_weights @ after
+
+takes a token (or position) to a score or a logit: `before` is what feeds a writing head, W_E @ W_V,
+and `after` is what the reader's numbers meet: the other side of its QK, or W_O @ W_U.
+
+Bandwidth is told by principal angles: the first is the smallest angle between any direction that
+one writes and any that the other reads, the next the smallest among what is perpendicular to that
+pair, and so on. A cosine of 1 is a shared direction, 0 is one that the other does not see.
+Unrelated subspaces are not perpendicular: in d_model dimensions a random one of rank a catches the
+share a / d_model of anything, and two whose ranks exceed d_model together must share a direction
+exactly.
+
+Source: Elhage et al. 2021, A Mathematical Framework for Transformer Circuits, "Virtual Weights and
+the Residual Stream as a Communication Channel" and "Two-Layer Attention-Only Transformers"; the
+joint p-value is the course's own; principal angles: Bjorck and Golub 1973.
+"""
+
+import math
+from collections.abc import Iterator
+from itertools import product
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor
+
+from helpers.instruments.composition import (
+    aligned_score,
+    p_values,
+    read_factor,
+    sides,
+    turned_readers,
+    written_factor,
+)
+from helpers.model import Head, check_head
+
+Writer = str | Head
+Reader = str | tuple[int, int, str]
+
+
+# ---- who writes and who reads
+
+
+def writers(model) -> list[Writer]:
+    """The embedding, the positions, and every head (layer, head), in the order in which they
+    write."""
+    return ["embed", "pos", *_heads(model)]
+
+
+def readers(model) -> list[Reader]:
+    """Q, K and V of every head, then the unembedding."""
+    return [*((*head, kind) for head in _heads(model) for kind in "QKV"), "unembed"]
+
+
+def pairs(model) -> Iterator[tuple[Writer, Reader]]:
+    """Every writer with every reader that hears it."""
+    everyone = product(writers(model), readers(model))
+    return ((writer, reader) for writer, reader in everyone if not why_deaf(model, writer, reader))
+
+
+# ---- the matrix between a writer and a reader
+
+
+@torch.no_grad()
+def virtual_weights(
+    model, writer: Writer, reader: Reader
+) -> Float[Tensor, "writer_inputs reader_outputs"]:
+    """The matrix by which two layers that never touch talk: what one writes to the stream, times
+    what the other reads.
+
+    Writers: "embed" (W_E, from d_vocab tokens), "pos" (W_pos, from n_ctx positions), or a head
+    (layer, head) (its W_O, from d_head values). Readers: (layer, head, "Q"), "K" or "V" (the head's
+    W_Q, W_K, W_V, to d_head numbers), or "unembed" (W_U, to d_vocab logits). The rank is at most
+    the smallest of d_model and the two sizes.
+
+    ValueError for a writer or reader that does not exist, and for a reader that never hears this
+    writer.
+    """
+    if deaf := why_deaf(model, writer, reader):
+        raise ValueError(deaf)
+    return writer_weights(model, writer)[0] @ reader_weights(model, reader)[0]
+
+
+def why_deaf(model, writer: Writer, reader: Reader) -> str | None:
+    """Why this reader never hears this writer, in words; None if it does. ValueError for one that
+    does not exist."""
+    if reader_weights(model, reader)[1] <= writer_weights(model, writer)[1]:
+        return (
+            f"{reader} reads the stream before {writer} writes to it; choose a reader in a "
+            "later layer"
+        )
+    if (
+        writer == "pos"
+        and getattr(model.cfg, "positions", None) == "shortformer"
+        and reader[-1] not in "QK"
+    ):
+        return f"{reader} never sees the positions of a shortformer model; only queries and keys do"
+    return None
+
+
+def writer_weights(model, writer: Writer) -> tuple[Tensor, int]:
+    """The matrix a writer writes by, and its layer: -1 before them all. ValueError for one that
+    does not exist."""
+    if writer in ("embed", "pos"):
+        return (model.W_E if writer == "embed" else model.W_pos), -1
+    if isinstance(writer, str) or len(writer) != 2:
+        raise ValueError(
+            f"no writer is called {writer!r}; choose 'embed', 'pos' or a pair (layer, head)"
+        )
+    check_head(model, *writer)
+    return model.W_O[writer], writer[0]
+
+
+def reader_weights(model, reader: Reader) -> tuple[Tensor, int]:
+    """The matrix a reader reads by, and its layer: n_layers after them all. ValueError for one that
+    does not exist."""
+    if reader == "unembed":
+        return model.W_U, model.cfg.n_layers
+    if isinstance(reader, str) or len(reader) != 3 or reader[2] not in ("Q", "K", "V"):
+        raise ValueError(
+            f"no reader is called {reader!r}; choose 'unembed' or (layer, head, 'Q'), 'K' or 'V'"
+        )
+    layer, head, side = reader
+    check_head(model, layer, head)
+    return getattr(model, f"W_{side}")[layer, head], layer
+
+
+# ---- how strongly each pair is linked
+
+
+class Link(NamedTuple):
+    """What one reader takes up of what one writer puts down. `null`: the scores left when the
+    reader is turned at random. `p`: how often chance alone would lift any link of the model as far
+    above its own null."""
+
+    writer: Writer
+    reader: Reader
+    score: float
+    null: Float[Tensor, " draws"]
+    ceiling: float
+    p: float
+
+    @property
+    def z(self) -> float:
+        """Standard deviations above the null's mean."""
+        return (self.score - self.null.mean().item()) / max(self.null.std().item(), 1e-6)
+
+
+@torch.no_grad()
+def links(model, draws: int = 499, seed: int = 0) -> list[Link]:
+    """Every pair of `pairs`, but those where one side is all zero. ValueError for fewer than two
+    layers.
+
+    The weights are taken as they stand: fold a normalization into them first
+    (`basis.fold_norm`).
+    """
+    if model.cfg.n_layers < 2:
+        raise ValueError(
+            f"a model of {model.cfg.n_layers} layers has no two heads to link; take one of 2 or "
+            "more"
+        )
+    generator = torch.Generator().manual_seed(seed)
+    written = {writer: _written(model, writer) for writer in writers(model)}
+    written = {writer: W / W.norm() for writer, W in written.items() if W.norm() > 0}
+    turned, found = {}, []
+    for reader in readers(model):
+        read = _read(model, reader)
+        if read.norm() > 0:
+            strengths = torch.linalg.svdvals(read) / read.norm()
+            null = turned_readers(strengths, model.cfg.d_model, draws, generator)
+            turned[reader] = read / read.norm(), null, strengths
+    for writer, reader in pairs(model):
+        if writer in written and reader in turned:
+            W, (read, null, strengths) = written[writer], turned[reader]
+            ceiling = aligned_score(torch.linalg.svdvals(W), strengths).item()
+            found.append(
+                Link(
+                    writer,
+                    reader,
+                    (W @ read).norm().item(),
+                    (W @ null).norm(dim=(1, 2)),
+                    ceiling,
+                    math.nan,
+                )
+            )
+    scores, nulls = (
+        torch.tensor([[link.score for link in found]]),
+        torch.stack([link.null for link in found], 1),
+    )
+    p = p_values(scores.double(), nulls[:, None])[0].tolist()
+    return [link._replace(p=p_value) for link, p_value in zip(found, p, strict=True)]
+
+
+@torch.no_grad()
+def virtual_strengths(model) -> Float[Tensor, "writer reader"]:
+    """The norm of every pair's virtual weights over the norms of the two matrices, from 0 to 1;
+    `writers` and `readers` name the rows and columns, and pairs that cannot talk are nan. If the
+    two have nothing to do with each other it is 1 / sqrt(d_model), give or take."""
+    rows, columns = writers(model), readers(model)
+    strengths = torch.full((len(rows), len(columns)), torch.nan)
+    for writer, reader in pairs(model):
+        alone = writer_weights(model, writer)[0].norm() * reader_weights(model, reader)[0].norm()
+        talk = virtual_weights(model, writer, reader).norm()
+        strengths[rows.index(writer), columns.index(reader)] = talk / alone
+    return strengths
+
+
+class Chain(NamedTuple):
+    """before @ weights @ after, with what its rows and columns stand for: "token" or "position"."""
+
+    before: Float[Tensor, "rows writer_inputs"]
+    weights: Float[Tensor, "writer_inputs reader_outputs"]
+    after: Float[Tensor, "reader_outputs columns"]
+    rows: str
+    columns: str
+
+    @property
+    def product(self) -> Float[Tensor, "rows columns"]:
+        return self.before @ self.weights @ self.after
+
+
+@torch.no_grad()
+def chain(model, writer: Writer, reader: Reader) -> Chain:
+    """What the pair does between tokens or positions: rows for the writer, columns for the reader.
+
+    For Q and K the entries are attention scores, already over sqrt(d_head); for V and the
+    unembedding they are logits. Positions stand where a writer is the positions; where they live in
+    the stream, also where they give the larger matrix. ValueError as in `virtual_weights`.
+    """
+    weights = virtual_weights(model, writer, reader)
+    both = ["token", "position"]
+    standard = getattr(model.cfg, "positions", "standard") == "standard"
+    fed = (
+        [dict(embed="token", pos="position")[writer]]
+        if isinstance(writer, str)
+        else both
+        if standard
+        else ["token"]
+    )
+    met = (
+        ["token"]
+        if reader[-1] not in "QK"
+        else both
+        if standard
+        else ["position" if writer == "pos" else "token"]
+    )
+    chains = [
+        Chain(_before(model, writer, rows), weights, _after(model, reader, columns), rows, columns)
+        for rows, columns in product(fed, met)
+    ]
+    return max(chains, key=lambda made: made.product.norm())
+
+
+# ---- bandwidth
+
+
+@torch.no_grad()
+def written_directions(model, writer: Writer) -> Float[Tensor, "d_model rank"]:
+    """Orthonormal directions that span what a writer can write."""
+    return _span(writer_weights(model, writer)[0].mT)
+
+
+@torch.no_grad()
+def read_directions(model, reader: Reader) -> Float[Tensor, "d_model rank"]:
+    """Orthonormal directions that span what a reader can tell apart."""
+    return _span(reader_weights(model, reader)[0])
+
+
+def principal_cosines(
+    one: Float[Tensor, "*draws d_model rank_1"], other: Float[Tensor, "*draws d_model rank_2"]
+) -> Float[Tensor, "*draws smaller_rank"]:
+    """Cosines of the principal angles between two subspaces, each given by orthonormal columns,
+    largest first."""
+    return torch.linalg.svdvals(one.mT @ other).clamp_max(1)
+
+
+def random_cosines(
+    d_model: int, rank_1: int, rank_2: int, draws: int, generator: Generator
+) -> Float[Tensor, "draws smaller_rank"]:
+    """Principal cosines of unrelated subspaces of these sizes. ValueError for a rank that does not
+    fit d_model."""
+    if not 0 < min(rank_1, rank_2) <= max(rank_1, rank_2) <= d_model:
+        raise ValueError(
+            f"subspaces of rank {rank_1} and {rank_2} in {d_model} dimensions; give ranks from 1 "
+            f"to {d_model}"
+        )
+    first = _span(torch.randn(draws, d_model, rank_1, generator=generator))
+    other = _span(torch.randn(draws, d_model, rank_2, generator=generator))
+    return principal_cosines(first, other)
+
+
+# ---- the pieces
+
+
+def _before(model, writer: Writer, fed: str) -> Tensor:
+    source = model.W_E if fed == "token" else model.W_pos
+    return (
+        torch.eye(len(source)).to(source) if isinstance(writer, str) else source @ model.W_V[writer]
+    )
+
+
+def _after(model, reader: Reader, met: str) -> Tensor:
+    if reader == "unembed":
+        return torch.eye(model.W_U.shape[1]).to(model.W_U)
+    *head, kind = reader
+    if kind == "V":
+        return model.W_O[tuple(head)] @ model.W_U
+    other = (model.W_K if kind == "Q" else model.W_Q)[tuple(head)]
+    return ((model.W_E if met == "token" else model.W_pos) @ other).T / math.sqrt(other.shape[1])
+
+
+def _heads(model) -> list[tuple[int, int]]:
+    return list(product(range(model.cfg.n_layers), range(model.cfg.n_heads)))
+
+
+def _written(model, writer: Writer) -> Float[Tensor, "rank d_model"]:
+    """W_E, W_pos or OV, but for an orthogonal factor at its left end, which no norm sees."""
+    if isinstance(writer, str):
+        return torch.linalg.qr(writer_weights(model, writer)[0].double()).R
+    return written_factor(model.W_V[writer], model.W_O[writer])
+
+
+def _read(model, reader: Reader) -> Float[Tensor, "d_model rank"]:
+    """QK, QK.T, OV or W_U, but for an orthogonal factor at its right end."""
+    if reader == "unembed":
+        return torch.linalg.qr(model.W_U.double().T).R.T
+    *head, kind = reader
+    return read_factor(*(factor[tuple(head)] for factor in sides(model, kind)))
+
+
+def _span(columns: Float[Tensor, "*draws d_model count"]) -> Float[Tensor, "*draws d_model rank"]:
+    """An orthonormal basis of the columns; of a single matrix without the directions in which it is
+    zero."""
+    U, S, _ = torch.linalg.svd(columns.double(), full_matrices=False)
+    return U if S.ndim > 1 else U[:, S > 1e-6 * S.max()]

@@ -1,0 +1,1 @@
+"""What makes a model: the loop, the optimisers, the course's recipes, and runs on disk."""

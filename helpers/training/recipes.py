@@ -1,0 +1,252 @@
+"""What the course's own runs are made of, and the command that trains them: `python -m
+helpers.training`.
+
+The recipe of the default run is small on purpose: the head is to be born while one watches. What
+makes it fast was measured: positions as loud as the tokens, no normalization, initial weights of a
+size at which the matrices already do something, and blocks whose period changes from sequence to
+sequence.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from helpers import corpus
+from helpers.instruments import heads
+from helpers.model import AttentionOnlyTransformer, ModelConfig
+from helpers.sequences import Task, repeated_block, split_periods
+from helpers.training import runs
+from helpers.training.loop import Trainer, TrainingConfig, log_spaced, train, validation_loss
+
+TOKENIZER = runs.DATA / "tokenizer.json"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Model, task and training that belong together. `task` has a name, of `sequences.TASKS` or
+    "text", and options."""
+
+    model: ModelConfig
+    task: dict[str, Any]
+    training: TrainingConfig
+
+    def trainer(self, device: str = "cpu", progress: bool = False) -> Trainer:
+        """A trainer at step 0. For text this reads and tokenises the corpus, or finds it in the
+        cache."""
+        model = AttentionOnlyTransformer(self.model).to(device)
+        return Trainer(model, self._draw(progress), self.training)
+
+    def probe_ids(self) -> list[int] | None:
+        """The token ids to probe with: for text without the most and the least common ones, else
+        None for all."""
+        return (
+            heads.middle_ids(self.text().counts).tolist() if self.task["name"] == "text" else None
+        )
+
+    def measure(self) -> Callable[[AttentionOnlyTransformer], dict[str, Any]]:
+        """All heads' scores and the repeat loss, on sequences that the training never shows: for
+        repeated blocks, periods that are kept for the test; for everything else, repeated random
+        tokens."""
+        options = self.task["options"]
+        if self.task["name"] == "repeated_block":
+            unseen, generator = split_periods(options["n_ctx"])[1], torch.Generator().manual_seed(0)
+            tokens = repeated_block(
+                16, options["n_ctx"], options["d_vocab"], generator, periods=unseen
+            ).tokens
+        else:
+            tokens = heads.probe(self.model.d_vocab, self.model.n_ctx, ids=self.probe_ids())
+
+        held_out = (
+            self.text().validation_windows(self.model.n_ctx, 32)
+            if self.task["name"] == "text"
+            else None
+        )
+
+        def measured(model: AttentionOnlyTransformer) -> dict[str, Any]:
+            found = {
+                name: values.tolist()
+                for name, values in heads.score(model, tokens)._asdict().items()
+            }
+            found["repeat_loss"] = heads.repeat_loss(model, tokens)
+            if held_out:
+                found["validation_loss"] = validation_loss(model, *held_out[:2])
+            return found
+
+        return measured
+
+    def _draw(self, progress: bool) -> Callable:
+        if self.task["name"] != "text":
+            return Task(self.task["name"], self.task["options"])
+        text, n_ctx = self.text(progress), self.model.n_ctx
+        return lambda batch, generator: text.windows(batch, n_ctx, generator)
+
+    def text(self, progress: bool = False) -> corpus.Corpus:
+        """The text that it reads: the standard library, held once in a process, or the folder that
+        its task names."""
+        folder = self.task["options"].get("folder")
+        if folder is None:
+            return library(self.model.d_vocab, progress)
+        # the course's tokens fit the library, not any folder
+        return corpus.load(folder, self.model.d_vocab, None, progress)
+
+
+@cache
+def library(d_vocab: int, progress: bool = False) -> corpus.Corpus:
+    """Python's standard library in the course's own tokens."""
+    return corpus.load(None, d_vocab, TOKENIZER if TOKENIZER.is_file() else None, progress)
+
+
+_BLOCKS = dict(name="repeated_block", options=dict(n_ctx=48, d_vocab=64))
+
+_READER = ModelConfig(d_model=128, d_head=32, n_ctx=256, d_vocab=1024, init_pos=1.0)
+_READING = TrainingConfig(steps=2400, batch=16, lr=0.005, muon_lr=0.01, rows="all")
+
+_VOTES = dict(name="additive_chain", options=dict(n_ctx=32, d_vocab=13))
+_VOTER = ModelConfig(n_heads=1, d_model=48, d_head=24, n_ctx=32, d_vocab=13, init_pos=1.0)
+_VOTING = TrainingConfig(steps=800, batch=32)
+
+# ... and side by side
+RECIPES = {
+    "two_layers": Recipe(ModelConfig(n_ctx=48), _BLOCKS, TrainingConfig()),
+    "one_layer": Recipe(ModelConfig(n_ctx=48, n_layers=1), _BLOCKS, TrainingConfig()),
+    "text": Recipe(_READER, dict(name="text", options={}), _READING),
+    "text_one_layer": Recipe(replace(_READER, n_layers=1), dict(name="text", options={}), _READING),
+    "chain": Recipe(_VOTER, _VOTES, _VOTING),  # two heads one after the other ...
+    "chain_one_layer": Recipe(replace(_VOTER, n_layers=1, n_heads=2), _VOTES, _VOTING),
+}
+
+
+def run_recipe(
+    recipe: Recipe,
+    folder: Path | None = None,
+    resume: bool = False,
+    snapshots: int = 64,
+    weights: int | None = None,
+    device: str = "cpu",
+    progress: bool = False,
+    command: str = "",
+) -> runs.Run:
+    """Train to the end and return the run: scores at about `snapshots` steps, and the weights at
+    `weights` of these (by default at all). With a folder, the run and a checkpoint stand on disk at
+    every snapshot, and `resume` goes on from there: to the same weights, bit by bit, as if it had
+    never stopped."""
+    trainer = recipe.trainer(device, progress)
+    if resume:
+        run = runs.load(folder)
+        if (run.model, run.task, run.training) != (
+            recipe.model,
+            recipe.task,
+            asdict(recipe.training),
+        ):
+            raise ValueError(
+                f"the run in {folder} was made with other settings; give the same ones, or another "
+                "folder"
+            )
+        trainer.restore(runs.load_checkpoint(folder))
+    else:
+        run = runs.Run(
+            recipe.model,
+            recipe.task,
+            asdict(recipe.training),
+            command,
+            probe_ids=recipe.probe_ids(),
+        )
+    schedule = log_spaced(recipe.training.steps, snapshots)
+    keep = {
+        schedule[int(i)]
+        for i in torch.linspace(len(schedule) - 1, 0, min(weights or len(schedule), len(schedule)))
+    }
+    bar = tqdm(
+        total=recipe.training.steps, initial=trainer.step_number, unit="step", disable=not progress
+    )
+    for snapshot in train(trainer, recipe.measure(), schedule):
+        # Stopped at step 0, and that snapshot is taken.
+        if run.history and snapshot.step <= run.history[-1]["step"]:
+            continue
+        run.history.append(dict(step=snapshot.step, loss=snapshot.loss, **snapshot.scores))
+        if snapshot.step in keep:
+            run.weights[snapshot.step] = snapshot.weights
+        run.losses = trainer.losses
+        if folder:
+            unfinished = snapshot.step < schedule[-1]
+            runs.save(run, folder, trainer.checkpoint() if unfinished else None)
+        best = max(
+            (score for layer in snapshot.scores["prefix_matching"] for score in layer), default=0.0
+        )
+        bar.update(snapshot.step - bar.n)
+        loss = f"loss {snapshot.loss:.3f}, " if snapshot.loss else ""
+        bar.set_postfix_str(f"{loss}best prefix matching {best:.2f}")
+    return run
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        "python -m helpers.training", description="Train one of the course's runs."
+    )
+    parser.add_argument(
+        "recipe",
+        choices=RECIPES,
+        help="two_layers: the default run; text: Python source; one_layer, text_one_layer: their "
+        "controls; chain, chain_one_layer: two heads in sequence and side by side",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        help="folder for the run; a run already there is not overwritten",
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    parser.add_argument("--seed", type=int, default=0, help="of weights and data (default 0)")
+    parser.add_argument("--steps", type=int, help="default: the recipe's own")
+    parser.add_argument(
+        "--snapshots",
+        type=int,
+        default=64,
+        help="about how many, in even ratios of steps (default 64)",
+    )
+    parser.add_argument(
+        "--weights", type=int, help="at how many of them to keep the weights (default: all)"
+    )
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=1,
+        help="of torch (default 1: small matrices gain little from more)",
+    )
+    parser.add_argument(
+        "--folder", help="with text: a folder of your own text instead of the standard library"
+    )
+    parser.add_argument("--device", default="cpu", help="cpu (default), cuda or mps")
+    given = parser.parse_args(arguments)
+    recipe = RECIPES[given.recipe]
+    steps = recipe.training.steps if given.steps is None else given.steps
+    recipe = replace(
+        recipe,
+        model=replace(recipe.model, seed=given.seed),
+        training=replace(recipe.training, seed=given.seed, steps=steps),
+        task=recipe.task
+        | {"options": recipe.task["options"] | ({"folder": given.folder} if given.folder else {})},
+    )
+    if (given.out / "run.json").exists() and not given.resume:
+        parser.error(
+            f"{given.out} holds a run already; add --resume to go on with it, or name another "
+            "folder"
+        )
+    command = "python -m helpers.training " + " ".join(
+        sys.argv[1:] if arguments is None else arguments
+    )
+    torch.set_num_threads(given.threads)
+    run = run_recipe(
+        recipe, given.out, given.resume, given.snapshots, given.weights, given.device, True, command
+    )
+    if given.out.resolve().parent == runs.DATA / "runs":
+        runs.write_manifest()
+    print(heads.discover(run.model_at()))
