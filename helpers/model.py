@@ -8,8 +8,7 @@
   nothing kept. `run_with_cache` and `run_with_hooks` are the explicit path: each intermediate has a
   name, can be kept and replaced.
 
-Not here: MLPs, biases (but LayerNorm's), dropout, sampling. The theory of the course does without
-them.
+Not here: MLPs, biases (but LayerNorm's), dropout, sampling. The theory does without them.
 
 Source: Elhage et al. 2021, A Mathematical Framework for Transformer Circuits, "Model
 Simplifications" and "One-Layer Attention-Only Transformers"; smeared keys: Olsson et al. 2022,
@@ -37,8 +36,8 @@ def check_head(model, layer: int, head: int) -> None:
     n_layers, n_heads = model.cfg.n_layers, model.cfg.n_heads
     if not (0 <= layer < n_layers and 0 <= head < n_heads):
         raise ValueError(
-            f"there is no head {head} in layer {layer}: the model has {n_layers} layers of {n_heads} "
-            "heads, both counted from 0; give pairs (layer, head)"
+            f"there is no head {head} in layer {layer}: the model has {n_layers} layers of "
+            f"{n_heads} heads, both counted from 0; give pairs (layer, head)"
         )
 
 
