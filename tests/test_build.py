@@ -16,8 +16,9 @@ README = f"# Course\n\n{build.BEGIN}\noutdated\n{build.END}\n\nThe end.\n"
 CELLS = [
     "import os\nimport matplotlib.pyplot as plt\nimport ipywidgets",
     "print('one')\nprint('two')",
-    "from helpers.claims import claim\nclaim('first', 0.5, True, published='one half')",
-    "claim('second', 'above 0.9', True)",
+    "from helpers.claims import above, below, claim\n"
+    "claim('first', {'x': above(0.5, 0)}, {'x, y': below(0, 1)}, published='one half')",
+    "claim('second', {'x': above(1, 0)}, {'z': below(0, 1)})",
     "print(os.environ['OMP_NUM_THREADS'], 'inline' in plt.get_backend())",
     "figure, axes = plt.subplots(figsize=(1, 1))\naxes.plot([1, 2])\nplt.show()",
     "ipywidgets.IntSlider(value=3)",
@@ -162,10 +163,10 @@ def test_the_claims_table_is_read_from_the_outputs(built):
     assert build.claims_table([built]).splitlines() == [
         "<details><summary>00: Why? Claims: 2, all hold.</summary>",
         "",
-        "| claim | published | measured here | holds |",
-        "|---|---|---|---|",
-        "| first | one half | 0.5 | yes |",
-        "| second | nothing | above 0.9 | yes |",
+        "| claim | published | measured here | controls | holds |",
+        "|---|---|---|---|---|",
+        "| first | one half | x: 0.5 (above 0) | x, y: 0 (below 1) | yes |",
+        "| second | no published counterpart | x: 1 (above 0) | z: 0 (below 1) | yes |",
         "",
         "</details>",
     ]
@@ -176,9 +177,9 @@ def test_a_claim_that_does_not_hold_is_named_even_while_the_table_is_folded(buil
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             if "claim second" in output.get("data", {}).get("text/plain", ""):
-                output.data["text/plain"] = str(Claim("second", "nothing", "above 0.9", False))
+                output.data["text/plain"] = str(Claim("second", "1", "2", "3", False))
     table = build.claims_table([save(tmp_path / "00_small.ipynb", notebook), built])
-    assert "Claims: 2, not holding: second." in table and "| above 0.9 | NO |" in table
+    assert "Claims: 2, not holding: second." in table and "| 1 | 2 | 3 | NO |" in table
     assert table.count("<details>") == table.count("</details>") == 2
 
 

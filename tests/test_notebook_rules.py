@@ -124,6 +124,11 @@ def view(data):
     return new_output("display_data", data={"text/plain": "IntSlider()", **data})
 
 
+CLAIM = "claim('a', finding={'loss': below(loss, 1)}, controls={'loss, b': above(other, 2)})"
+COMPREHENSION = (
+    "claim('a', finding={f'loss, {name}': below(of, 1) for name, of in losses.items()},"
+    "\n      controls={'loss': above(other, 2)})"
+)
 BREACHES = [
     ("not_executed", lambda nb: code(nb).update(execution_count=None)),
     ("not_executed", lambda nb: code(nb).update(execution_count=2)),
@@ -154,9 +159,22 @@ BREACHES = [
     ("forbidden_code", source("%pip install torch")),
     ("forbidden_code", source("get('http://example.org')")),
     ("too_few_code_cells", lambda nb: nb.cells.remove(code(nb))),
-    ("too_many_code_cells", lambda nb: nb.cells.extend([code(nb)] * 16)),
+    ("long_line", source("x = " + "1 + " * 25 + "1")),
+    ("claim_stands_alone", source(CLAIM + "\nprint(1)")),
+    ("claim_stands_alone", source("best = 1\n" + CLAIM)),
+    ("claim_stands_alone", source("for a in b:\n    " + CLAIM)),
+    ("claim_stands_alone", source("if a:\n    " + CLAIM)),
+    ("claim_without_control", source("claim('a', finding={'loss': below(loss, 1)})")),
+    ("claim_without_control", source(CLAIM.replace("'loss, b': above(other, 2)", ""))),
+    ("claim_without_control", source("claim('a', controls={'loss': below(loss, 1)})")),
+    ("typed_number_in_claim", source(CLAIM.replace("below(loss", "below(0.3"))),
+    ("typed_number_in_claim", source(CLAIM.replace("above(other", "above(max([2, 3])"))),
+    ("typed_number_in_claim", source(CLAIM.replace("'loss'", "'loss of 8 heads'"))),
+    ("typed_number_in_claim", source(CLAIM.replace("'loss, b'", "f'loss 2 of {n}'"))),
+    ("typed_number_in_claim", source(COMPREHENSION.replace("{name}", "8 {name}"))),
+    ("too_many_code_cells", lambda nb: nb.cells.extend([code(nb)] * 36)),
     ("median_code_cell", lambda nb: [c.update(source="x\n" * 7) for c in cells(nb, "code")]),
-    ("long_code_cell", source("x\n" * 41)),
+    ("long_code_cell", source("x\n" * 26)),
     (
         "code_in_a_row",
         lambda nb: [nb.cells.insert(2, copy.deepcopy(nb.cells[2])) for _ in range(3)],
@@ -191,6 +209,10 @@ FINE = [
     prose("A picture of `![](x)` and of $a[b](c)$.\n\n```\n![](x)\n```\n\n" + WORDS),
     store(picture("The loss falls from 4.1 to 0.2 nats.")),
     source("for x in 'a;b':\n    print(x)"),
+    source(CLAIM),
+    source(f"{CLAIM}\n{CLAIM}"),
+    source(COMPREHENSION),
+    source("x = 1  # as long as a line may be" + "." * 67),
     last("## Recap\n", "**Recap.** You may recall the first part.\n"),
 ]
 

@@ -177,12 +177,9 @@ def _folded_claims(path: Path) -> str:
         [
             f"<details><summary>{number}: {question} Claims: {len(claims)}, {verdict}.</summary>",
             "",  # Markdown inside HTML begins after an empty line
-            "| claim | published | measured here | holds |",
-            "|---|---|---|---|",
-            *(
-                f"| {id} | {published} | {measured} | {'yes' if holds else 'NO'} |"
-                for id, published, measured, holds in claims
-            ),
+            "| claim | published | measured here | controls | holds |",
+            "|---|---|---|---|---|",
+            *(f"| {' | '.join(texts)} | {'yes' if holds else 'NO'} |" for *texts, holds in claims),
             "",
             "</details>",
         ]
