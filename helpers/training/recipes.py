@@ -24,6 +24,7 @@ from helpers.model import AttentionOnlyTransformer, ModelConfig
 from helpers.sequences import Task, repeated_block, split_periods
 from helpers.training import runs
 from helpers.training.loop import Trainer, TrainingConfig, log_spaced, train, validation_loss
+from helpers.training.seeds import seeds
 
 TOKENIZER = runs.DATA / "tokenizer.json"
 
@@ -36,6 +37,11 @@ class Recipe:
     model: ModelConfig
     task: dict[str, Any]
     training: TrainingConfig
+
+    def seeded(self, seed: int) -> "Recipe":
+        """The same from another seed, of weights and data."""
+        model, training = replace(self.model, seed=seed), replace(self.training, seed=seed)
+        return replace(self, model=model, training=training)
 
     def trainer(self, device: str = "cpu", progress: bool = False) -> Trainer:
         """A trainer at step 0. For text this reads and tokenises the corpus, or finds it in the
@@ -113,7 +119,7 @@ _VOTER = ModelConfig(n_heads=1, d_model=48, d_head=24, n_ctx=32, d_vocab=13, ini
 _VOTING = TrainingConfig(steps=800, batch=32)
 
 # ... and side by side
-RECIPES = {
+_RECIPES = {
     "two_layers": Recipe(ModelConfig(n_ctx=48), _BLOCKS, TrainingConfig()),
     "one_layer": Recipe(ModelConfig(n_ctx=48, n_layers=1), _BLOCKS, TrainingConfig()),
     "text": Recipe(_READER, dict(name="text", options={}), _READING),
@@ -121,6 +127,7 @@ RECIPES = {
     "chain": Recipe(_VOTER, _VOTES, _VOTING),  # two heads one after the other ...
     "chain_one_layer": Recipe(replace(_VOTER, n_layers=1, n_heads=2), _VOTES, _VOTING),
 }
+RECIPES = {name: recipe.seeded(seeds(1)[0]) for name, recipe in _RECIPES.items()}
 
 
 def run_recipe(
