@@ -19,7 +19,7 @@ LAB += --allow-root
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test bench course clean
+.PHONY: help lab test bench course fresh clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ bench: $(STAMP)  ## print the table of measured speeds
 course: $(STAMP)  ## run the notebooks again and store their outputs and README's claims table
 	$(BIN)/python -m helpers.course.movie
 	$(BIN)/python -m helpers.course.build $(ARGS)
+
+fresh: $(STAMP)  ## do the claims hold on other seeds? SEEDS="1 2 3", ARGS=--text with those on text
+	$(BIN)/python -m helpers.course.fresh $(or $(SEEDS),1) $(ARGS)
 
 clean:  ## remove caches and screenshots; .venv stays
 	rm -rf .pytest_cache .ruff_cache .hypothesis build *.egg-info tests/browser/screenshots

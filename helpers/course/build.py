@@ -14,6 +14,7 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,10 +53,13 @@ class Execution(NamedTuple):
     seconds: dict[int, float]
 
 
-def execute(path: Path) -> Execution:
+def execute(
+    path: Path, environment: Mapping[str, str] | None = None, allow_errors: bool = False
+) -> Execution:
     """Run the notebook at `path` from a fresh kernel in its own folder; the file is not touched.
 
-    Raises nbclient's errors when a cell fails, times out or kills its kernel.
+    Raises nbclient's errors when a cell fails, times out or kills its kernel. With `allow_errors` a
+    cell that fails does not stop it. `environment`: instead of `kernel_environment()`.
     """
     notebook = read(path)
     started, seconds = {}, {}
@@ -63,6 +67,7 @@ def execute(path: Path) -> Execution:
         notebook,
         timeout=CELL_TIMEOUT,
         kernel_name="python3",
+        allow_errors=allow_errors,
         resources={"metadata": {"path": str(path.parent)}},
         store_widget_state=False,
         record_timing=False,
@@ -74,7 +79,7 @@ def execute(path: Path) -> Execution:
             {cell_index: time.perf_counter() - started[cell_index]}
         ),
     )
-    client.execute(env=kernel_environment())
+    client.execute(env=dict(environment or kernel_environment()))
     return Execution(normalise(notebook), seconds)
 
 

@@ -2,10 +2,10 @@
 
 For each set of seeds everything that the course trains is trained anew, in build/fresh, and every
 notebook is executed on it. COURSE_SEEDS gives the seeds (set 3 has 3000, 3001, ...), COURSE_DATA
-the folder of runs; nothing that is shipped is touched. A table of all claims ends it. What has been
-trained is kept, so a second call only executes.
+the folder of runs; nothing that is shipped is touched. What has been trained is kept, so a second
+call only executes. A table of all claims ends it; the exit status is 1 when one does not hold.
 
-    python -m helpers.course.fresh 1 2 3        --text trains on text too, minutes a run
+    python -m helpers.course.fresh 1 2 3        --text: also the runs on text, many minutes each
 """
 
 import argparse
@@ -21,49 +21,117 @@ from helpers.course import build
 
 FOLDER = build.ROOT / "build" / "fresh"
 SHIPPED = build.ROOT / "data"
-TRAININGS = {
-    "runs/two_layers": "helpers.training two_layers --weights 64",
-    "runs/one_layer": "helpers.training one_layer --weights 2",
-    "runs/chain": "helpers.training chain --snapshots 8 --weights 1",
-    "runs/chain_one_layer": "helpers.training chain_one_layer --snapshots 8 --weights 1",
-    "sweeps/two_layers": "helpers.training.replicas two_layers",
-    "sweeps/chain": "helpers.training.replicas chain",
-    "sweeps/chain_one_layer": "helpers.training.replicas chain_one_layer",
-    "births.npz": "helpers.experiments.births --share 4",
-    "sweeps/privileged_basis": "helpers.experiments.privileged",
+RUN = "helpers.training {name} --seed {seed} --out {out}"
+REPLICAS = "helpers.training.replicas {name} --out {parent}"
+TOY = {
+    "runs/two_layers": RUN,
+    "runs/one_layer": RUN,
+    "runs/chain": RUN,
+    "runs/chain_one_layer": RUN,
+    "sweeps/two_layers": REPLICAS,
+    "sweeps/chain": REPLICAS,
+    "sweeps/chain_one_layer": REPLICAS,
+    "sweeps/privileged_basis": "helpers.experiments.privileged --out {out}",
+    "births.npz": "helpers.experiments.births --share 4 --out {out}",
 }
 TEXT = {
-    "runs/text": "helpers.training text --weights 7",
-    "runs/text_one_layer": "helpers.training text_one_layer --weights 2",
-    "sweeps/text": "helpers.training.replicas text",
-    "sweeps/text_one_layer": "helpers.training.replicas text_one_layer",
+    "runs/text": RUN + " --weights 7",
+    "runs/text_one_layer": RUN + " --weights 2",
+    "sweeps/text": REPLICAS,
+    "sweeps/text_one_layer": REPLICAS,
 }
 
 
 def environment(number: int, data: Path) -> dict[str, str]:
     """This process' environment, in which the course draws from set `number` of the seeds."""
-    fixed = build.KERNEL_ENVIRONMENT | {"COURSE_SEEDS": str(number), "COURSE_DATA": str(data)}
-    return {**os.environ, **fixed}
+    return build.kernel_environment() | {"COURSE_SEEDS": str(number), "COURSE_DATA": str(data)}
 
 
-def train(number: int, data: Path, text: bool) -> None:
-    """Train what the folder does not hold yet. Without `text`, the runs on text are the shipped."""
+def train(number: int, data: Path, text: bool = False) -> None:
+    """Train what the folder does not hold yet. Without `text`, runs on text are the shipped ones.
+
+    CalledProcessError when a training fails.
+    """
     data.mkdir(parents=True, exist_ok=True)
     shutil.copy(SHIPPED / "tokenizer.json", data)
-    for place, command in (TRAININGS | TEXT).items():
-        if (data / place).exists():
-            continue
-        if place in TEXT and not text:
-            shutil.copytree(SHIPPED / place, data / place)
-            continue
-        module, *options = command.split()
-        unfinished = data / f"{place}.unfinished"
-        seed = ["--seed", str(1000 * number)] if module == "helpers.training" else []
-        out = unfinished.parent if module == "helpers.training.replicas" else unfinished
-        ...
+    for place, command in (TOY | TEXT if text else TOY).items():
+        if not (data / place).exists():
+            make(command, data, place, number)
+    for place in () if text else TEXT:
+        shutil.copytree(SHIPPED / place, data / place, dirs_exist_ok=True)
 
 
-def verdicts(number: int, data: Path) -> dict[str, Claim]:
-    """Execute every notebook on this data and collect its claims by their ids. A cell that fails
-    does not stop the notebook."""
-    ...
+def make(command: str, data: Path, place: str, number: int) -> None:
+    """Run one command beside the folder, and move what it made in when it is whole."""
+    out = data / "unfinished" / place
+    shutil.rmtree(out, ignore_errors=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    words = command.format(out=out, parent=out.parent, name=out.name, seed=1000 * number).split()
+    # Seeds come from the number; the runs that a training starts from are the shipped ones.
+    subprocess.run([sys.executable, "-m", *words], env=environment(number, SHIPPED), check=True)
+    (data / place).parent.mkdir(parents=True, exist_ok=True)
+    os.replace(out, data / place)
+
+
+def claims(number: int, data: Path) -> dict[str, Claim | None]:
+    """Every claim of the course by its id, as it comes out on this data; None where its notebook
+    did not get so far as to print it. A claim that fails does not stop its notebook."""
+    found: dict[str, Claim | None] = {}
+    for path in build.all_notebooks():
+        made = build.execute(path, environment(number, data), allow_errors=True).notebook
+        printed = {claim.id: claim for claim in build.printed_claims(made)}
+        shipped = [claim.id for claim in build.printed_claims(build.read(path))]
+        found |= {id: printed.get(id) for id in [*shipped, *printed]}
+    return found
+
+
+def table(by_set: dict[int, dict[str, Claim | None]]) -> str:
+    """One row a claim, one column a set of seeds; then what was found where one does not hold."""
+    ids = list(dict.fromkeys(id for found in by_set.values() for id in found))
+    lines = [f"| claim | {' | '.join(f'seeds {number}' for number in by_set)} |"]
+    lines += ["|---" * (len(by_set) + 1) + "|"]
+    for id in ids:
+        lines.append(
+            f"| {id} | {' | '.join(verdict(found.get(id)) for found in by_set.values())} |"
+        )
+    failed = [
+        f"- {id}, seeds {number}: {claim or 'its notebook stopped before it'}"
+        for number, found in by_set.items()
+        for id, claim in found.items()
+        if not (claim and claim.holds)
+    ]
+    return "\n".join([*lines, "", *failed])
+
+
+def verdict(claim: Claim | None) -> str:
+    return "stopped" if claim is None else "yes" if claim.holds else "NO"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line. Returns 0 when all claims hold on all sets of seeds, else 1."""
+    parser = argparse.ArgumentParser(
+        "python -m helpers.course.fresh", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("seeds", nargs="+", type=int, help="sets of seeds, such as 1 2 3; not 0")
+    parser.add_argument("--text", action="store_true", help="train the runs on text anew, too")
+    parser.add_argument("--train-only", action="store_true", help="execute no notebook")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="default: build/fresh")
+    given = parser.parse_args(arguments)
+    if min(given.seeds) < 1:
+        parser.error(
+            f"sets {given.seeds}: set 0 is what the course ships; give whole numbers from 1"
+        )
+    by_set = {}
+    for number in given.seeds:
+        data = given.folder.resolve() / str(number)
+        train(number, data, given.text)
+        if not given.train_only:
+            by_set[number] = claims(number, data)
+            print(table(by_set), flush=True)
+    return int(
+        any(verdict(claim) != "yes" for found in by_set.values() for claim in found.values())
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
