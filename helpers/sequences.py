@@ -51,6 +51,25 @@ class Task:
         return TASKS[self.name](batch=batch, generator=generator, **self.options)
 
 
+def cross_entropy(
+    logits: Float[Tensor, "*batch pos d_vocab"],
+    targets: Int[Tensor, "*batch pos"],
+    rows: Bool[Tensor, "*batch pos"] | None = None,
+) -> Float[Tensor, ""]:
+    """Mean loss in nats, -log p(target), over the marked rows: those that a task determines, or
+    those whose token has occurred before. `rows` None: over all. ValueError when no row is
+    marked."""
+    if rows is None:
+        logits, targets = logits.flatten(0, -2), targets.flatten()
+    elif rows.any():
+        logits, targets = logits[rows], targets[rows]
+    else:
+        raise ValueError(
+            "`rows` marks no row, so there is no loss to take; mark some, or leave it out for all"
+        )
+    return torch.nn.functional.cross_entropy(logits, targets.to(logits.device))
+
+
 # ---- something occurs again
 
 

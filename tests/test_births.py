@@ -82,6 +82,15 @@ def test_first_and_best_on_a_history_written_by_hand():
     assert history.first("prefix_matching", 0.45).nan_to_num(-1).tolist() == [20, 10, 0]
 
 
+def test_the_first_head_is_the_best_of_those_that_pass_one_half_first():
+    scores = torch.zeros(3, 3, 2, 2)  # [seed, snapshot, layer, head]
+    scores[0, :, 1] = torch.tensor([[0.0, 0.4], [0.6, 0.7], [0.9, 0.8]])  # both at once
+    scores[1, :, 1] = torch.tensor([[0.0, 0.4], [0.6, 0.1], [0.9, 0.99]])
+    scores[2, :, 0] = 0.9  # never in the last layer
+    history = births.History([0, 10, 20], *([scores] * 7))
+    assert history.first_heads() == [1, 0]
+
+
 def test_an_unknown_condition_is_named():
     with pytest.raises(
         ValueError, match="no condition is called 'three layers'; stored are default, clamped"

@@ -294,6 +294,15 @@ def test_matching_is_not_symmetric():
     assert_close(matching, handmade.SHARP * torch.eye(13).roll(1, 1))
 
 
+def test_the_corner_is_matching_against_that_head_and_copying_of_the_later_one():
+    model = handmade.induction_head(13, 32)
+    assert circuits.corner(model, (0, 0), (1, 0)) == pytest.approx((1, 1))
+    model.W_Q[1, 0] *= -1
+    assert circuits.corner(model, (0, 0), (1, 0)) == pytest.approx((-1, 1))
+    model.W_O[1, 0] *= -1
+    assert circuits.corner(model, (0, 0), (1, 0)) == pytest.approx((-1, -1))
+
+
 @pytest.mark.parametrize("pair", [((1, 0), (0, 0)), ((0, 0), (0, 1))])
 def test_matching_needs_an_earlier_head_first(pair):
     with pytest.raises(ValueError, match="earlier layer first"):

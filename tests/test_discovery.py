@@ -13,12 +13,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from helpers import corpus, plotting
+from helpers import corpus
 from helpers.explorables import discovery as module
 from helpers.explorables.discovery import Discovery
 from helpers.explorables.discovery import scene as scenes
 from helpers.explorables.discovery.scene import Choices, Scene
-from helpers.instruments import circuits, composition, heads
+from helpers.instruments import circuits, composition, heads, probes
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 from helpers.training import recipes, runs
 
@@ -563,7 +563,7 @@ def test_a_text_has_its_own_tokens_and_probe(a_text):
     scene = Scene(Choices(task="text"))
     assert scene.labels[0] == "BOS" and "".join(scene.labels[1:]).startswith("def·zorblat(")
     assert len(scene.labels) == scene.shape()["pos"] == scene.shown.shape[1] < scene.probe.shape[1]
-    assert set(scene.probe.unique().tolist()) <= {0, *heads.middle_ids(a_text.counts).tolist()}
+    assert set(scene.probe.unique().tolist()) <= {0, *probes.middle_ids(a_text.counts).tolist()}
     _, patterns = scene.look()
     alone = scene.trainer.model.run_with_cache(scene.shown)[1]["pattern", 1][0]
     shown = torch.frombuffer(bytearray(patterns), dtype=torch.uint8).view(2, *alone.shape) / 255
@@ -575,7 +575,7 @@ def test_a_text_tells_how_long_to_wait_as_the_shipped_run_did():
     """The view says that the first head passed one half after a third of the steps."""
     assert "passed one half after a third of the steps" in Discovery._esm
     run = runs.load(runs.DATA / "runs" / "text")
-    assert plotting.birth(run.history) / run.training["steps"] == pytest.approx(1 / 3, abs=0.05)
+    assert heads.birth(run.history) / run.training["steps"] == pytest.approx(1 / 3, abs=0.05)
 
 
 def test_a_text_loads_beside_the_kernels_other_work(explorable, a_text, monkeypatch):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from helpers.instruments import heads
+from helpers.instruments import heads, probes
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 
 PREVIOUS, INDUCTION = (0, 1), (1, 1)  # where `planted` puts its two heads
@@ -158,14 +158,14 @@ def test_the_chance_line_is_what_evenly_spread_attention_gets():
     ("block", "repeats", "chance"), [(25, 4, 0.031), (16, 2, 0.041), (25, 2, 0.027), (50, 2, 0.014)]
 )
 def test_the_papers_own_probe_has_its_rows_and_its_chance_line(block, repeats, chance):
-    tokens = heads.repeated_tokens(range(1, 200), block, repeats)
+    tokens = probes.repeated_tokens(range(1, 200), block, repeats)
     assert tokens.shape == (10, block * repeats + 1)
     assert (heads.induction_targets(tokens).any(-1).sum(1) == block * (repeats - 1)).all()
     assert heads.chance_lines(tokens)["prefix_matching"] == pytest.approx(chance, abs=5e-4)
 
 
 def test_the_papers_probe_repeats_distinct_tokens_of_those_given():
-    tokens = heads.repeated_tokens([3, 5, 7, 11, 13], block=4, repeats=3, sequences=6)
+    tokens = probes.repeated_tokens([3, 5, 7, 11, 13], block=4, repeats=3, sequences=6)
     first = tokens[:, 1:5]
     assert set(first.flatten().tolist()) <= {3, 5, 7, 11, 13}
     assert all(len(set(block)) == 4 for block in first.tolist())
@@ -175,7 +175,7 @@ def test_the_papers_probe_repeats_distinct_tokens_of_those_given():
 
 def test_the_papers_probe_needs_enough_ids():
     with pytest.raises(ValueError, match="25 distinct tokens.*10 ids"):
-        heads.repeated_tokens(range(10))
+        probes.repeated_tokens(range(10))
 
 
 # ---- copying
@@ -346,8 +346,8 @@ def test_a_probe_that_does_not_fit_is_refused(too_little):
 def test_the_middle_ids_drop_the_commonest_and_the_least_common():
     # id 100 is the commonest, BOS apart
     counts = torch.tensor([10**9] + [5 * number for number in range(100)])
-    assert sorted(heads.middle_ids(counts).tolist()) == list(range(21, 99))
-    assert sorted(heads.middle_ids(counts, most=0.0, least=0.0).tolist()) == list(range(1, 101))
+    assert sorted(probes.middle_ids(counts).tolist()) == list(range(21, 99))
+    assert sorted(probes.middle_ids(counts, most=0.0, least=0.0).tolist()) == list(range(1, 101))
 
 
 # ---- planted heads
@@ -444,6 +444,55 @@ def test_the_report_is_a_table_with_the_chance_line_and_the_verdict():
     )
 
 
+def report_of(rows: list[tuple]) -> heads.HeadReport:
+    return heads.HeadReport([heads.HeadRow(*row) for row in rows], {}, [])
+
+
+THREE = report_of(
+    [(0, 0, 0.1, 0.31, -0.5, None), (0, 1, 0.1, 0.3, 0.0, 1.0), (1, 0, 0.9, 0.2, 0.0, 0.5)]
+)
+
+
+@pytest.mark.parametrize(
+    ("score", "best"),
+    [
+        ("prefix_matching", (1, 0)),
+        ("previous_token", (0, 0)),
+        ("copying", (0, 1)),  # the first of two with the same score
+        ("ablation_effect", (0, 1)),  # head 0.0 was not measured
+    ],
+)
+def test_the_best_head_by_each_score(score, best):
+    assert THREE.best(score).at == best
+
+
+def test_a_best_head_that_cannot_be_told_is_refused():
+    with pytest.raises(ValueError, match="no score is called 'layer'; choose of .'prefix_matching"):
+        THREE.best("layer")
+    with pytest.raises(ValueError, match="measured of none of 1 heads; .* ablate=True"):
+        report_of([(0, 0, 0.1, 0.2, 0.3, None)]).best("ablation_effect")
+
+
+def test_the_previous_token_heads_pass_the_convention():
+    assert THREE.previous_token_heads == [(0, 0)]
+    assert heads.discover(planted()).previous_token_heads == [PREVIOUS]
+
+
+def snapshots(*best: float) -> list[dict]:
+    """At steps 0, 10, ... the best of three heads has these scores."""
+    return [
+        dict(step=10 * number, prefix_matching=[[0.1, score], [0.0]])
+        for number, score in enumerate(best)
+    ]
+
+
+def test_birth_is_the_first_step_above_one_half():
+    assert heads.birth(snapshots(0.1, 0.6, 0.4, 0.9)) == 10
+    assert heads.birth(snapshots(0.7, 0.1)) == 0
+    assert heads.birth(snapshots(0.1, 0.5)) is None
+    assert heads.birth([]) is heads.birth([dict(step=0, prefix_matching=[])]) is None
+
+
 def test_a_report_is_the_same_whenever_it_is_made():
     first = heads.discover(planted())
     torch.manual_seed(1)
@@ -470,7 +519,7 @@ def test_a_head_that_learned_one_distance_is_not_named():
     report = heads.discover(model)
     assert report.induction_heads == [] and row(report, (0, 0)).prefix_matching < 0.2
     assert row(report, (0, 0)).copying > 0.95
-    trap = heads.discover(model, tokens=heads.repeated_tokens(range(1, 40)))
+    trap = heads.discover(model, tokens=probes.repeated_tokens(range(1, 40)))
     assert trap.induction_heads == [(0, 0)]
 
 
@@ -514,7 +563,7 @@ def test_discover_reads_the_tokens_it_is_given():
     heads.discover(model, ids=[5, 6, 7, 8, 9])
     assert set(torch.cat(scored).unique().tolist()) == {0, 5, 6, 7, 8, 9}
     scored.clear()
-    own = heads.repeated_tokens(range(1, 40), block=10, repeats=3)
+    own = probes.repeated_tokens(range(1, 40), block=10, repeats=3)
     heads.discover(model, tokens=own)
     assert scored and all(torch.equal(tokens, own) for tokens in scored)
     scored.clear()

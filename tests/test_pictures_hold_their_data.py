@@ -216,7 +216,7 @@ CURVES = {
     ),
     "training_story": lambda: (
         plotting.training_story(
-            HISTORY, [3.0, 2.0], 4.0, dict(prefix_matching=0.1, previous_token=0.1)
+            HISTORY, [3.0, 2.0], 4.0, dict(prefix_matching=0.1, previous_token=0.1), None
         ),
         [
             steps([3.0, 2.0]),

@@ -58,6 +58,7 @@ PICTURES = {
         [4.0] * 10 + [0.5] * 20,
         4.1,
         dict(prefix_matching=0.04, previous_token=0.06),
+        birth=20,
     ),
     "bars": lambda: plotting.bars(
         {"a": 0.5, "b\n(2)": -0.001}, "cost (nats)", 0.1, highlight=["a"]
@@ -104,18 +105,20 @@ def test_the_strip_of_sequences_reads_its_data():
     assert f"{batch().determined.float().mean():.0%} of the positions" in says
 
 
-@pytest.mark.parametrize(
-    "best, when", [((0.1, 0.2, 0.8), "before step 100"), ((0.1, 0.2, 0.3), "never passes one half")]
-)
-def test_the_story_says_when_the_head_was_born(best, when):
+@pytest.mark.parametrize("birth, when", [(20, "before step 100"), (None, "never passes one half")])
+def test_the_story_says_when_the_head_was_born(birth, when):
     chance = dict(prefix_matching=0.04, previous_token=0.06)
-    assert when in plotting.training_story(history(*best), [1.0] * 30, 4.1, chance)[1]
+    fig, says = plotting.training_story(history(0.1, 0.2), [1.0] * 30, 4.1, chance, birth)
+    assert when in says
+    marked = [text.get_text() for text in fig.axes[0].texts if "birth" in text.get_text()]
+    assert marked == ([] if birth is None else [" birth, step 20"])
 
 
 @pytest.mark.parametrize("final, fell", [(0.5, "falls below half"), (4.0, "stays above half")])
 def test_the_story_says_whether_the_loss_fell(final, fell):
     chance = dict(prefix_matching=0.04, previous_token=0.06)
-    assert fell in plotting.training_story(history(0.1), [4.0] * 10 + [final] * 20, 4.1, chance)[1]
+    losses = [4.0] * 10 + [final] * 20
+    assert fell in plotting.training_story(history(0.1), losses, 4.1, chance, None)[1]
 
 
 @pytest.mark.parametrize("count, grid", [(2, (1, 2)), (4, (1, 4)), (5, (2, 3)), (6, (2, 3))])
@@ -135,11 +138,6 @@ def test_bars_stand_out_by_name():
     assert [bar.get_hatch() for bar in fig.axes[0].patches] == [None, "//"] and fig.axes[
         0
     ].get_xlabel() == "kind"
-
-
-def test_birth_is_the_first_step_above_the_threshold():
-    assert plotting.birth(history(0.1, 0.6, 0.4, 0.9)) == 10
-    assert plotting.birth(history(0.1, 0.5)) is None
 
 
 def test_bars_do_not_print_minus_zero():

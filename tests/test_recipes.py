@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from helpers import corpus
-from helpers.instruments import heads
+from helpers.instruments import heads, probes
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 from helpers.sequences import split_periods
 from helpers.training import loop, recipes
@@ -211,7 +211,7 @@ def test_text_is_read_from_the_train_split_and_scored_on_the_other_with_common_i
         "validation_loss",
         lambda model, tokens, targets: validated.append((tokens, targets)),
     )
-    ids = heads.middle_ids(text.counts).tolist()
+    ids = probes.middle_ids(text.counts).tolist()
     assert recipe.probe_ids() == ids and RECIPES["two_layers"].probe_ids() is None
     for tokens in read_by_measure(recipe, monkeypatch):
         assert torch.equal(tokens, heads.probe(1024, 256, ids=ids))

@@ -24,6 +24,7 @@ from helpers.sequences import (
     additive_log_probs,
     bigram_chain,
     copied_segment,
+    cross_entropy,
     fixed_period,
     in_context_markov,
     repeated_block,
@@ -738,3 +739,30 @@ def test_a_table_that_contradicts_itself_is_shown(trigrams):
         f"trigrams {trigrams}: expected (source, destination, out) of ids from 1 to 15"
     )
     assert str(caught.value).endswith("try SKIP_TRIGRAMS")
+
+
+# ---- the loss
+
+
+@pytest.mark.parametrize("share", [0.5, None])
+def test_the_loss_is_the_mean_surprise_over_the_marked_rows(share):
+    generator = seeded_with(0)
+    logits = torch.randn(3, 5, 7, generator=generator)
+    targets = torch.randint(7, (3, 5), generator=generator)
+    rows = None if share is None else torch.rand(3, 5, generator=generator) < share
+    surprises = [
+        -math.log(logits[i, j].exp()[targets[i, j]] / logits[i, j].exp().sum())
+        for i in range(3)
+        for j in range(5)
+        if rows is None or rows[i, j]
+    ]
+    assert 1 < len(surprises) <= 15
+    found = cross_entropy(logits, targets, rows)
+    assert found.item() == pytest.approx(sum(surprises) / len(surprises), abs=1e-5)
+    one = cross_entropy(logits[0], targets[0], None if rows is None else rows[0])  # one sequence
+    assert torch.isfinite(one)
+
+
+def test_a_loss_on_no_row_is_refused():
+    with pytest.raises(ValueError, match="marks no row"):
+        cross_entropy(torch.zeros(2, 3, 4), torch.zeros(2, 3).long(), torch.zeros(2, 3).bool())

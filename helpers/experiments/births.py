@@ -87,9 +87,18 @@ class History(NamedTuple):
     def first(self, name: str, threshold: float = 0.5) -> Float[Tensor, " seed"]:
         """The first step at which some head's score passes the threshold; nan for seeds in which
         none ever does."""
-        above = self.best(name) > threshold
-        steps = torch.tensor(self.steps, dtype=torch.float)[above.long().argmax(1)]
-        return steps.masked_fill(~above.any(1), torch.nan)
+        return heads.first_above(self.steps, self.best(name), threshold)
+
+    def first_heads(self) -> list[int]:
+        """The head of the last layer that was the first to match prefixes, for every seed in which
+        one did: the best of those that pass 1/2 at the same snapshot."""
+        scores = self.prefix_matching[:, :, -1]
+        born = heads.first_above(self.steps, scores.amax(2)).tolist()
+        return [
+            seed[self.steps.index(step)].argmax().item()
+            for seed, step in zip(scores, born, strict=True)
+            if not math.isnan(step)
+        ]
 
 
 def trainer(condition: str, seed: int) -> Trainer:

@@ -24,14 +24,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from torch.nn.utils import parametrize
 from tqdm import tqdm
 
 from helpers.instruments.basis import READERS, WRITERS, kurtosis, quantise, random_rotation, rotate
 from helpers.model import AttentionOnlyTransformer, ModelConfig
-from helpers.sequences import Batch, bigram_chain
+from helpers.sequences import Batch, bigram_chain, cross_entropy
 from helpers.training import runs, sweeps
 from helpers.training.loop import Trainer, TrainingConfig
 from helpers.training.optimizers import Muon
@@ -103,9 +102,7 @@ def rounded_loss(model: AttentionOnlyTransformer, batch: Batch, bits: int) -> fl
     """Mean loss per token (nats) when the stream is rounded to few bits (`basis.quantise`) before
     everything that reads it."""
     hooks = [(point, lambda x, hook: quantise(x, bits)) for point in POINTS]
-    return F.cross_entropy(
-        model.run_with_hooks(batch.tokens, hooks).flatten(0, 1), batch.targets.flatten()
-    ).item()
+    return cross_entropy(model.run_with_hooks(batch.tokens, hooks), batch.targets).item()
 
 
 @torch.no_grad()

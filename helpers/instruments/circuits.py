@@ -168,6 +168,14 @@ def matching_statistic(
     return positivity(torch.linalg.eigvals(moved.double().T @ factors[0][0].double())).item()
 
 
+def corner(model, previous: Head, head: Head) -> tuple[float, float]:
+    """(matching, copying): the positivity of the head's matching eigenvalues against an earlier
+    head, and its copying statistic. Both are near 1 for an induction head and its previous-token
+    head. ValueError unless `previous` is in an earlier layer."""
+    matching = positivity(matching_eigenvalues(model, previous, head)).item()
+    return matching, copying_statistic(model, *head)
+
+
 def _matching_factors(model, previous_head: Head, induction_head: Head) -> tuple[Tensor, Tensor]:
     check_order(model, previous_head, induction_head)
     queries = model.W_E @ model.W_Q[induction_head]

@@ -13,9 +13,10 @@ Source: Olsson et al. 2022, In-context Learning and Induction Heads, "Model Anal
 activation evaluators).
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -23,9 +24,15 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from helpers.hooks import layer_of
+from helpers.instruments.probes import probe
 from helpers.model import Head, check_head
+from helpers.sequences import cross_entropy
 
-THRESHOLD = 0.5
+THRESHOLD = 0.5  # most of the attention
+# A convention, not a measurement: several times chance, and low enough to count heads that share
+# the work. Some heads stand close to it, so what hangs on who is counted should be asked of the
+# strongest head alone as well.
+LOOKING_BACK = 0.3
 
 
 # ---- the scores of a pattern
@@ -125,70 +132,7 @@ def ideal_patterns(
     }
 
 
-# ---- a probe, and the scores of all heads of a model
-
-
-def probe(
-    d_vocab: int,
-    n_ctx: int,
-    sequences: int = 10,
-    ids: Sequence[int] | Tensor | None = None,
-    seed: int = 0,
-) -> Int[Tensor, "sequences pos"]:
-    """BOS and a block of random distinct tokens, over and over: at most 101 tokens, as in the
-    paper.
-
-    The paper's blocks have 25 tokens. Here each sequence has another length, spread from 17 to 33
-    (less where context or vocabulary are small), so that a head which has learned one fixed
-    distance scores low. `ids` are the tokens to draw from: by default all but BOS; for text the
-    paper drops the most and the least common. ValueError when a block of 4 does not fit twice.
-    """
-    ids = torch.arange(1, d_vocab) if ids is None else torch.as_tensor(ids)
-    pos = min(n_ctx, 101)
-    longest = min(33, len(ids), (pos - 1) // 2)
-    if longest < 4:
-        raise ValueError(
-            f"a context of {n_ctx} and {len(ids)} token ids leave room for repeated blocks of "
-            f"{longest}; the probe needs "
-            "blocks of 4 or more, that is n_ctx 9 and 4 ids (32 and 12 for a score to rely on)"
-        )
-    generator = torch.Generator().manual_seed(seed)
-    rows = []
-    for length in torch.linspace((longest + 1) // 2, longest, sequences).round().int().tolist():
-        block = ids[torch.randperm(len(ids), generator=generator)[:length]]
-        rows.append(F.pad(block.repeat(pos // length + 1)[: pos - 1], (1, 0)))
-    return torch.stack(rows)
-
-
-def repeated_tokens(
-    ids: Sequence[int] | Tensor,
-    block: int = 25,
-    repeats: int = 4,
-    sequences: int = 10,
-    seed: int = 0,
-) -> Int[Tensor, "sequences pos"]:
-    """The paper's own probe: BOS, then `repeats` times the same `block` random distinct tokens out
-    of `ids`. ValueError for fewer ids than that."""
-    ids = torch.as_tensor(ids)
-    if len(ids) < block:
-        raise ValueError(
-            f"a block of {block} distinct tokens out of {len(ids)} ids; give more ids, or a "
-            "shorter block"
-        )
-    generator = torch.Generator().manual_seed(seed)
-    blocks = torch.stack(
-        [ids[torch.randperm(len(ids), generator=generator)[:block]] for _ in range(sequences)]
-    )
-    return F.pad(blocks.repeat(1, repeats), (1, 0))
-
-
-def middle_ids(
-    counts: Int[Tensor, " d_vocab"], most: float = 0.02, least: float = 0.2
-) -> Int[Tensor, " ids"]:
-    """The ids left when the share `most` of the commonest and `least` of the least common are
-    dropped, and BOS."""
-    order = counts[1:].argsort(descending=True, stable=True) + 1
-    return order[int(most * len(order)) : len(order) - int(least * len(order))]
+# ---- the scores of all heads of a model
 
 
 class Scores(NamedTuple):
@@ -230,7 +174,7 @@ def repeat_loss(model, tokens: Int[Tensor, "batch pos"], fwd_hooks: Sequence = (
     tokens = tokens.to(model.W_U.device)
     logits = model.run_with_hooks(tokens, fwd_hooks=list(fwd_hooks))
     rows = induction_targets(tokens).any(-1)[:, :-1]
-    return F.cross_entropy(logits[:, :-1][rows], tokens[:, 1:][rows]).item()
+    return cross_entropy(logits[:, :-1], tokens[:, 1:], rows).item()
 
 
 def zero_heads(model, heads: Sequence[Head]) -> list[tuple[str, Callable]]:
@@ -271,6 +215,10 @@ class HeadRow(NamedTuple):
     copying: float
     ablation_effect: float | None
 
+    @property
+    def at(self) -> Head:
+        return self.layer, self.head
+
 
 @dataclass(frozen=True)
 class HeadReport:
@@ -281,6 +229,24 @@ class HeadReport:
     chance: dict[str, float]
     induction_heads: list[Head]
 
+    @property
+    def previous_token_heads(self) -> list[Head]:
+        """The heads with more than LOOKING_BACK of their attention on the token before."""
+        return [row.at for row in self.rows if row.previous_token > LOOKING_BACK]
+
+    def best(self, score: str) -> HeadRow:
+        """The row of the head with the largest score of this name, the first of them if several
+        share it. ValueError for a score that does not exist or was measured of no head."""
+        if score not in HeadRow._fields[2:]:
+            raise ValueError(f"no score is called {score!r}; choose of {HeadRow._fields[2:]}")
+        measured = [row for row in self.rows if getattr(row, score) is not None]
+        if not measured:
+            raise ValueError(
+                f"{score} was measured of none of {len(self.rows)} heads; discover(model, "
+                "ablate=True) measures every score of all"
+            )
+        return max(measured, key=lambda row: getattr(row, score))
+
     def __str__(self) -> str:
         def line(name: str, numbers: Sequence[float | None]) -> str:
             return f"{name:>6}" + "".join(
@@ -290,7 +256,7 @@ class HeadReport:
         lines = [" " * 6 + "".join(f"{name.replace('_', ' '):>17}" for name in self.chance)]
         lines += [line("chance", list(self.chance.values()))]
         for row in self.rows:
-            found = "  induction head" if row[:2] in self.induction_heads else ""
+            found = "  induction head" if row.at in self.induction_heads else ""
             lines.append(line(f"{row.layer}.{row.head}", row[2:]) + found)
         return "\n".join(lines)
 
@@ -344,6 +310,33 @@ def chance_lines(tokens: Int[Tensor, "batch pos"]) -> dict[str, float]:
         copying=2 / distinct - 1,
         ablation_effect=0.0,
     )
+
+
+# ---- over a training
+
+
+def first_above(
+    steps: Sequence[int], scores: Float[Tensor, "*runs snapshot"], threshold: float = THRESHOLD
+) -> Float[Tensor, "*runs"]:
+    """The first of the steps at which a score passes the threshold; nan where it never does."""
+    above = scores > threshold
+    first = torch.tensor(steps, dtype=torch.float)[above.long().argmax(-1)]
+    return first.masked_fill(~above.any(-1), torch.nan)
+
+
+def birth(history: Sequence[Mapping[str, Any]]) -> int | None:
+    """The step at which an induction head is born: the first at which some head's prefix matching
+    passes 1/2. None if none does.
+
+    `history`: one entry a snapshot with "step" and "prefix_matching" [layer][head].
+    """
+    if not history:
+        return None
+    best = [
+        max((max(layer) for layer in entry["prefix_matching"]), default=0.0) for entry in history
+    ]
+    step = first_above([entry["step"] for entry in history], torch.tensor(best)).item()
+    return None if math.isnan(step) else int(step)
 
 
 def _unembedding(model) -> Float[Tensor, "d_model d_vocab"]:

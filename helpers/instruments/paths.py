@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from helpers.hooks import layer_of
 from helpers.instruments.circuits import OV
 from helpers.model import Head, check_head
+from helpers.sequences import cross_entropy
 
 TOLERANCE = 1e-5  # float32: of the largest number compared, or of 1
 
@@ -156,11 +156,6 @@ def term_importance(
     not the true loss to 1e-5. ValueError when `rows` marks none. Source: "Term importance
     analysis".
     """
-    rows = torch.ones_like(targets, dtype=torch.bool) if rows is None else rows
-    if not rows.any():
-        raise ValueError(
-            "`rows` marks no row, so there is no loss to take; mark some, or leave it out for all"
-        )
     logits, frozen = model.run_with_cache(
         tokens, lambda name: name.endswith(("hook_pattern", "hook_scale"))
     )
@@ -171,13 +166,11 @@ def term_importance(
         check_head(model, layer, head)
         allowed[layer, head] = 1
     force = (frozen.__contains__, lambda value, hook: frozen[hook.name])
-    losses, fresh = [F.cross_entropy(logits[rows], targets[rows])], {}
+    losses, fresh = [cross_entropy(logits, targets, rows)], {}
     for _ in range(model.cfg.n_layers + 1):
         before, fresh = fresh, {}
         swap = (lambda name: name.endswith("hook_result"), partial(_swap, allowed, before, fresh))
-        losses.append(
-            F.cross_entropy(model.run_with_hooks(tokens, [force, swap])[rows], targets[rows])
-        )
+        losses.append(cross_entropy(model.run_with_hooks(tokens, [force, swap]), targets, rows))
     true, *orders = losses
     if heads is None:
         _check_sum({"order L": orders[-1]}, true, "the true loss")

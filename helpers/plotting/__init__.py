@@ -46,7 +46,7 @@ from helpers.plotting.one_layer import (
 from helpers.plotting.reading import reading, sequences
 from helpers.plotting.rotation import turning
 from helpers.plotting.stream import stream_diagram
-from helpers.plotting.training import bars, birth, birth_frame, movie, training_story
+from helpers.plotting.training import bars, birth_frame, movie, training_story
 from helpers.plotting.virtual import (
     activation_places,
     angles,

@@ -341,7 +341,7 @@ def lottery(seeds) -> Picture:
     left.set(xlabel="training step", yticks=[], xlim=(-2, 150), ylim=(-len(events) + 0.75, 1.0))
     left.spines["left"].set_visible(False)
     left.set_title(f"The order of things, in {len(seeds.loss)} seeds")
-    winners = np.bincount(first_heads(seeds), minlength=seeds.prefix_matching.shape[-1])
+    winners = np.bincount(seeds.first_heads(), minlength=seeds.prefix_matching.shape[-1])
     bars = right.bar(
         [f"head {i}" for i in range(len(winners))],
         winners,
@@ -357,11 +357,3 @@ def lottery(seeds) -> Picture:
         f"First seen: {'; '.join(told)}. First to match prefixes: each of the {len(winners)} heads "
         f"of the last layer in {winners.min()} to {winners.max()} seeds.",
     )
-
-
-def first_heads(seeds) -> np.ndarray:
-    """For every seed the head of the last layer with the best prefix matching at the first snapshot
-    at which one passes 1/2."""
-    scores = array(seeds.prefix_matching)[:, :, -1]
-    born = (scores > 0.5).any(2).argmax(1)
-    return scores[np.arange(len(scores)), born].argmax(1)

@@ -29,13 +29,14 @@ def training_story(
     losses: Sequence[float],
     chance_loss: float,
     chance: Mapping[str, float],
+    birth: int | None,
     title: str = "",
 ) -> Picture:
     """The loss, and below it every head's prefix matching and previous-token score, over the steps
     of a training.
 
     `history`: one entry a snapshot with "step", "prefix_matching" and "previous_token" (both
-    [layer][head]).
+    [layer][head]). `birth`: the step to mark (`heads.birth`), if there was one.
     """
     fig = figure(9, 5.2)
     above, below = fig.subplots(2, 1, sharex=True, height_ratios=[1, 1.15])
@@ -64,17 +65,21 @@ def training_story(
     )
     below.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
     below.legend(loc="upper left")
-    born = birth(history)
-    if born is not None:
+    if birth is not None:
         for ax in (above, below):
-            ax.axvline(born, color=COLOUR["accent"], lw=1.2, zorder=0)
+            ax.axvline(birth, color=COLOUR["accent"], lw=1.2, zorder=0)
         above.text(
-            born, above.get_ylim()[1], f" birth, step {born}", color="#9a6b00", fontsize=9, va="top"
+            birth,
+            above.get_ylim()[1],
+            f" birth, step {birth}",
+            color="#9a6b00",
+            fontsize=9,
+            va="top",
         )
     above.set_title(title or "The loss falls when the heads form")
     when = (
-        f"first passes one half before step {math.ceil((born + 1) / 100) * 100}"
-        if born is not None
+        f"first passes one half before step {math.ceil((birth + 1) / 100) * 100}"
+        if birth is not None
         else "never passes one half"
     )
     fell = (
@@ -169,11 +174,3 @@ def movie(figures: Sequence[Figure], seconds_a_frame: float = 0.16) -> bytes:
         optimize=True,
     )
     return out.getvalue()
-
-
-def birth(history: Sequence[Mapping[str, Any]], threshold: float = 0.5) -> int | None:
-    """The first step at which some head's prefix matching passes the threshold."""
-    for entry in history:
-        if np.max(entry["prefix_matching"], initial=0.0) > threshold:
-            return entry["step"]
-    return None

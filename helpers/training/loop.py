@@ -16,10 +16,10 @@ from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from helpers.model import AttentionOnlyTransformer
+from helpers.sequences import cross_entropy
 from helpers.training.optimizers import STATE, make_optimizers
 
 
@@ -98,10 +98,8 @@ class Trainer:
         tokens, targets, determined = (
             part.to(self.model.W_U.device) for part in self.task(self.config.batch, self.generator)
         )
-        logits = self.model(tokens)
-        if self.config.rows == "determined":
-            logits, targets = logits[determined], targets[determined]
-        loss = F.cross_entropy(logits.flatten(0, -2), targets.flatten())
+        rows = determined if self.config.rows == "determined" else None
+        loss = cross_entropy(self.model(tokens), targets, rows)
         value = loss.item()
         if not math.isfinite(value):
             raise self.diverged(f"the loss is {value} at step {self.step_number + 1}")
@@ -216,5 +214,4 @@ def train(
 @torch.no_grad()
 def validation_loss(model: AttentionOnlyTransformer, tokens: Tensor, targets: Tensor) -> float:
     """Mean loss per token, in nats, on windows of files that the training never read."""
-    logits = model(tokens.to(model.W_U.device))
-    return F.cross_entropy(logits.flatten(0, 1), targets.to(logits.device).flatten()).item()
+    return cross_entropy(model(tokens.to(model.W_U.device)), targets).item()

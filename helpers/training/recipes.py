@@ -19,7 +19,7 @@ import torch
 from tqdm import tqdm
 
 from helpers import corpus
-from helpers.instruments import heads
+from helpers.instruments import heads, probes
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 from helpers.sequences import Task, repeated_block, split_periods
 from helpers.training import runs
@@ -53,7 +53,7 @@ class Recipe:
         """The token ids to probe with: for text without the most and the least common ones, else
         None for all."""
         return (
-            heads.middle_ids(self.text().counts).tolist() if self.task["name"] == "text" else None
+            probes.middle_ids(self.text().counts).tolist() if self.task["name"] == "text" else None
         )
 
     def measure(self) -> Callable[[AttentionOnlyTransformer], dict[str, Any]]:

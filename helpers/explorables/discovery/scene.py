@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from helpers.explorables.shared.tokens import token_labels
-from helpers.instruments import circuits, composition, heads
+from helpers.instruments import circuits, composition, heads, probes
 from helpers.model import AttentionOnlyTransformer
-from helpers.sequences import fixed_period, repeated_block, split_periods
+from helpers.sequences import cross_entropy, fixed_period, repeated_block, split_periods
 from helpers.training.recipes import RECIPES, Recipe
 
 # the recipe of each task
@@ -117,7 +117,7 @@ class Scene:
         if choices.task == "text":
             text = self.recipe.text()
             self.test = text.validation_windows(cfg.n_ctx, 4)[:2]
-            self.probe = heads.probe(cfg.d_vocab, cfg.n_ctx, 8, ids=heads.middle_ids(text.counts))
+            self.probe = heads.probe(cfg.d_vocab, cfg.n_ctx, 8, ids=probes.middle_ids(text.counts))
             ids = [0, *text.encode(CODE)]
             self.labels = ["BOS", *text.token_strings(ids[1:])]
             self.shown = torch.tensor([ids])
@@ -190,10 +190,9 @@ class Scene:
     def losses(self, model: Callable[[Tensor], Tensor]) -> tuple[float, float]:
         """Mean loss in nats on rows whose token came before, and on the rest."""
         tokens, targets = self.test
-        each = F.cross_entropy(
-            model(tokens).flatten(0, 1), targets.flatten(), reduction="none"
-        ).view_as(targets)
-        return round(each[self.seen].mean().item(), 4), round(each[~self.seen].mean().item(), 4)
+        logits = model(tokens)
+        known, new = (cross_entropy(logits, targets, rows) for rows in (self.seen, ~self.seen))
+        return round(known.item(), 4), round(new.item(), 4)
 
 
 @cache

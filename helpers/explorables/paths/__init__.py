@@ -16,7 +16,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 import traitlets
 from jaxtyping import Bool, Int
 from torch import Tensor
@@ -25,6 +24,7 @@ from helpers.explorables import Explorable
 from helpers.explorables.shared.tokens import one_sequence, token_labels
 from helpers.instruments.paths import path_expansion, path_order
 from helpers.model import AttentionOnlyTransformer
+from helpers.sequences import cross_entropy
 
 MOST_ENTRIES = 4_000_000  # of all terms' logits together; each is sent as four bytes
 
@@ -92,7 +92,7 @@ class Paths(Explorable, parts=["shared/tokens"]):
         logits = torch.zeros(len(self.targets), self.scene["d_vocab"], dtype=torch.float64)
         for name in self._checked(names):
             logits += self.terms[name]
-        return F.cross_entropy(logits[self.rows], self.targets[self.rows]).item()
+        return cross_entropy(logits, self.targets, self.rows).item()
 
     def switch(self, names: Iterable[str]) -> None:
         """Switch these terms on, and all others off, in every view. ValueError for a name that is

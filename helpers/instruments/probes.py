@@ -1,0 +1,75 @@
+"""What heads are scored on: blocks of random tokens that repeat, so that only induction knows how
+they go on.
+
+Sources: Olsson et al. 2022, In-context Learning and Induction Heads, "Model Analysis Table".
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Int
+from torch import Tensor
+
+
+def probe(
+    d_vocab: int,
+    n_ctx: int,
+    sequences: int = 10,
+    ids: Sequence[int] | Tensor | None = None,
+    seed: int = 0,
+) -> Int[Tensor, "sequences pos"]:
+    """BOS and a block of random distinct tokens, over and over: at most 101 tokens, as in the
+    paper.
+
+    The paper's blocks have 25 tokens. Here each sequence has another length, spread from 17 to 33
+    (less where context or vocabulary are small), so that a head which has learned one fixed
+    distance scores low. `ids` are the tokens to draw from: by default all but BOS; for text the
+    paper drops the most and the least common. ValueError when a block of 4 does not fit twice.
+    """
+    ids = torch.arange(1, d_vocab) if ids is None else torch.as_tensor(ids)
+    pos = min(n_ctx, 101)
+    longest = min(33, len(ids), (pos - 1) // 2)
+    if longest < 4:
+        raise ValueError(
+            f"a context of {n_ctx} and {len(ids)} token ids leave room for repeated blocks of "
+            f"{longest}; the probe needs "
+            "blocks of 4 or more, that is n_ctx 9 and 4 ids (32 and 12 for a score to rely on)"
+        )
+    generator = torch.Generator().manual_seed(seed)
+    rows = []
+    for length in torch.linspace((longest + 1) // 2, longest, sequences).round().int().tolist():
+        block = ids[torch.randperm(len(ids), generator=generator)[:length]]
+        rows.append(F.pad(block.repeat(pos // length + 1)[: pos - 1], (1, 0)))
+    return torch.stack(rows)
+
+
+def repeated_tokens(
+    ids: Sequence[int] | Tensor,
+    block: int = 25,
+    repeats: int = 4,
+    sequences: int = 10,
+    seed: int = 0,
+) -> Int[Tensor, "sequences pos"]:
+    """The paper's own probe: BOS, then `repeats` times the same `block` random distinct tokens out
+    of `ids`. ValueError for fewer ids than that."""
+    ids = torch.as_tensor(ids)
+    if len(ids) < block:
+        raise ValueError(
+            f"a block of {block} distinct tokens out of {len(ids)} ids; give more ids, or a "
+            "shorter block"
+        )
+    generator = torch.Generator().manual_seed(seed)
+    blocks = torch.stack(
+        [ids[torch.randperm(len(ids), generator=generator)[:block]] for _ in range(sequences)]
+    )
+    return F.pad(blocks.repeat(1, repeats), (1, 0))
+
+
+def middle_ids(
+    counts: Int[Tensor, " d_vocab"], most: float = 0.02, least: float = 0.2
+) -> Int[Tensor, " ids"]:
+    """The ids left when the share `most` of the commonest and `least` of the least common are
+    dropped, and BOS."""
+    order = counts[1:].argsort(descending=True, stable=True) + 1
+    return order[int(most * len(order)) : len(order) - int(least * len(order))]
