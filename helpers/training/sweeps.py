@@ -18,6 +18,7 @@ import joblib
 from torch import Tensor
 
 from helpers.training import runs
+from helpers.training.seeds import seeds as numbers
 
 
 def sweep(
@@ -63,8 +64,8 @@ def _backend(scheduler: str | None) -> contextlib.AbstractContextManager:
 
 
 def seeds(count: int, **setting: Any) -> list[dict[str, Any]]:
-    """The same setting for the seeds 0, 1, ..., count - 1."""
-    return [setting | dict(seed=seed) for seed in range(count)]
+    """The same setting for the first `count` seeds that the course draws from."""
+    return [setting | dict(seed=seed) for seed in numbers(count)]
 
 
 # ---- a sweep on disk
