@@ -15,7 +15,7 @@ import pytest
 
 from tests.course import ALLOWANCES, ROOT, repository_files, text_files
 
-MOST_BYTES = 20_000_000
+MOST_BYTES = 24_000_000
 MOST_IMPORT_SECONDS = 0.2
 
 # Put together here, so that this file does not hold what it looks for.
