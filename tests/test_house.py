@@ -13,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.course import ALLOWANCES, ROOT, repository_files, text_files
+from helpers import claims
+from helpers.claims import Claim
+from helpers.course.build import read
+from tests.course import ALLOWANCES, NOTEBOOKS, ROOT, repository_files, text_files
 from tests.test_floors import FLOORS, GROUND
 
 MOST_BYTES = 20_000_000
@@ -166,10 +169,44 @@ def test_a_file_that_is_not_there_is_seen():
     ]
 
 
+def promised(notebook: Path) -> tuple[str, str]:
+    """The question and the minutes in a notebook's first cell."""
+    title, _, rest = read(notebook).cells[0].source.partition("\n")
+    return title.removeprefix("# ").strip(), re.search(r"\b(\d+) minutes\b", rest)[1]
+
+
+def test_the_readme_lists_every_notebook_with_its_question_and_minutes():
+    row = re.compile(r"^\| \[.*?\]\(notebooks/(.*?)\) \| (.*?) \| (\d+) \|$", re.MULTILINE)
+    listed = [
+        (name, (question, minutes)) for name, question, minutes in row.findall(text("README.md"))
+    ]
+    assert listed == [(path.name, promised(path)) for path in NOTEBOOKS]
+
+
 def test_the_floors_that_contributing_draws_are_those_that_are_held():
     rows = re.findall(r"^\| (\d) \| (.*?) \|", text("CONTRIBUTING.md"), re.MULTILINE)
     drawn = [(int(floor), set(re.findall(r"`(\w+)`", rooms))) for floor, rooms in rows]
     assert drawn == [*reversed([*enumerate([GROUND, *FLOORS], 1)])]
+
+
+def shown_code(word: str) -> str:
+    """The block of Python in CONTRIBUTING.md that holds this word."""
+    blocks = re.findall(r"```python\n(.*?)```", text("CONTRIBUTING.md"), re.DOTALL)
+    (block,) = (block for block in blocks if word in block)
+    return block
+
+
+def test_the_exercise_that_contributing_shows_is_one():
+    namespace = {}
+    exec(shown_code("Exercise("), namespace)
+    half = namespace["half"]
+    assert half(half.solution, seed=0)
+    assert [half(wrong, seed=0).diagnosis for wrong in half.mistakes.values()] == [*half.mistakes]
+
+
+def test_the_claim_that_contributing_shows_is_one(capsys):
+    exec(shown_code("claim("), vars(claims) | dict(best=0.9, best_of_one_layer=0.1))
+    assert Claim.parse(capsys.readouterr().out).holds
 
 
 # Skips
