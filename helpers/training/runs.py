@@ -5,8 +5,8 @@ files for the weights. `run.json` names each of them with its sha256, and is rep
 move: whoever kills the process at any moment finds the run as it was before or as it is now.
 Nothing is ever unpickled.
 
-Snapshots between the first and the last are kept in half precision, which halves the clone and
-moves a score by less than a picture shows; the last one is kept as it was.
+All snapshots but the last are kept in half precision, which halves the clone and moves a score by
+less than a picture shows; the last one is kept as it was.
 """
 
 import hashlib
