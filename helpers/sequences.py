@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Generator, Tensor
@@ -49,6 +50,27 @@ class Task:
 
     def __call__(self, batch: int, generator: Generator) -> Batch:
         return TASKS[self.name](batch=batch, generator=generator, **self.options)
+
+
+TokenIds = Sequence | np.ndarray | Tensor  # of whole numbers
+
+
+def token_ids(values: TokenIds, name: str = "tokens") -> Int[Tensor, "..."]:
+    """As int64. ValueError for what is not whole numbers, with this name for it."""
+    try:
+        given = torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError) as error:  # of words, or of rows unequal in length
+        raise ValueError(
+            f"{name} cannot be made into a tensor ({error}); expected whole numbers, in rows of "
+            "one length"
+        ) from error
+    ids = given.long()
+    if given.dtype == torch.bool or not torch.equal(ids.to(given.dtype), given):
+        raise ValueError(
+            f"{name} holds {given.dtype}, {given.flatten()[:3].tolist()}, ...; "
+            "expected whole numbers, the ids of tokens"
+        )
+    return ids
 
 
 def cross_entropy(

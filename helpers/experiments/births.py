@@ -23,10 +23,12 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
 
+from helpers.files import write_atomically
 from helpers.instruments import circuits, heads, interventions
 from helpers.model import AttentionOnlyTransformer
 from helpers.sequences import Task
 from helpers.training import runs, sweeps
+from helpers.training.command import positive
 from helpers.training.loop import Trainer, train
 from helpers.training.recipes import RECIPES
 
@@ -153,7 +155,7 @@ def save(trainings: dict[str, list[History]], path: Path = FILE) -> None:
     )
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)
-    runs.write_atomically(path, content.getvalue())
+    write_atomically(path, content.getvalue())
 
 
 def _read_off(model: AttentionOnlyTransformer) -> dict[str, list[float]]:
@@ -182,16 +184,15 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--out", type=Path, default=FILE)
     parser.add_argument(
-        "--processes", type=int, default=1, help="how many seeds at a time (default 1)"
+        "--jobs", type=positive, default=1, help="how many seeds at a time (default 1)"
     )
     given = parser.parse_args(arguments)
     trainings = {}
     for condition, change in CONDITIONS.items():
-        trained = sweeps.sweep(
-            run, sweeps.seeds(change.seeds, condition=condition), given.processes
-        )
+        trained = sweeps.sweep(run, sweeps.seeds(change.seeds, condition=condition), given.jobs)
         trainings[condition] = list(tqdm(trained, condition, change.seeds))
         save(trainings, given.out)
+        runs.update_manifest(given.out)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ against Adam: Caples & Neuhaus 2024.
 """
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,9 +31,9 @@ from helpers.instruments.basis import READERS, WRITERS, kurtosis, quantise, rand
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 from helpers.sequences import Batch, bigram_chain, cross_entropy
 from helpers.training import runs, sweeps
-from helpers.training.loop import Trainer, TrainingConfig
+from helpers.training.command import as_typed, positive
+from helpers.training.loop import Trainer, TrainingConfig, validation_loss
 from helpers.training.optimizers import Muon
-from helpers.training.recipes import validation_loss
 
 FOLDER = runs.DATA / "sweeps" / "privileged_basis"
 POINTS = ("blocks.0.hook_resid_pre", "blocks.0.hook_resid_post", "blocks.1.hook_resid_post")
@@ -388,13 +387,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--out", type=Path, default=FOLDER, help="folder for the records (default: the shipped one)"
     )
-    parser.add_argument("--jobs", type=int, help="how many runs at a time (default: one a core)")
+    parser.add_argument(
+        "--jobs", type=positive, help="how many runs at a time (default: one a core)"
+    )
     parser.add_argument(
         "--scheduler", help="the address of a Dask scheduler, to run them on its cluster"
     )
     parser.add_argument(
         "--steps",
-        type=int,
+        type=positive,
         help="of every run, to try it out (default: 300 for twins, 1400 to grow)",
     )
     given = parser.parse_args(arguments)
@@ -404,12 +405,7 @@ def main(arguments: list[str] | None = None) -> None:
         for setting in many
     ]
     settings = [setting | ({"steps": given.steps} if given.steps else {}) for setting in settings]
-    command = " ".join(
-        [
-            "python -m helpers.experiments.privileged",
-            *(sys.argv[1:] if arguments is None else arguments),
-        ]
-    )
+    command = as_typed("helpers.experiments.privileged", arguments)
     results, tensors = [], {}
     for record, weights in tqdm(
         sweeps.sweep(experiment, settings, given.jobs, given.scheduler), total=len(settings)
@@ -418,8 +414,7 @@ def main(arguments: list[str] | None = None) -> None:
         prefix = _name(record["optimizer"], record["lr"], record["seed"])
         tensors |= {prefix + name: weight for name, weight in weights.items()}
         sweeps.save(given.out, command, results, tensors)  # what is done stands, whatever comes
-    if given.out == FOLDER:
-        runs.write_manifest()
+        runs.update_manifest(given.out / "sweep.json")
 
 
 if __name__ == "__main__":

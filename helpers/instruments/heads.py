@@ -26,7 +26,7 @@ from torch import Tensor
 from helpers.hooks import layer_of
 from helpers.instruments.probes import probe
 from helpers.model import Head, check_head
-from helpers.sequences import cross_entropy
+from helpers.sequences import TokenIds, cross_entropy, token_ids
 
 THRESHOLD = 0.5  # most of the attention
 # A convention, not a measurement: several times chance, and low enough to count heads that share
@@ -47,6 +47,17 @@ def induction_targets(tokens: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch q
     return match.tril()
 
 
+def rows_with_a_target(tokens: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch pos"]:
+    """The rows whose token has occurred before. ValueError when there is none."""
+    rows = induction_targets(tokens).any(-1)
+    if not rows.any():
+        raise ValueError(
+            f"no token occurs twice in any of {len(tokens)} sequences of {tokens.shape[1]}, so no "
+            "row has an induction target; use repeated tokens (heads.probe)"
+        )
+    return rows
+
+
 def prefix_matching(
     pattern: Float[Tensor, "batch head query key"], tokens: Int[Tensor, "batch pos"]
 ) -> Float[Tensor, " head"]:
@@ -57,20 +68,19 @@ def prefix_matching(
     values near 1 settle it, because the mean over single cells could not exceed 1/2 there.
     ValueError when no token occurs twice.
     """
-    targets = induction_targets(tokens)
-    rows = targets.any(-1)
-    if not rows.any():
-        raise ValueError(
-            "no token occurs twice, so no row has an induction target; score on repeated tokens "
-            "(heads.probe)"
-        )
+    targets, rows = induction_targets(tokens), rows_with_a_target(tokens)
     on_target = (pattern * targets[:, None]).sum(-1)
     return on_target.transpose(0, 1)[:, rows].mean(-1)
 
 
 def previous_token(pattern: Float[Tensor, "batch head query key"]) -> Float[Tensor, " head"]:
     """Attention one step back, averaged over rows 2 and later: before row 1 stands BOS, where idle
-    heads rest."""
+    heads rest. ValueError without a row 2."""
+    if pattern.shape[-1] < 3:
+        raise ValueError(
+            f"{pattern.shape[-1]} positions are too few for a previous-token score: only from row "
+            "2 on the token before is not BOS; give 3 or more"
+        )
     return pattern.diagonal(-1, 2, 3)[..., 1:].mean((0, 2))
 
 
@@ -95,8 +105,9 @@ def copying(
     pattern) and S the raise of all the tokens of the sequence, the score is 2 a / S - 1 with both
     summed over the rows that have an induction target. The paper gives the range and not the
     formula; 4 a / (a + S) - 1 shares the endpoints and would fit it as well. BOS is left out.
+    ValueError when no token occurs twice.
     """
-    rows = induction_targets(tokens).any(-1)
+    rows = rows_with_a_target(tokens)
     # [batch, key, d_model]: what raises the token at a key above the mean
     direct = W_U.T[tokens] - W_U.mean(1)
     reads = torch.einsum("hdm,bkm->bhdk", W_O, direct)
@@ -145,7 +156,24 @@ class Scores(NamedTuple):
 
 @torch.no_grad()
 def score(model, tokens: Int[Tensor, "batch pos"]) -> Scores:
-    """All three scores of every head, from one forward pass."""
+    """All three scores of every head, from one forward pass. ValueError when no token occurs
+    twice."""
+    found, hooks = _scoring(model, tokens)
+    model.run_with_hooks(tokens.to(model.W_U.device), fwd_hooks=hooks)
+    return Scores(*found)
+
+
+def score_with_loss(model, tokens: Int[Tensor, "batch pos"]) -> tuple[Scores, float]:
+    """`score` and `repeat_loss`, from one forward pass."""
+    found, hooks = _scoring(model, tokens)
+    loss = repeat_loss(model, tokens, hooks)
+    return Scores(*found), loss
+
+
+def _scoring(
+    model, tokens: Int[Tensor, "batch pos"]
+) -> tuple[Float[Tensor, "3 layer head"], list[tuple[str, Callable]]]:
+    """Hooks that score each head as its pattern and z pass, and where they put what they find."""
     cfg, tokens = model.cfg, tokens.to(model.W_U.device)
     W_U = _unembedding(model)
     found = torch.zeros(3, cfg.n_layers, cfg.n_heads)
@@ -163,17 +191,17 @@ def score(model, tokens: Int[Tensor, "batch pos"]) -> Scores:
 
     hooks = [(f"blocks.{layer}.attn.hook_pattern", on_pattern) for layer in range(cfg.n_layers)]
     hooks += [(f"blocks.{layer}.attn.hook_z", on_z) for layer in range(cfg.n_layers)]
-    model.run_with_hooks(tokens, fwd_hooks=hooks)
-    return Scores(*found)
+    return found, hooks
 
 
 @torch.no_grad()
 def repeat_loss(model, tokens: Int[Tensor, "batch pos"], fwd_hooks: Sequence = ()) -> float:
     """Mean loss, in nats, at the rows whose token has occurred before: on a probe, where induction
-    knows the answer."""
+    knows the answer. ValueError when there is no such row before the last, whose loss nobody
+    knows."""
     tokens = tokens.to(model.W_U.device)
+    rows = rows_with_a_target(tokens[:, :-1])
     logits = model.run_with_hooks(tokens, fwd_hooks=list(fwd_hooks))
-    rows = induction_targets(tokens).any(-1)[:, :-1]
     return cross_entropy(logits[:, :-1], tokens[:, 1:], rows).item()
 
 
@@ -198,6 +226,8 @@ def ablation_effect(
 ) -> dict[Head, float]:
     """By how many nats the repeat loss rises when one head's output is set to zero and all that
     follows is recomputed."""
+    if not heads:
+        return {}
     intact = repeat_loss(model, tokens)
     return {head: repeat_loss(model, tokens, zero_heads(model, [head])) - intact for head in heads}
 
@@ -265,8 +295,8 @@ class HeadReport:
 
 def discover(
     model,
-    ids: Sequence[int] | Tensor | None = None,
-    tokens: Int[Tensor, "batch pos"] | None = None,
+    ids: TokenIds | None = None,
+    tokens: TokenIds | None = None,
     ablate: bool | None = None,
     seed: int = 0,
 ) -> HeadReport:
@@ -277,12 +307,25 @@ def discover(
     to it would give them. The second test keeps out heads that match prefixes in order to suppress
     what they find (McDougall et al. 2023).
 
-    `ids`: tokens to draw the probe from. `tokens`: a probe of your own instead. `ablate`: True
-    measures the ablation effect of every head, False of none, None (the default) of every head up
-    to 64 heads and beyond that of the named ones.
+    `ids`: tokens to draw the probe from. `tokens`: a probe of your own instead, one row a sequence,
+    each with BOS in front. Either may be a list, an array or a tensor. `ablate`: True measures the
+    ablation effect of every head, False of none, None (the default) of every head up to 64 heads
+    and beyond that of the named ones. ValueError for both `ids` and `tokens`, for what is not whole
+    numbers, and for tokens of which none occurs twice.
     """
+    if ids is not None and tokens is not None:
+        raise ValueError(
+            "both ids and tokens given; give ids to draw a probe from, or tokens to score on"
+        )
     cfg = model.cfg
-    tokens = probe(cfg.d_vocab, cfg.n_ctx, ids=ids, seed=seed) if tokens is None else tokens
+    if tokens is None:
+        tokens = probe(cfg.d_vocab, cfg.n_ctx, ids=ids, seed=seed)
+    tokens = token_ids(tokens)
+    if tokens.ndim != 2:
+        raise ValueError(
+            f"tokens have shape {tuple(tokens.shape)}; expected [batch, pos], for one sequence "
+            "tokens[None]"
+        )
     scores = score(model, tokens)
     heads = [(layer, head) for layer in range(cfg.n_layers) for head in range(cfg.n_heads)]
     chance = chance_lines(tokens)

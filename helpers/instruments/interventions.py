@@ -283,9 +283,14 @@ def loss_recovered(
     under it.
 
     1 is the model as it is, 0 the model in which these heads write nothing but their mean; below 0
-    is worse than that.
+    is worse than that. ValueError for heads that are worth nothing, as no heads are.
     """
     intact, worth = repeat_loss(model, tokens), ablation(model, tokens, without, "mean")
+    if worth == 0:
+        raise ValueError(
+            f"the heads {list(without)} are worth 0 nats here, so no share of it can be left; give "
+            "heads whose ablation costs something"
+        )
     return {
         name: 1 - (repeat_loss(model, tokens, hooks) - intact) / worth
         for name, hooks in replacements.items()
