@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from helpers import corpus
-from helpers.instruments import heads, probes
+from helpers.instruments import heads
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 from helpers.sequences import split_periods
 from helpers.training import loop, recipes
@@ -227,7 +227,7 @@ def test_text_is_read_from_the_train_split_and_scored_on_the_other_with_common_i
         "validation_loss",
         lambda model, tokens, targets: validated.append((tokens, targets)),
     )
-    ids = probes.middle_ids(text.counts).tolist()
+    ids = text.middle_ids().tolist()
     assert recipe.probe_ids() == ids and RECIPES["two_layers"].probe_ids() is None
     assert torch.equal(read_by_measure(recipe), heads.probe(1024, 256, ids=ids))
     assert all(map(torch.equal, validated[0], text.validation_windows(256, 32)))

@@ -196,5 +196,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    # by its full name, so that the processes of --jobs find it too
+    from helpers.experiments.births import main
+
     torch.set_num_threads(1)
     main()

@@ -73,12 +73,3 @@ def distinct(ids: TokenIds) -> Int[Tensor, " ids"]:
     if ids.ndim != 1:
         raise ValueError(f"ids has shape {tuple(ids.shape)}; expected a plain list of token ids")
     return torch.tensor(list(dict.fromkeys(ids.tolist())), dtype=torch.long)
-
-
-def middle_ids(
-    counts: Int[Tensor, " d_vocab"], most: float = 0.02, least: float = 0.2
-) -> Int[Tensor, " ids"]:
-    """The ids left when the share `most` of the commonest and `least` of the least common are
-    dropped, and BOS."""
-    order = counts[1:].argsort(descending=True, stable=True) + 1
-    return order[int(most * len(order)) : len(order) - int(least * len(order))]

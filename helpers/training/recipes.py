@@ -20,7 +20,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from helpers import corpus
-from helpers.instruments import heads, probes
+from helpers.instruments import heads
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 from helpers.sequences import Batch, Task, split_periods
 from helpers.training import runs
@@ -48,16 +48,14 @@ class Recipe:
     def probe_ids(self) -> list[int] | None:
         """The token ids to probe with: for text without the most and the least common ones, else
         None for all."""
-        return (
-            probes.middle_ids(self.text().counts).tolist() if self.task["name"] == "text" else None
-        )
+        return self.text().middle_ids().tolist() if self.task["name"] == "text" else None
 
     def held_out(self, sequences: int) -> Batch:
         """Sequences of the task, the same at every call. The training never reads the periods of
         repeated blocks and the files of a text that these are made of; of another task they are
         draws like any."""
         if self.task["name"] == "text":
-            return Batch(*self.text().validation_windows(self.model.n_ctx, sequences))
+            return self.text().validation_windows(self.model.n_ctx, sequences)
         options = self.task["options"]
         if self.task["name"] == "repeated_block":
             options = options | dict(periods=split_periods(options["n_ctx"])[1])
