@@ -108,14 +108,6 @@ def test_the_command_trains_every_condition_and_writes_the_manifest_anew(tmp_pat
     assert made["births.npz"]["command"] == "python -m helpers.experiments.births"
 
 
-@pytest.mark.parametrize("jobs", ["0", "-2"])
-def test_no_jobs_are_refused(tmp_path, capsys, jobs):
-    with pytest.raises(SystemExit) as caught:
-        births.main(["--out", str(tmp_path / "births.npz"), f"--jobs={jobs}"])
-    assert caught.value.code == 2 and "expected a whole number from 1 up" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_an_unknown_condition_is_named():
     with pytest.raises(
         ValueError, match="no condition is called 'three layers'; stored are default, clamped"

@@ -279,7 +279,7 @@ def test_a_snapshot_carries_the_scores_of_the_helpers(explorable):
 def test_losses_are_split_where_the_token_has_come_before(explorable):
     """A model that knows only which tokens there are pays the same everywhere; one that copies pays
     on new tokens only."""
-    tokens, targets = explorable.scene.test
+    tokens, targets, _ = explorable.scene.test
     came = torch.tensor([[t in row[1:i].tolist() for i, t in enumerate(row)] for row in tokens])
     assert torch.equal(explorable.scene.seen, came) and 0 < came.float().mean() < 1
 

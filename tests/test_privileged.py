@@ -240,14 +240,6 @@ def test_training_again_gives_the_stored_beginning():
     assert twins["losses"] == pytest.approx(SHIPPED.results[0]["losses"][:15], abs=2e-3)
 
 
-@pytest.mark.parametrize("option", ["jobs", "steps"])
-def test_a_count_below_one_is_refused_before_anything_is_written(tmp_path, capsys, option):
-    with pytest.raises(SystemExit) as caught:
-        privileged.main(["--out", str(tmp_path / "again"), f"--{option}=0"])
-    assert caught.value.code == 2 and "expected a whole number from 1 up" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_weights_that_were_not_kept_are_not_made_up():
     with pytest.raises(
         ValueError, match="no weights of AdamW 0.5 seed 0 were kept; there are: .*'SGD 0.3 seed 2'"
