@@ -20,7 +20,7 @@ MOST_BYTES = 200_000
 def test_the_file_is_small_and_holds_every_condition():
     assert births.FILE.stat().st_size <= MOST_BYTES
     for condition, history in STORED.items():
-        assert len(history.loss) == births.CONDITIONS[condition].seeds
+        assert len(history.loss) == births.CONDITIONS[condition].n_seeds
         assert history.steps == births.SCHEDULE
         for name in births.History._fields[1:]:
             assert (

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from helpers.instruments import heads, probes
+from helpers.instruments import heads
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 
 PREVIOUS, INDUCTION = (0, 1), (1, 1)  # where `planted` puts its two heads
@@ -158,14 +158,14 @@ def test_the_chance_line_is_what_evenly_spread_attention_gets():
     ("block", "repeats", "chance"), [(25, 4, 0.031), (16, 2, 0.041), (25, 2, 0.027), (50, 2, 0.014)]
 )
 def test_the_papers_own_probe_has_its_rows_and_its_chance_line(block, repeats, chance):
-    tokens = probes.repeated_tokens(range(1, 200), block, repeats)
+    tokens = heads.repeated_tokens(range(1, 200), block, repeats)
     assert tokens.shape == (10, block * repeats + 1)
     assert (heads.induction_targets(tokens).any(-1).sum(1) == block * (repeats - 1)).all()
     assert heads.chance_lines(tokens)["prefix_matching"] == pytest.approx(chance, abs=5e-4)
 
 
 def test_the_papers_probe_repeats_distinct_tokens_of_those_given():
-    tokens = probes.repeated_tokens([3, 5, 7, 11, 13], block=4, repeats=3, sequences=6)
+    tokens = heads.repeated_tokens([3, 5, 7, 11, 13], block=4, repeats=3, sequences=6)
     first = tokens[:, 1:5]
     assert set(first.flatten().tolist()) <= {3, 5, 7, 11, 13}
     assert all(len(set(block)) == 4 for block in first.tolist())
@@ -175,7 +175,7 @@ def test_the_papers_probe_repeats_distinct_tokens_of_those_given():
 
 def test_the_papers_probe_needs_enough_ids():
     with pytest.raises(ValueError, match="25 distinct tokens.*10 ids"):
-        probes.repeated_tokens(range(10))
+        heads.repeated_tokens(range(10))
 
 
 # ---- copying
@@ -512,7 +512,7 @@ def test_a_head_that_learned_one_distance_is_not_named():
     report = heads.discover(model)
     assert report.induction_heads == [] and row(report, (0, 0)).prefix_matching < 0.2
     assert row(report, (0, 0)).copying > 0.95
-    trap = heads.discover(model, tokens=probes.repeated_tokens(range(1, 40)))
+    trap = heads.discover(model, tokens=heads.repeated_tokens(range(1, 40)))
     assert trap.induction_heads == [(0, 0)]
 
 
@@ -557,7 +557,7 @@ def test_tokens_and_ids_may_be_lists_arrays_and_whole_numbers_of_any_kind(writte
     drawn = heads.probe(12, 32, ids=written(ids))
     assert drawn.dtype == torch.int64 and torch.equal(drawn, heads.probe(12, 32, ids=ids))
     assert torch.equal(
-        probes.repeated_tokens(written(ids), block=4), probes.repeated_tokens(ids, block=4)
+        heads.repeated_tokens(written(ids), block=4), heads.repeated_tokens(ids, block=4)
     )
 
 
@@ -568,7 +568,7 @@ def test_an_id_that_is_given_twice_is_drawn_no_more_often():
     with pytest.raises(ValueError, match="a context of 32 and 3 token ids"):
         heads.probe(40, 32, ids=[5, 5, 6, 6, 7, 7])
     with pytest.raises(ValueError, match="a block of 4 distinct tokens out of 2 ids"):
-        probes.repeated_tokens([5, 5, 6, 6], block=4)
+        heads.repeated_tokens([5, 5, 6, 6], block=4)
 
 
 @pytest.mark.parametrize(
@@ -632,7 +632,7 @@ def test_discover_reads_the_tokens_it_is_given():
     heads.discover(model, ids=[5, 6, 7, 8, 9])
     assert set(torch.cat(scored).unique().tolist()) == {0, 5, 6, 7, 8, 9}
     scored.clear()
-    own = probes.repeated_tokens(range(1, 40), block=10, repeats=3)
+    own = heads.repeated_tokens(range(1, 40), block=10, repeats=3)
     heads.discover(model, tokens=own)
     assert scored and all(torch.equal(tokens, own) for tokens in scored)
     scored.clear()

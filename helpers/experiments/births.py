@@ -44,12 +44,13 @@ SCHEDULE = [
 
 @dataclass(frozen=True)
 class Condition:
-    """The default run with one thing changed, and the number of seeds that are stored."""
+    """The default run with one thing changed, and the number of seeds that are stored.
 
-    seeds: int
-    clamped_back: int | None = (
-        None  # one head of layer 0 attends exactly so far back, from the first step on
-    )
+    `clamped_back`: one head of layer 0 attends exactly so far back, from the first step on.
+    """
+
+    n_seeds: int
+    clamped_back: int | None = None
     n_layers: int = 2
     smeared_keys: bool = False
 
@@ -143,12 +144,13 @@ def load(condition: str = "default") -> History:
 
 
 def save(trainings: dict[str, list[History]], path: Path = FILE) -> None:
-    """Write the seeds of every condition, in hundredths, and what made them (`about`, JSON)."""
+    """Write the histories of every condition, a seed each, in hundredths, and what made them
+    (`about`, JSON)."""
     arrays = {}
-    for condition, seeds in trainings.items():
-        arrays[f"{condition}/steps"] = np.array(seeds[0].steps, dtype=np.int16)
+    for condition, histories in trainings.items():
+        arrays[f"{condition}/steps"] = np.array(histories[0].steps, dtype=np.int16)
         for name in History._fields[1:]:
-            together = torch.cat([getattr(seed, name) for seed in seeds])
+            together = torch.cat([getattr(history, name) for history in histories])
             arrays[f"{condition}/{name}"] = (100 * together).round().numpy().astype(np.int16)
     arrays["about"] = np.array(
         json.dumps(dict(command="python -m helpers.experiments.births", versions=runs.versions()))
@@ -189,8 +191,8 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     trainings = {}
     for condition, change in CONDITIONS.items():
-        trained = sweeps.sweep(run, sweeps.seeds(change.seeds, condition=condition), given.jobs)
-        trainings[condition] = list(tqdm(trained, condition, change.seeds))
+        trained = sweeps.sweep(run, sweeps.seeds(change.n_seeds, condition=condition), given.jobs)
+        trainings[condition] = list(tqdm(trained, condition, change.n_seeds))
         save(trainings, given.out)
         runs.update_manifest(given.out)
 

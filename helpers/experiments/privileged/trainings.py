@@ -95,10 +95,8 @@ def grow(
     these, and in those in which a weight that reads there is stored.
     """
     model = fresh_model(seed)
-    batch, R = (
-        held_out(),
-        random_rotation(model.cfg.d_model, Generator().manual_seed(2000 + seed)).float(),
-    )
+    batch = held_out()
+    R = random_rotation(model.cfg.d_model, Generator().manual_seed(2000 + seed)).float()
     bases = store(model, stored, Generator().manual_seed(3000 + seed))
     run, history = trainer(model, optimizer, lr, seed), []
     for step in range(steps + 1):
@@ -186,11 +184,8 @@ def rounding(
     stream, and for each of BITS how much rounding raises the held-out loss (nats): `as_trained`,
     and the mean over random `rotated` copies."""
     record, weights = grow(optimizer, lr, seed, steps, every=steps)
-    model, batch, generator = (
-        model_with(weights, seed),
-        held_out(),
-        Generator().manual_seed(4000 + seed),
-    )
+    model, batch = model_with(weights, seed), held_out()
+    generator = Generator().manual_seed(4000 + seed)
     turned = [
         rotate(model, random_rotation(model.cfg.d_model, generator)) for _ in range(rotations)
     ]
