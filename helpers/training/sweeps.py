@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import joblib
 from torch import Tensor
 
+from helpers.files import write_atomically
 from helpers.training import runs
 from helpers.training.seeds import seeds as numbers
 
@@ -94,9 +95,7 @@ def save(
     halves = {name: tensor.half() for name, tensor in (tensors or {}).items()}
     files = {"tensors": runs.write_tensors(folder, "tensors", halves)} if halves else {}
     record = dict(command=command, versions=runs.versions(), files=files, results=results)
-    runs.write_atomically(
-        folder / "sweep.json", (json.dumps(record, allow_nan=False) + "\n").encode()
-    )
+    write_atomically(folder / "sweep.json", (json.dumps(record, allow_nan=False) + "\n").encode())
     for stale in folder.glob("*.safetensors*"):
         if stale.name not in {file["name"] for file in files.values()}:
             stale.unlink()
