@@ -188,11 +188,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--jobs", type=positive, default=1, help="how many seeds at a time (default 1)"
     )
+    parser.add_argument(
+        "--share", type=positive, default=1, help="train one seed in so many (default 1: all)"
+    )
     given = parser.parse_args(arguments)
     trainings = {}
     for condition, change in CONDITIONS.items():
-        trained = sweeps.sweep(run, sweeps.seeds(change.n_seeds, condition=condition), given.jobs)
-        trainings[condition] = list(tqdm(trained, condition, change.n_seeds))
+        n_seeds = max(2, change.n_seeds // given.share)
+        trained = sweeps.sweep(run, sweeps.seeds(n_seeds, condition=condition), given.jobs)
+        trainings[condition] = list(tqdm(trained, condition, n_seeds))
         save(trainings, given.out)
         runs.update_manifest(given.out)
 

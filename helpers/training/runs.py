@@ -11,6 +11,7 @@ less than a picture shows; the last one is kept as it was.
 
 import hashlib
 import json
+import os
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
