@@ -24,7 +24,7 @@ def test_a_set_of_seeds_starts_everything_elsewhere(tmp_path):
     program = (
         "from helpers.training import recipes, runs, seeds, sweeps;"
         "print(seeds.seeds(2), recipes.RECIPES['chain'].training.seed, runs.DATA,"
-        " recipes.RECIPES['chain'].model.seed, sweeps.seeds(2)[0])"
+        " recipes.RECIPES['chain'].model.seed, sweeps.each_seed(2)[0])"
     )
     said = subprocess.run(
         [sys.executable, "-c", program],

@@ -195,7 +195,7 @@ def main(arguments: list[str] | None = None) -> None:
     trainings = {}
     for condition, change in CONDITIONS.items():
         n_seeds = max(2, change.n_seeds // given.share)
-        trained = sweeps.sweep(run, sweeps.seeds(n_seeds, condition=condition), given.jobs)
+        trained = sweeps.sweep(run, sweeps.each_seed(n_seeds, condition=condition), given.jobs)
         trainings[condition] = list(tqdm(trained, condition, n_seeds))
         save(trainings, given.out)
         runs.update_manifest(given.out)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from helpers.files import write_atomically
 from helpers.training import runs
-from helpers.training.seeds import seeds as numbers
+from helpers.training.seeds import seeds
 
 
 def sweep(
@@ -64,9 +64,9 @@ def _backend(scheduler: str | None) -> contextlib.AbstractContextManager:
         ) from error
 
 
-def seeds(count: int, **setting: Any) -> list[dict[str, Any]]:
+def each_seed(count: int, **setting: Any) -> list[dict[str, Any]]:
     """The same setting for the first `count` seeds that the course draws from."""
-    return [setting | dict(seed=seed) for seed in numbers(count)]
+    return [setting | dict(seed=seed) for seed in seeds(count)]
 
 
 # ---- a sweep on disk

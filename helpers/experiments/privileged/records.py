@@ -13,37 +13,42 @@ from helpers.experiments.privileged.trainings import grow, rounding, twins
 from helpers.model import AttentionOnlyTransformer
 from helpers.training import runs, sweeps
 from helpers.training.command import as_typed, positive
+from helpers.training.seeds import seeds
 
 FOLDER = runs.DATA / "sweeps" / "privileged_basis"
 TWINS = [
-    *sweeps.seeds(5, optimizer="SGD", lr=0.1),
-    *sweeps.seeds(5, optimizer="AdamW", lr=0.003),
-    *sweeps.seeds(3, optimizer="AdamW", lr=0.003, turn="order"),
-    *sweeps.seeds(3, optimizer="Muon", lr=0.003),
-    *sweeps.seeds(3, optimizer="Muon everywhere", lr=0.003),
+    *sweeps.each_seed(5, optimizer="SGD", lr=0.1),
+    *sweeps.each_seed(5, optimizer="AdamW", lr=0.003),
+    *sweeps.each_seed(3, optimizer="AdamW", lr=0.003, turn="order"),
+    *sweeps.each_seed(3, optimizer="Muon", lr=0.003),
+    *sweeps.each_seed(3, optimizer="Muon everywhere", lr=0.003),
 ]
 KEPT = (("AdamW", 0.01), ("SGD", 0.3))  # whose weights are kept: about equal in loss
 GROWN = [
-    *(setting for optimizer, lr in KEPT for setting in sweeps.seeds(3, optimizer=optimizer, lr=lr)),
+    *(
+        setting
+        for optimizer, lr in KEPT
+        for setting in sweeps.each_seed(3, optimizer=optimizer, lr=lr)
+    ),
     *(
         setting
         for how in ("shared", "independent")
-        for setting in sweeps.seeds(3, optimizer="AdamW", lr=0.01, stored=how)
+        for setting in sweeps.each_seed(3, optimizer="AdamW", lr=0.01, stored=how)
     ),
     *(
         setting
         for lr in (0.001, 0.003, 0.02)
-        for setting in sweeps.seeds(3, optimizer="AdamW", lr=lr)
+        for setting in sweeps.each_seed(3, optimizer="AdamW", lr=lr)
     ),
-    *(setting for lr in (0.03, 0.1) for setting in sweeps.seeds(3, optimizer="SGD", lr=lr)),
-    *sweeps.seeds(3, optimizer="Muon everywhere", lr=0.01),
+    *(setting for lr in (0.03, 0.1) for setting in sweeps.each_seed(3, optimizer="SGD", lr=lr)),
+    *sweeps.each_seed(3, optimizer="Muon everywhere", lr=0.01),
 ]
 # Seeds that no threshold was chosen on: the notebook's claims about rounding were written down
 # before these runs.
 ROUNDED = [
     dict(optimizer=optimizer, lr=lr, seed=seed)
     for optimizer, lr, count in (("AdamW", 0.01, 8), ("SGD", 0.3, 8), ("AdamW", 0.003, 4))
-    for seed in range(10, 10 + count)
+    for seed in seeds(10 + count)[10:]
 ]
 
 
