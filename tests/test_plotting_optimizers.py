@@ -86,3 +86,11 @@ def test_rounding_cost_draws_each_model_before_and_after_its_rotation():
         )
         assert np.allclose(before, [[10, 0.08 * times], [20, 0.12 * times], [30, 0.2 * times]])
         assert np.allclose(after[:, 0], [10, 20, 30]) and (after[:, 1] < before[:, 1]).all()
+
+
+def test_an_optimisers_second_rate_is_told_apart_by_open_marks():
+    records = [grown("AdamW", 0.01, 12.0), grown("AdamW", 0.003, 3.1), grown("AdamW", 0.01, 9.0)]
+    fig, says = plotting.kurtosis_on_the_way(records, 2.91, 2.25)
+    lines = [line for line in fig.axes[0].get_lines() if len(line.get_xdata()) == 2][:3]
+    assert [line.get_markerfacecolor() == "white" for line in lines] == [False, True, False]
+    assert "AdamW 0.01: 9.0 to 12.0; AdamW 0.003: 3.1 to 3.1." in says

@@ -98,12 +98,14 @@ def kurtosis_on_the_way(
     point: int = 2,
 ) -> Picture:
     """The kurtosis of the stream against the held-out loss, once that is below 3 nats: training
-    goes from left to right, each seed a line."""
+    goes from left to right, each seed a line. An optimiser's second rate has open marks."""
     fig = figure(9, 4)
     ax = fig.subplots()
     lines: dict[str, int] = {}
+    first_rate: dict[str, float] = {}
     for record in records:
         label = f"{record['optimizer']} {record['lr']:g}"
+        filled = record["lr"] == first_rate.setdefault(record["optimizer"], record["lr"])
         history = record["history"]
         best = np.minimum.accumulate([entry["loss"] for entry in history])
         values = [entry["used"][point] for entry in history]
@@ -114,8 +116,9 @@ def kurtosis_on_the_way(
             color=colour,
             ls=dash,
             marker=MARK[record["optimizer"]],
-            ms=2.5,
-            lw=1.3,
+            ms=2.5 if filled else 4.5,
+            mfc=None if filled else "white",
+            lw=1.3 if filled else 0.9,
             alpha=0.9,
             label=None if label in lines else label,
         )
