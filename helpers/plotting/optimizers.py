@@ -126,7 +126,7 @@ def kurtosis_on_the_way(
     chance_line(ax, null)
     ax.text(
         0.004,
-        null * 0.985,
+        null * 0.955,
         f"a vector that points anywhere: {null:.2f}",
         transform=ax.get_yaxis_transform(),
         fontsize=8,
