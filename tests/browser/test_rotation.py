@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from helpers import handmade
-from helpers.explorables import HERE
+from helpers.explorables import HERE, script
 from helpers.explorables.rotation import GROUPS, Rotation
 from helpers.instruments import heads
 from helpers.model import AttentionOnlyTransformer, ModelConfig
@@ -81,9 +81,9 @@ def models() -> dict[str, Rotation]:
 
 @pytest.fixture(scope="module")
 def engine(browser):
-    """An empty page that holds the model's JavaScript and nothing else."""
+    """An empty page that holds the model's JavaScript and what that imports."""
     page = browser.new_page()
-    page.add_script_tag(content=(HERE / "rotation_model.js").read_text(encoding="utf-8"))
+    page.add_script_tag(content=script(HERE / "rotation" / "model.js"))
     yield page
     page.close()
 
