@@ -16,7 +16,8 @@ from tests.browser.scene import open_with, run_cell, wait_for_answer
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-OPEN = """from helpers import heads, runs
+OPEN = """from helpers.instruments import heads
+from helpers.training import runs
 from helpers.explorables.rotation import Rotation
 model = runs.load(runs.DATA / "runs" / "two_layers").model_at()
 explorable = Rotation(model, heads.probe(64, 48)[3])
@@ -83,7 +84,7 @@ def models() -> dict[str, Rotation]:
 def engine(browser):
     """An empty page that holds the model's JavaScript and nothing else."""
     page = browser.new_page()
-    page.add_script_tag(content=(HERE / "rotation_model.js").read_text(encoding="utf-8"))
+    page.add_script_tag(content=(HERE / "rotation" / "model.js").read_text(encoding="utf-8"))
     yield page
     page.close()
 

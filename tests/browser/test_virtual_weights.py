@@ -14,7 +14,8 @@ from tests.browser.scene import open_with, run_cell, wait_for_answer
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 CELLS = [
-    """from helpers import handmade, runs
+    """from helpers import handmade
+from helpers.training import runs
 from helpers.explorables.virtual_weights import VirtualWeights
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 trained = runs.load(runs.DATA / "runs" / "two_layers").model_at()

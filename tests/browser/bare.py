@@ -1,0 +1,128 @@
+"""A page with nothing on it but views. Their Python objects live in the test's own process: what the
+page saves and sends reaches them, and what they send reaches the page, bytes included. It wears
+JupyterLab's colours, is as wide as a test asks, and leaves the machine for nothing."""
+
+import base64
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from greenlet import greenlet
+from ipywidgets.widgets.widget import _remove_buffers
+from jupyterlab.commands import get_app_dir
+from playwright.sync_api import Page, Route
+
+from tests.course import ROOT
+from tests.patience import PATIENCE, until
+
+SITE = "http://course.test"
+THEMES = Path(get_app_dir()) / "themes" / "@jupyterlab"
+# Room to scroll above and below, and a Tab stop on either side. JupyterLab leaves its outputs less
+# than the width of the window.
+HTML = """<!doctype html><html lang="en"><meta charset="utf-8"><title>A view</title>
+<link rel="stylesheet" href="/theme.css"><script type="module" src="/tests/browser/bare.js"></script>
+<style>body { margin: 0; background: var(--jp-layout-color0); font-size: var(--jp-ui-font-size1) } main { padding: 0 10px 0 74px }
+hr { height: 1500px; margin: 0; border: 0 }</style>
+<body data-jp-theme-light="true" data-jp-theme-name="JupyterLab Light"><hr><button id="before">before</button>
+<main></main><button id="after">after</button><hr></body></html>"""
+TYPES = {".js": "text/javascript", ".css": "text/css"}
+
+
+def in_turn(action: Callable[[], object]) -> None:
+    """Do this, which waits for the page, from wherever it is asked: a test, what the page calls, or
+    a task of the event loop, which none of playwright's functions may hold up."""
+    greenlet(action).switch()
+
+
+class Wire:
+    """In place of a kernel's comm: what the widget says goes to the page."""
+
+    def __init__(self, bare: "Bare"):
+        self.bare, self.comm_id = bare, uuid4().hex
+
+    def on_msg(self, callback: Callable[[dict], None]) -> None:
+        self.hear = callback
+
+    def send(self, data=None, metadata=None, buffers=None) -> None:
+        self.bare.tell("hearPython", id=self.comm_id, data=data, buffers=buffers)
+
+    def close(self, *_) -> None:
+        pass
+
+
+class Complaints(logging.Handler):
+    """What the widgets complain of: an error in one is logged and goes no further."""
+
+    def __init__(self):
+        super().__init__(logging.WARNING)
+        self.heard: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.heard.append(logging.Formatter().format(record))
+
+
+class Bare:
+    """The page, and what a test does with it. `errors` are its complaints, `strays` the addresses
+    that it asks for and nobody has."""
+
+    def __init__(self, page: Page):
+        self.page, self.errors, self.strays = page, [], []
+        self.widgets: dict[str, Any] = {}
+        page.set_default_timeout(1000 * PATIENCE)
+        page.on("pageerror", lambda error: self.errors.append(f"page: {error}"))
+        page.on("console", self._listen)
+        page.route("**/*", self._serve)
+        page.expose_function("sendToPython", self._hear)
+        page.goto(SITE)
+
+    def _listen(self, message) -> None:
+        if message.type == "error":
+            self.errors.append(f"console: {message.text}")
+
+    def _serve(self, route: Route) -> None:
+        address = urlsplit(route.request.url)
+        path = ROOT / address.path[1:]
+        if f"{address.scheme}://{address.netloc}" != SITE:
+            self.strays.append(route.request.url)
+            return route.abort()
+        if address.path == "/":
+            return route.fulfill(body=HTML, content_type="text/html")
+        if address.path == "/theme.css":
+            name = "dark" if address.query == "dark" else "light"
+            return route.fulfill(path=THEMES / f"theme-{name}-extension" / "index.css")
+        if address.path == "/favicon.ico":
+            return route.fulfill(status=204)
+        return route.fulfill(path=path, content_type=TYPES[path.suffix])
+
+    # ---- the wire
+
+    def _hear(self, text: str) -> None:
+        message = json.loads(text)
+        buffers = [memoryview(base64.b64decode(one)) for one in message["buffers"]]
+        wire = self.widgets[message["id"]].comm
+        wire.hear(dict(content=dict(data=message["data"]), buffers=buffers))
+
+    def tell(self, function: str, buffers=None, **message: Any) -> None:
+        """Call one of the page's functions with a message. As in a kernel, what is no JSON is an
+        error."""
+        packed = [base64.b64encode(one).decode() for one in buffers or ()]
+        text = json.dumps(message | dict(buffers=packed), allow_nan=False)
+        in_turn(lambda: self.page.evaluate(f"text => {function}(text)", text))
+
+    # ---- what a test does
+
+    def show(self, widget):
+        """A view of this widget on the page; a second one, if it has one already. Gives the widget
+        back."""
+        if not isinstance(widget.comm, Wire):
+            widget.comm = Wire(self)
+            self.widgets[widget.comm.comm_id] = widget
+        state, paths, buffers = _remove_buffers(widget.get_state())
+        esm, css = state.pop("_esm"), state.pop("_css", "")
+        data = dict(state=state, buffer_paths=paths)
+        self.tell("openView", id=widget.comm.comm_id, esm=esm, css=css, data=data, buffers=buffers)
+        return widget
