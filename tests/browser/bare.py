@@ -5,7 +5,8 @@ JupyterLab's colours, is as wide as a test asks, and leaves the machine for noth
 import base64
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,8 +15,9 @@ from uuid import uuid4
 from greenlet import greenlet
 from ipywidgets.widgets.widget import _remove_buffers
 from jupyterlab.commands import get_app_dir
-from playwright.sync_api import Page, Route
+from playwright.sync_api import JSHandle, Page, Route
 
+from tests.browser import SCREENSHOTS
 from tests.course import ROOT
 from tests.patience import PATIENCE, until
 
@@ -24,11 +26,32 @@ THEMES = Path(get_app_dir()) / "themes" / "@jupyterlab"
 # Room to scroll above and below, and a Tab stop on either side. JupyterLab leaves its outputs less
 # than the width of the window.
 HTML = """<!doctype html><html lang="en"><meta charset="utf-8"><title>A view</title>
-<link rel="stylesheet" href="/theme.css"><script type="module" src="/tests/browser/bare.js"></script>
+<style id="theme"></style><script type="module" src="/tests/browser/bare.js"></script>
 <style>body { margin: 0; background: var(--jp-layout-color0); font-size: var(--jp-ui-font-size1) } main { padding: 0 10px 0 74px }
 hr { height: 1500px; margin: 0; border: 0 }</style>
-<body data-jp-theme-light="true" data-jp-theme-name="JupyterLab Light"><hr><button id="before">before</button>
+<body><hr><button id="before">before</button>
 <main></main><button id="after">after</button><hr></body></html>"""
+# As JupyterLab changes its theme: first the colours, then the name, with everything hidden until
+# the next frame.
+WEAR = """([theme, css]) => new Promise((worn) => {
+    document.querySelector("#theme").textContent = css;
+    Object.assign(document.body.dataset, { jpThemeLight: theme === "Light", jpThemeName: `JupyterLab ${theme}` });
+    document.body.style.display = "none";
+    requestAnimationFrame(() => { document.body.style.display = ""; worn(); });
+})"""
+FRAMES = """async (frames) => {
+    while (frames-- > 0) await new Promise(requestAnimationFrame);
+}"""
+STILL = """async () => {
+    const seen = () => [scrollY, document.querySelector("main").innerText,
+        ...[...document.querySelectorAll("canvas")].map((canvas) => canvas.toDataURL())].join();
+    for (let same = 0, before = ""; same < 5; ) {
+        await new Promise(requestAnimationFrame);
+        const now = seen();
+        same = now === before ? same + 1 : 0;
+        before = now;
+    }
+}"""
 TYPES = {".js": "text/javascript", ".css": "text/css"}
 
 
@@ -66,8 +89,8 @@ class Complaints(logging.Handler):
 
 
 class Bare:
-    """The page, and what a test does with it. `errors` are its complaints, `strays` the addresses
-    that it asks for and nobody has."""
+    """The page, and what a test does with it. `errors` are complaints, the page's and the
+    widgets'; `strays` the addresses that something asks for and nobody here has."""
 
     def __init__(self, page: Page):
         self.page, self.errors, self.strays = page, [], []
@@ -78,25 +101,43 @@ class Bare:
         page.route("**/*", self._serve)
         page.expose_function("sendToPython", self._hear)
         page.goto(SITE)
+        self.wear("Light")
+
+    @contextmanager
+    def watched(self) -> Iterator["Bare"]:
+        """In the end nothing may have complained or left the machine."""
+        log, complaints = logging.getLogger("traitlets"), Complaints()
+        log.addHandler(complaints)
+        try:
+            yield self
+        finally:
+            log.removeHandler(complaints)
+            for widget in self.widgets.values():
+                widget.comm = None
+        assert self.strays == [], "something was asked for outside this machine"
+        assert self.errors + complaints.heard == []
+
+    # ---- the page
 
     def _listen(self, message) -> None:
         if message.type == "error":
             self.errors.append(f"console: {message.text}")
 
     def _serve(self, route: Route) -> None:
+        """The page, and the files of the repository that it may ask for."""
         address = urlsplit(route.request.url)
         path = ROOT / address.path[1:]
         if f"{address.scheme}://{address.netloc}" != SITE:
             self.strays.append(route.request.url)
-            return route.abort()
-        if address.path == "/":
-            return route.fulfill(body=HTML, content_type="text/html")
-        if address.path == "/theme.css":
-            name = "dark" if address.query == "dark" else "light"
-            return route.fulfill(path=THEMES / f"theme-{name}-extension" / "index.css")
-        if address.path == "/favicon.ico":
-            return route.fulfill(status=204)
-        return route.fulfill(path=path, content_type=TYPES[path.suffix])
+            route.abort()
+        elif address.path == "/":
+            route.fulfill(body=HTML, content_type="text/html")
+        elif address.path == "/favicon.ico":
+            route.fulfill(status=204)
+        elif path.suffix in TYPES and path.is_file():
+            route.fulfill(path=path, content_type=TYPES[path.suffix])
+        else:
+            route.fulfill(status=404)
 
     # ---- the wire
 
@@ -115,9 +156,9 @@ class Bare:
 
     # ---- what a test does
 
-    def show(self, widget):
+    def show(self, widget: Any) -> Any:
         """A view of this widget on the page; a second one, if it has one already. Gives the widget
-        back."""
+        back, once the view stands and says something."""
         if not isinstance(widget.comm, Wire):
             widget.comm = Wire(self)
             self.widgets[widget.comm.comm_id] = widget
@@ -126,3 +167,44 @@ class Bare:
         data = dict(state=state, buffer_paths=paths)
         self.tell("openView", id=widget.comm.comm_id, esm=esm, css=css, data=data, buffers=buffers)
         return widget
+
+    def remove(self, view: int = 0) -> None:
+        """Take a view away, as JupyterLab does with a cleared output."""
+        self.page.evaluate("view => views[view].remove()", view)
+
+    def module(self, name: str) -> JSHandle:
+        """One module of the explorables by itself, such as "virtual_weights/camera": what it
+        exports."""
+        return self.page.evaluate_handle(
+            "path => import(path)", f"{SITE}/helpers/explorables/{name}.js"
+        )
+
+    def wear(self, theme: str) -> None:
+        """JupyterLab's theme "Light" or "Dark"."""
+        css = THEMES / f"theme-{theme.lower()}-extension" / "index.css"
+        self.page.evaluate(WEAR, [theme, css.read_text(encoding="utf-8")])
+
+    def drawn(self) -> None:
+        """Wait until what has happened has been drawn: two frames, for one may ask for another."""
+        self.page.evaluate(FRAMES, 2)
+
+    def still(self) -> None:
+        """Wait until nothing moves: five frames in which pictures, words and page stay as they
+        are."""
+        self.page.evaluate(STILL)
+
+    def until(self, condition: Callable[[], Any]) -> Any:
+        """Wait until something holds here in Python, while the page goes on."""
+        return until(condition, lambda seconds: self.page.wait_for_timeout(1000 * seconds))
+
+    def stop_time(self) -> None:
+        """From now on the page's time passes only in `pass_time`: timers, frames and clocks."""
+        self.page.clock.install(time=0)
+        self.page.clock.pause_at(1000)
+
+    def pass_time(self, milliseconds: int) -> None:
+        self.page.clock.run_for(milliseconds)
+
+    def screenshot(self, name: str) -> None:
+        """Save what the page shows, for a person to look at."""
+        self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
