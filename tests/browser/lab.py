@@ -44,6 +44,10 @@ IDLE = (
     "() => jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === 'idle'"
     " && jupyterapp.shell.currentWidget.sessionContext.session.kernel.connectionStatus === 'connected'"
 )
+# Let the notebook's `discovery` train until it is told to stop: a test that is slow finds it so.
+ENDLESS = """from dataclasses import replace
+recipe = discovery.scene.recipe
+discovery.scene.recipe = replace(recipe, training=replace(recipe.training, steps=10**6))"""
 
 
 class Lab:
