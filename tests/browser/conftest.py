@@ -41,6 +41,14 @@ def bare(browser):
     context.close()
 
 
+@pytest.fixture(scope="module")
+def modules(browser):
+    """One such page for the tests of a file that ask modules alone, and put nothing on it."""
+    with Bare(browser.new_page()).watched() as bare:
+        yield bare
+    bare.page.close()
+
+
 @pytest.fixture
 def touched(browser):
     """The same on the screen of a tablet, under a finger."""

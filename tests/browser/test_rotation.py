@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from helpers import handmade
-from helpers.explorables import HERE
 from helpers.explorables.rotation import GROUPS, Rotation
 from helpers.instruments import heads
 from helpers.model import AttentionOnlyTransformer, ModelConfig
@@ -18,7 +17,7 @@ pytestmark = pytest.mark.browser
 # ---- the model in the page against the model in the kernel
 
 MEASURE = """
-([shape, rows, quarterTurns, gains, settings]) => {
+([{ TurningModel }, shape, rows, quarterTurns, gains, settings]) => {
     const numbers = (text, Type) => new Type(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
     const d = shape.d_model, turns = numbers(quarterTurns, Float64Array);
     const model = new TurningModel(shape, numbers(rows, Float32Array), numbers(gains, Float32Array));
@@ -70,24 +69,16 @@ def models() -> dict[str, Rotation]:
     }
 
 
-@pytest.fixture(scope="module")
-def engine(browser):
-    """An empty page that holds the model's JavaScript and nothing else."""
-    page = browser.new_page()
-    page.add_script_tag(content=(HERE / "rotation" / "model.js").read_text(encoding="utf-8"))
-    yield page
-    page.close()
-
-
 @pytest.mark.parametrize("name, explorable", models().items())
-def test_the_page_measures_what_the_kernel_measures(engine, name, explorable):
+def test_the_page_measures_what_the_kernel_measures(modules, name, explorable):
+    engine = modules.module("rotation/model")
     sent = [
         base64.b64encode(getattr(explorable, part)).decode()
         for part in ("rows", "quarter_turns", "gains")
     ]
     cases = INTACT + BROKEN
     for case, page in zip(
-        cases, engine.evaluate(MEASURE, [explorable.shape, *sent, cases]), strict=True
+        cases, modules.page.evaluate(MEASURE, [engine, explorable.shape, *sent, cases]), strict=True
     ):
         kernel = explorable.logits(**case).flatten()
         assert (torch.tensor(page["logits"]) - kernel).abs().max() < 1e-5 * (

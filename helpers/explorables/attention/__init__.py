@@ -22,7 +22,7 @@ from helpers.explorables.shared.tokens import one_sequence, token_labels
 MOST_ENTRIES = 12_000_000  # of all patterns together; each is sent as two bytes
 
 
-class Attention(Explorable, parts=["shared/tokens"]):
+class Attention(Explorable):
     """The explorable. `model` is the course's, or any that has `run_with_cache` and
     TransformerLens' names."""
 

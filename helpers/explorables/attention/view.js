@@ -1,5 +1,8 @@
 // The view of Attention. Everything it draws was sent once; pointer and keys ask nothing of the kernel.
 
+import { SHADES, begin, caption, clamp, make, numbersIn, pointAt } from "../shared/common.js";
+import { shown, tokenStrip } from "../shared/tokens.js";
+
 const FROM = "from", TO = "to";
 const WORTH_A_NUMBER = 0.05; // share of the scale from which a token carries its number
 const THUMB = 64; // cells on a side of a small pattern; larger patterns show the largest entry of each block

@@ -1,6 +1,8 @@
 // The view of Discovery. It keeps every snapshot it is sent and draws the one under the scrubber; nothing is asked of
 // the kernel but training. Left stands what happens over the training, right what is there at the step under the scrubber.
 
+import { SHADES, begin, caption, clamp, make, pointAt } from "../shared/common.js";
+
 const LEFT = 34, RIGHT = 10, BORN = 0.5;
 const TEXT_NOTE = "Text takes minutes where random tokens take seconds. In the run that ships with the course, the first head passed one half after a third of the steps.";
 const LOADING = "Reading Python's standard library and cutting it into tokens. The first time this takes a while; then it is kept.";

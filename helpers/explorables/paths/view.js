@@ -1,5 +1,8 @@
 // The view of Paths. Every term's logits were sent once; each switch takes the sum again, here.
 
+import { SHADES, begin, caption, clamp, make, numbersIn } from "../shared/common.js";
+import { aboveOrBelow, shown, tokenStrip } from "../shared/tokens.js";
+
 const FEW = 5; // predictions listed for the chosen position
 
 function render({ model, el }) {

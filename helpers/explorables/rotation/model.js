@@ -101,7 +101,7 @@ function attention(q, k, pos, n_heads, d_head) {
   return pattern;
 }
 
-function softmax(row) {
+export function softmax(row) {
   const top = row.reduce((a, b) => Math.max(a, b), -Infinity);
   let sum = 0;
   for (let j = 0; j < row.length; j++) sum += row[j] = Math.exp(row[j] - top);
@@ -139,7 +139,7 @@ function largestChange(a, b) {
 }
 
 // Pearson kurtosis of each row's coordinates, averaged over the rows, as in basis.kurtosis.
-function kurtosis(x, d) {
+export function kurtosis(x, d) {
   let sum = 0;
   for (let row = 0; row < x.length; row += d) {
     let mean = 0, second = 0, fourth = 0;
@@ -151,7 +151,7 @@ function kurtosis(x, d) {
 }
 
 // The model with the present switches: at 0 degrees, which all is compared with, and at any other angle.
-class TurningModel {
+export class TurningModel {
   constructor(shape, rows, gains) {
     Object.assign(this, { shape, rows, gains, table: tableOfRows(shape) });
   }

@@ -1,11 +1,13 @@
 // The pictures of Rotation. Each is made once and drawn anew from the numbers it is given; colours are the theme's.
 
+import { SHADES, clamp, make, pointAt } from "../shared/common.js";
+
 const GRAPH = { left: 66, right: 14, change: [20, 138], kurtosis: [172, 214], height: 234 }; // in pixels
 const DECADES = [-8, 3]; // of the logits' change; what is smaller lies on the floor
 
 const SUPERSCRIPT = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
 const power = (exponent) => "10" + [...String(exponent)].map((sign) => SUPERSCRIPT[sign]).join("");
-function short(value) {
+export function short(value) {
   if (value === 0) return "0";
   if (value >= 0.01) return value >= 10 ? value.toFixed(0) : value.toFixed(value >= 1 ? 1 : 2);
   const [digit, exponent] = value.toExponential(0).split("e");
@@ -14,7 +16,7 @@ function short(value) {
 
 // ---- the flat line, and the kurtosis below it, over the angle
 
-function makeGraph(onAngle) {
+export function makeGraph(onAngle) {
   const svg = make("svg", { role: "img", class: "graph" });
   const point = (event) => {
     if (event.type === "pointermove" && !event.buttons) return;
@@ -25,7 +27,7 @@ function makeGraph(onAngle) {
   return svg;
 }
 
-function drawGraph(svg, { width, angle, now, rounding, spread, null: nullLine, curves, key }) {
+export function drawGraph(svg, { width, angle, now, rounding, spread, null: nullLine, curves, key }) {
   const { left, right, change: [top, bottom], kurtosis: [above, below], height } = GRAPH;
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   svg.style.height = `${height}px`;
@@ -79,7 +81,7 @@ function path(curve, what, x, place) {
 
 const HALF = 150; // of the square, in its own units
 
-function makeOrbits(onToken) {
+export function makeOrbits(onToken) {
   const layers = ["orbit", "tail far", "tail near", "off", "point", "orbit chosen", "arm", "off chosen"];
   const svg = make("svg", { viewBox: `${-HALF} ${-HALF} ${2 * HALF} ${2 * HALF}`, role: "img", class: "dial" },
     make("line", { x1: -HALF, x2: HALF, y1: 0, y2: 0, class: "rule" }), make("line", { x1: 0, x2: 0, y1: -HALF, y2: HALF, class: "rule" }),
@@ -93,7 +95,7 @@ function makeOrbits(onToken) {
 }
 
 // Where the path takes each token's point from what it is at 0 degrees: `at(token, t)`; and where a stream has it: `of`.
-function orbitsOf({ rows, once, twice }, J, d, coordinate) {
+export function orbitsOf({ rows, once, twice }, J, d, coordinate) {
   const second = J.subarray(coordinate * d, (coordinate + 1) * d);
   const length = Math.hypot(...second) || 1; // 0 for a coordinate that the path leaves alone
   const point = (values, row) => {
@@ -111,7 +113,7 @@ function orbitsOf({ rows, once, twice }, J, d, coordinate) {
   return { count, at: (token, t) => place(along(token, t)), of: (stream, token) => place(point(stream, token * d)) };
 }
 
-function drawOrbits(svg, { orbits, stream, radians, token, names }) {
+export function drawOrbits(svg, { orbits, stream, radians, token, names }) {
   const spot = ([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`;
   const arc = (of, from, to, steps) => Array.from({ length: steps + 1 }, (_, step) =>
     `${step ? "L" : "M"}${spot(orbits.at(of, from + ((to - from) * step) / steps))}`).join("");
@@ -139,7 +141,7 @@ function drawOrbits(svg, { orbits, stream, radians, token, names }) {
 // Signed values show as two colours over the paper, fainter towards zero, so that both themes can read them.
 const BELOW = [0, 114, 178], ABOVE = [213, 94, 0]; // blue and vermilion
 
-function drawRows(canvas, values, d, scale, chosen) {
+export function drawRows(canvas, values, d, scale, chosen) {
   const rows = values.length / d, context = canvas.getContext("2d");
   if (canvas.width !== d || canvas.height !== rows) [canvas.width, canvas.height] = [d, rows];
   const image = context.createImageData(d, rows);
@@ -154,7 +156,7 @@ function drawRows(canvas, values, d, scale, chosen) {
   if (canvas.mark && chosen !== undefined) canvas.mark.style.top = `${(100 * chosen) / rows}%`;
 }
 
-function drawPattern(canvas, pattern, pos, head) {
+export function drawPattern(canvas, pattern, pos, head) {
   if (canvas.width !== pos) canvas.width = canvas.height = pos;
   const context = canvas.getContext("2d"), image = context.createImageData(pos, pos);
   for (let row = 0; row < pos; row++)
@@ -165,11 +167,11 @@ function drawPattern(canvas, pattern, pos, head) {
   context.putImageData(image, 0, 0);
 }
 
-function makeBars() {
+export function makeBars() {
   return make("svg", { role: "img", class: "bars", preserveAspectRatio: "none" }, ...["below", "above", "start"].map((name) => make("path", { class: name })));
 }
 
-function drawBars(svg, values, start, scale) {
+export function drawBars(svg, values, start, scale) {
   svg.setAttribute("viewBox", `0 -1 ${values.length} 2`);
   const up = (value) => clamp(-value / scale, -1, 1).toFixed(3);
   const bars = (sign) => [...values].map((value, i) => (sign * value > 0 ? `M${i + 0.1} 0V${up(value)}h.8V0z` : "")).join("");
@@ -181,7 +183,7 @@ function drawBars(svg, values, start, scale) {
 
 // ---- predictions: a bar a token, filled as it is now, outlined as it was at 0 degrees
 
-function drawPredictions(box, now, start, count = 5) {
+export function drawPredictions(box, now, start, count = 5) {
   const ids = [...start.keys()].sort((a, b) => start[b] - start[a]).slice(0, count);
   const top = now.indexOf(Math.max(...now));
   if (!ids.includes(top)) ids[count - 1] = top;

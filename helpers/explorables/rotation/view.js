@@ -1,5 +1,12 @@
 // The view of Rotation: a slider that turns the stream of a model running in this page, and what one sees of it.
 
+import { begin, caption, clamp, make, numbersIn } from "../shared/common.js";
+import { TurningModel, kurtosis, softmax } from "./model.js";
+import {
+  drawBars, drawGraph, drawOrbits, drawPattern, drawPredictions, drawRows, makeBars, makeGraph,
+  makeOrbits, orbitsOf, short,
+} from "./pictures.js";
+
 const NAMES = {
   paths: { all: "all coordinates", kept: "all, but (1, …, 1) stays", plane: "one plane" },
   turned: { embedding: "W_E, W_pos", readers: "W_Q, W_K, W_V", writers: "W_O", unembedding: "W_U" },

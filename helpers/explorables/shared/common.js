@@ -1,19 +1,19 @@
-// What every explorable's view shares. Python puts it before the view's own file, so that nothing is imported.
+// What every explorable's view shares.
 
 const CIVIDIS = ["00224e", "123570", "3b496c", "575d6d", "707173", "8a8678", "a59c74", "c3b369", "e1cc55", "fee838"].map(
   (hex) => [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16)),
 );
-const SHADES = Array.from({ length: 256 }, (_, value) => {
+export const SHADES = Array.from({ length: 256 }, (_, value) => {
   const place = (value / 255) * (CIVIDIS.length - 1);
   const low = Math.min(Math.floor(place), CIVIDIS.length - 2);
   return CIVIDIS[low].map((part, i) => part + (CIVIDIS[low + 1][i] - part) * (place - low));
 });
 const SVG = "http://www.w3.org/2000/svg";
-const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+export const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 // Bytes from Python as numbers: they arrive at any offset, and a typed array wants one that is a multiple of its own size.
-const numbersIn = ({ buffer, byteOffset, byteLength }, Type) => new Type(buffer.slice(byteOffset, byteOffset + byteLength));
+export const numbersIn = ({ buffer, byteOffset, byteLength }, Type) => new Type(buffer.slice(byteOffset, byteOffset + byteLength));
 
-function make(tag, attributes = {}, ...children) {
+export function make(tag, attributes = {}, ...children) {
   const element = ["svg", "g", "path", "line", "rect", "text", "circle", "title"].includes(tag)
     ? document.createElementNS(SVG, tag)
     : document.createElement(tag);
@@ -26,7 +26,7 @@ function make(tag, attributes = {}, ...children) {
 }
 
 // Every view begins so: the class that carries the style, and JupyterLab's keyboard commands kept out.
-function begin(el, name) {
+export function begin(el, name) {
   el.classList.add("explorable", name);
   el.dataset.lmSuppressShortcuts = "true";
   el.addEventListener("keydown", (event) => {
@@ -39,7 +39,7 @@ function begin(el, name) {
 // while one works in this view.
 const REST = 700, HEARD = 3000; // milliseconds
 
-function caption(el) {
+export function caption(el) {
   const says = make("p", { class: "says" }), heard = make("p", { class: "heard", "aria-live": "polite" });
   let timer = 0;
   const hush = () => heard.replaceChildren(); // or it would be read a second time by those who read on
@@ -57,7 +57,7 @@ function caption(el) {
 
 // A picture that one points at: `at(event)` where a mouse moves or presses, where a finger taps, and along a finger's way
 // to the side; up and down a finger moves the page. `leave()` when a mouse has gone: what a finger chose stays.
-function pointAt(element, at, leave) {
+export function pointAt(element, at, leave) {
   let from = null;
   const aside = ({ clientX, clientY }) => Math.abs(clientX - from.clientX) > Math.abs(clientY - from.clientY);
   element.style.touchAction = "pan-y";

@@ -2,11 +2,13 @@
 // It is one Tab stop: arrows, Home and End move along it. What it hears goes to `at(position, how)`, where `how` is
 // "point" (position null when the pointer leaves), "press" or "move" (keys).
 
+import { SHADES, clamp, make } from "./common.js";
+
 const INK = SHADES.map(([red, green, blue]) => (0.299 * red + 0.587 * green + 0.114 * blue < 128 ? "#ffffff" : "#111111"));
-const shown = (number) => (number >= 99.95 ? number.toFixed(0) : number >= 9.995 ? number.toFixed(1) : number.toFixed(2));
+export const shown = (number) => (number >= 99.95 ? number.toFixed(0) : number >= 9.995 ? number.toFixed(1) : number.toFixed(2));
 
 // Among elements that wrap into lines: which is the nearest to element `from` one line up (step -1) or down (1)?
-function aboveOrBelow(elements, from, step) {
+export function aboveOrBelow(elements, from, step) {
   const tops = [...new Set(elements.map((element) => element.offsetTop))].sort((a, b) => a - b);
   const top = tops[tops.indexOf(elements[from].offsetTop) + step];
   const middle = (element) => element.offsetLeft + element.offsetWidth / 2;
@@ -15,7 +17,7 @@ function aboveOrBelow(elements, from, step) {
   return there.reduce((best, i) => (away(i) < away(best) ? i : best), there[0] ?? from);
 }
 
-function tokenStrip(name, at) {
+export function tokenStrip(name, at) {
   const strip = make("div", { class: "tokens", role: "listbox", "aria-label": name });
   let chips = [], here = 0;
 

@@ -1,7 +1,9 @@
 // A camera over a flat world. What stands at (x, y) is painted at (x * k + camera.x, y * k + camera.y); at k = 1 the
 // world fills the view. Wheel, pinch, drag and flights all end in `look`, which keeps the world inside the view.
 
-function makeCamera(changed) {
+import { clamp } from "../shared/common.js";
+
+export function makeCamera(changed) {
   const still = window.matchMedia("(prefers-reduced-motion: reduce)");
   const camera = { k: 1, x: 0, y: 0, width: 1, height: 1, most: 100 };
   let flight = null;
@@ -64,7 +66,7 @@ function makeCamera(changed) {
 
 // Mouse, pen and fingers. The wheel moves the page until the diagram has the focus, then the camera; with Ctrl, which is
 // also what a pinch on a touchpad says, always the camera.
-function followPointers(canvas, camera, { point, leave, tap, doubleTap }) {
+export function followPointers(canvas, camera, { point, leave, tap, doubleTap }) {
   const down = new Map();
   let moved = 0, pressedAt = null;
   const at = (event) => {

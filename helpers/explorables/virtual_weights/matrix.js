@@ -1,5 +1,8 @@
 // The lit pair's matrix, which lies in the stream where its path crosses, and the sentences about it.
 
+import { clamp } from "../shared/common.js";
+import { END_WORDS, FONT, blend, halo, headOf, kindOf, rgb, roleWords, share } from "./scene.js";
+
 function multiply(a, b) {
   if (!a || !b) return a ?? b;
   const [rows, inner, columns] = [a.rows, a.columns, b.columns], values = new Float32Array(rows * columns);
@@ -12,7 +15,7 @@ function multiply(a, b) {
 }
 
 // Between tokens (or positions), or `bare`: what one writes by times what the other reads by, and nothing else.
-function makeMatrix(told, link, bare, colours) {
+export function makeMatrix(told, link, bare, colours) {
   const part = (one) => one && { rows: one.shape[0], columns: one.shape[1], values: told.blocks[one.at] };
   const weights = part(link.weights);
   const matrix = bare ? weights : multiply(multiply(part(link.before), weights), part(link.after));
@@ -59,20 +62,20 @@ function formula(told, { writer, reader, rows, columns }, bare) {
 }
 
 // Its place in the world: where the path crosses the stream, below the headings; square cells, as large as the tile allows.
-function placeTile(curve, scene, matrix) {
+export function placeTile(curve, scene, matrix) {
   const cell = scene.tile / Math.max(matrix.rows, matrix.columns), width = cell * matrix.columns, height = cell * matrix.rows;
   const middle = [curve.middle[0], Math.max(curve.middle[1], height / 2 + 58)];
   return { cell, x: middle[0] - width / 2, y: middle[1] - height / 2, width, height, middle };
 }
 
-function entryAt(tile, matrix, [x, y]) {
+export function entryAt(tile, matrix, [x, y]) {
   const row = Math.floor((y - tile.y) / tile.cell), column = Math.floor((x - tile.x) / tile.cell);
   return row >= 0 && column >= 0 && row < matrix.rows && column < matrix.columns ? { row, column } : null;
 }
 
 const number = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(Math.abs(value) < 9.95 ? 2 : 1);
 
-function drawTile(context, camera, tile, matrix, colours, entry, title) {
+export function drawTile(context, camera, tile, matrix, colours, entry, title) {
   const [x, y] = camera.toScreen([tile.x, tile.y]), cell = tile.cell * camera.k;
   const [width, height] = [tile.width * camera.k, tile.height * camera.k];
   const first = [clamp(Math.floor(-y / cell), 0, matrix.rows), clamp(Math.floor(-x / cell), 0, matrix.columns)];
@@ -221,7 +224,7 @@ const endWords = (told, name) => {
   return `head ${name}` + (end.role ? ` (${roleWords(end)})` : "");
 };
 
-function linkWords(told, link) {
+export function linkWords(told, link) {
   const kind = kindOf(link.reader), writer = endWords(told, link.writer), reader = endWords(told, headOf(link.reader));
   const reads = kind ? `The ${{ Q: "queries", K: "keys", V: "values" }[kind]} of ${reader} read` : "The unembedding reads";
   const what = link.writer.includes(".") ? `what ${writer} writes` : writer;
@@ -232,7 +235,7 @@ function linkWords(told, link) {
 }
 
 // Of each query (or source), the entry that wins. For K the queries are columns.
-function matrixWords(link, matrix) {
+export function matrixWords(link, matrix) {
   if (matrix.bare) return `The bare product has ${matrix.rows} × ${matrix.columns} numbers; an axis inside a head may be turned freely, so only sizes mean something.`;
   const kind = kindOf(link.reader), byColumn = kind === "K", count = byColumn ? matrix.columns : matrix.rows, others = byColumn ? matrix.rows : matrix.columns;
   const value = (i, j) => matrix.values[byColumn ? j * matrix.columns + i : i * matrix.columns + j];
@@ -252,7 +255,7 @@ function matrixWords(link, matrix) {
   return `${back.get(0) ?? 0} ${of} tokens raise their own logit most.`;
 }
 
-function entryWords(link, matrix, { row, column }) {
+export function entryWords(link, matrix, { row, column }) {
   const value = matrix.values[row * matrix.columns + column], byColumn = kindOf(link.reader) === "K";
   let larger = 0;
   for (let i = 0; i < (byColumn ? matrix.rows : matrix.columns); i++)

@@ -1,11 +1,13 @@
 // The whole model: the stream in the middle, writers on its left, readers on its right, and every link between them.
 
-const KINDS = ["Q", "K", "V"];
-const blend = (from, to, share) => from.map((part, i) => Math.round(part + (to[i] - part) * share));
-const rgb = (parts, alpha = 1) => `rgba(${parts.join(",")},${alpha})`;
+import { clamp, make } from "../shared/common.js";
+
+export const KINDS = ["Q", "K", "V"];
+export const blend = (from, to, share) => from.map((part, i) => Math.round(part + (to[i] - part) * share));
+export const rgb = (parts, alpha = 1) => `rgba(${parts.join(",")},${alpha})`;
 
 // The colours of the theme, as numbers. Zero in a matrix is the paper, light or dark.
-function readColours(el) {
+export function readColours(el) {
   const probe = make("span", {});
   el.append(probe);
   const colours = {};
@@ -19,11 +21,11 @@ function readColours(el) {
 }
 
 const roleColour = (end, colours) => ({ previous_token: colours.before, prefix_matching: colours.match })[end.role];
-const roleWords = (end) => (end.role ? `${end.role.replace("_", " ")} ${end.role_score.toFixed(2)}` : "");
-const END_WORDS = { embed: "embedding", pos: "positions", unembed: "unembedding" };
+export const roleWords = (end) => (end.role ? `${end.role.replace("_", " ")} ${end.role_score.toFixed(2)}` : "");
+export const END_WORDS = { embed: "embedding", pos: "positions", unembed: "unembedding" };
 
 // Where everything stands, in the pixels of the view at zoom 1.
-function layOut(told, width) {
+export function layOut(told, width) {
   const rows = told.writers.length + 1, extra = 0.7 * (told.n_layers + 1), top = 44, bottom = 26;
   const height = clamp((rows + extra) * 25 + top + bottom, Math.min(520, width * 0.72), 980);
   const gap = Math.min((height - top - bottom) / (rows - 1 + extra), 56);
@@ -67,8 +69,8 @@ function layOut(told, width) {
   return scene;
 }
 
-const kindOf = (reader) => (reader === "unembed" ? "" : reader.slice(-1));
-const headOf = (reader) => (reader === "unembed" ? reader : reader.slice(0, -2));
+export const kindOf = (reader) => (reader === "unembed" ? "" : reader.slice(-1));
+export const headOf = (reader) => (reader === "unembed" ? reader : reader.slice(0, -2));
 
 function onCurve([x0, y0, x1, y1, x2, y2, x3, y3], t) {
   const a = (1 - t) ** 3, b = 3 * t * (1 - t) ** 2, c = 3 * t * t * (1 - t), d = t ** 3;
@@ -76,7 +78,7 @@ function onCurve([x0, y0, x1, y1, x2, y2, x3, y3], t) {
 }
 
 // What lies under a point of the world: a writer, a reader (with its port), or a strong link.
-function whatIsAt(scene, [x, y], reach, kind, level) {
+export function whatIsAt(scene, [x, y], reach, kind, level) {
   for (const node of scene.nodes) {
     if (Math.abs(y - node.y) > Math.max(scene.gap * 0.5, reach)) continue;
     if (node.side === "writer" && x < node.x + scene.port * 2 && x > node.x - scene.left) return { node };
@@ -100,9 +102,9 @@ function whatIsAt(scene, [x, y], reach, kind, level) {
 }
 
 // How far a score stands between chance (0) and the ceiling (1).
-const share = (link) => clamp((link.score - link.mean) / Math.max(link.ceiling - link.mean, 1e-9), 0, 1);
+export const share = (link) => clamp((link.score - link.mean) / Math.max(link.ceiling - link.mean, 1e-9), 0, 1);
 
-function drawScene(context, camera, scene, told, colours, { kind, shown, pointed }) {
+export function drawScene(context, camera, scene, told, colours, { kind, shown, pointed }) {
   const { k } = camera, near = clamp((k - 1.15) / 1.6, 0, 1), others = (1 - 0.86 * near) * clamp((8 - k) / 4, 0, 1);
   drawStream(context, camera, scene, told, colours);
   context.save();
@@ -192,7 +194,7 @@ function drawStream(context, camera, scene, told, colours) {
   context.globalAlpha = 1;
 }
 
-const FONT = "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif";
+export const FONT = "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif";
 
 function drawNodes(context, camera, scene, colours, kind, lit, pointed, others) {
   const { k } = camera, radius = scene.port * k, size = clamp(Math.min(scene.gap * 0.52, 12) * k ** 0.62, 9.5, 26);
@@ -245,7 +247,7 @@ function drawName(context, camera, { side, end }, [x, y], radius, size, strong, 
 }
 
 // Words that cross lines stay readable.
-function halo(context, text, x, y, colours) {
+export function halo(context, text, x, y, colours) {
   context.lineJoin = "round";
   context.lineWidth = 4;
   context.strokeStyle = rgb(colours.paper, 0.9);
@@ -267,7 +269,7 @@ function disc(context, x, y, radius, paper, fill, stroke, alpha, width) {
 }
 
 // Where one is, once the whole no longer fits.
-function drawMap(context, camera, scene, colours, lit) {
+export function drawMap(context, camera, scene, colours, lit) {
   const wide = 132, high = (wide * scene.height) / scene.width, left = 10, top = camera.height - high - 10;
   const scale = wide / scene.width;
   context.save();

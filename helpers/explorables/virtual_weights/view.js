@@ -1,6 +1,15 @@
 // The view of VirtualWeights: what is lit, the controls, and the score against its null. The camera, the scene and the
 // matrix stand in files of their own.
 
+import { begin, caption, clamp, make, numbersIn } from "../shared/common.js";
+import { followPointers, makeCamera } from "./camera.js";
+import {
+  END_WORDS, KINDS, drawMap, drawScene, headOf, kindOf, layOut, readColours, rgb, whatIsAt,
+} from "./scene.js";
+import {
+  drawTile, entryAt, entryWords, linkWords, makeMatrix, matrixWords, placeTile,
+} from "./matrix.js";
+
 function render({ model, el }) {
   const models = new Map();
   let told = null, scene = null, colours = null, matrix = null, tile = null, entry = null, waiting = null;
