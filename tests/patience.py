@@ -1,6 +1,6 @@
-"""How long a test waits for what must come. It is the suite's one limit of time, and generous: beside
-eight processes that spin, everything takes five times as long and more. What should be fast is
-measured by `make bench`."""
+"""How long a test waits for what must come. It is the suite's one limit of time, and generous:
+beside eight processes that spin, everything takes five times as long and more. What should be fast
+is measured by `make bench`."""
 
 import asyncio
 import time

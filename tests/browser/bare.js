@@ -1,6 +1,11 @@
 // What JupyterLab and anywidget's own JavaScript do for a view, as little as will do: a model whose state and messages
 // go to Python and back, and a place for the view. `window.sendToPython` and `window.hearPython` are the wire.
 
+import * as measure from "./measure.js";
+import * as probes from "./probes.js";
+
+Object.assign(window, { measure, probes });
+
 const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 const unpack = (text) => new DataView(bytes(text).buffer); // as in JupyterLab
 const pack = (buffer) => {
@@ -59,14 +64,17 @@ window.hearPython = (text) => {
 // A view of the widget `id`. Its state is sent with the first one.
 window.openView = async (text) => {
   const { id, esm, css, data, buffers } = JSON.parse(text);
-  if (!models.has(id)) models.set(id, makeModel(id, withBuffers(data, buffers.map(unpack))));
   if (!modules.has(esm)) {
     document.head.append(Object.assign(document.createElement("style"), { textContent: css }));
     modules.set(esm, import(URL.createObjectURL(new Blob([esm], { type: "text/javascript" }))));
   }
-  const { default: view } = await modules.get(esm), model = models.get(id), el = document.createElement("div");
+  const { default: view } = await modules.get(esm);
+  if (!models.has(id)) {
+    models.set(id, makeModel(id, withBuffers(data, buffers.map(unpack))));
+    await view.initialize?.({ model: models.get(id) });
+  }
+  const model = models.get(id), el = document.createElement("div");
   document.querySelector("main").append(el);
-  await view.initialize?.({ model });
   const clean = await view.render({ model, el });
   window.views.push({ model, el, remove: () => { clean?.(); el.remove(); } });
 };

@@ -1,6 +1,6 @@
-"""A page with nothing on it but views. Their Python objects live in the test's own process: what the
-page saves and sends reaches them, and what they send reaches the page, bytes included. It wears
-JupyterLab's colours, is as wide as a test asks, and leaves the machine for nothing."""
+"""A page with nothing on it but views. Their Python objects live in the test's own process: what
+the page saves and sends reaches them, and what they send reaches the page, bytes included. It
+wears JupyterLab's colours, is as wide as a test asks, and leaves the machine for nothing."""
 
 import base64
 import json
@@ -27,31 +27,13 @@ THEMES = Path(get_app_dir()) / "themes" / "@jupyterlab"
 # than the width of the window.
 HTML = """<!doctype html><html lang="en"><meta charset="utf-8"><title>A view</title>
 <style id="theme"></style><script type="module" src="/tests/browser/bare.js"></script>
-<style>body { margin: 0; background: var(--jp-layout-color0); font-size: var(--jp-ui-font-size1) } main { padding: 0 10px 0 74px }
-hr { height: 1500px; margin: 0; border: 0 }</style>
-<body><hr><button id="before">before</button>
-<main></main><button id="after">after</button><hr></body></html>"""
-# As JupyterLab changes its theme: first the colours, then the name, with everything hidden until
-# the next frame.
-WEAR = """([theme, css]) => new Promise((worn) => {
-    document.querySelector("#theme").textContent = css;
-    Object.assign(document.body.dataset, { jpThemeLight: theme === "Light", jpThemeName: `JupyterLab ${theme}` });
-    document.body.style.display = "none";
-    requestAnimationFrame(() => { document.body.style.display = ""; worn(); });
-})"""
-FRAMES = """async (frames) => {
-    while (frames-- > 0) await new Promise(requestAnimationFrame);
-}"""
-STILL = """async () => {
-    const seen = () => [scrollY, document.querySelector("main").innerText,
-        ...[...document.querySelectorAll("canvas")].map((canvas) => canvas.toDataURL())].join();
-    for (let same = 0, before = ""; same < 5; ) {
-        await new Promise(requestAnimationFrame);
-        const now = seen();
-        same = now === before ? same + 1 : 0;
-        before = now;
-    }
-}"""
+<style>
+body { margin: 0; background: var(--jp-layout-color0); font-size: var(--jp-ui-font-size1) }
+main { padding: 0 10px 0 74px }
+hr { height: 1500px; margin: 0; border: 0 }
+</style>
+<body><hr><button id="before">before</button><main></main><button id="after">after</button><hr>
+"""
 TYPES = {".js": "text/javascript", ".css": "text/css"}
 
 
@@ -93,7 +75,7 @@ class Bare:
     widgets'; `strays` the addresses that something asks for and nobody here has."""
 
     def __init__(self, page: Page):
-        self.page, self.errors, self.strays = page, [], []
+        self.page, self.errors, self.strays, self.stopped = page, [], [], False
         self.widgets: dict[str, Any] = {}
         page.set_default_timeout(1000 * PATIENCE)
         page.on("pageerror", lambda error: self.errors.append(f"page: {error}"))
@@ -114,8 +96,9 @@ class Bare:
             log.removeHandler(complaints)
             for widget in self.widgets.values():
                 widget.comm = None
-        assert self.strays == [], "something was asked for outside this machine"
-        assert self.errors + complaints.heard == []
+        complained = [f"asked for outside this machine: {url}" for url in self.strays]
+        complained += self.errors + complaints.heard
+        assert not complained, "\n".join(complained)
 
     # ---- the page
 
@@ -179,19 +162,32 @@ class Bare:
             "path => import(path)", f"{SITE}/helpers/explorables/{name}.js"
         )
 
+    def measure(self, name: str, given: Any = None) -> Any:
+        """What one of the functions of measure.js gives."""
+        return self.page.evaluate(f"given => measure.{name}(given)", given)
+
+    def probe(self, module: str, name: str, given: Any = None) -> Any:
+        """What one of the functions of probes.js finds out of a module."""
+        return self.page.evaluate(
+            f"([module, given]) => probes.{name}(module, given)", [self.module(module), given]
+        )
+
     def wear(self, theme: str) -> None:
         """JupyterLab's theme "Light" or "Dark"."""
         css = THEMES / f"theme-{theme.lower()}-extension" / "index.css"
-        self.page.evaluate(WEAR, [theme, css.read_text(encoding="utf-8")])
+        self.measure("wear", [theme, css.read_text(encoding="utf-8")])
 
     def drawn(self) -> None:
         """Wait until what has happened has been drawn: two frames, for one may ask for another."""
-        self.page.evaluate(FRAMES, 2)
+        if self.stopped:
+            self.pass_time(50)
+        else:
+            self.measure("frames", 2)
 
     def still(self) -> None:
         """Wait until nothing moves: five frames in which pictures, words and page stay as they
         are."""
-        self.page.evaluate(STILL)
+        self.measure("still")
 
     def until(self, condition: Callable[[], Any]) -> Any:
         """Wait until something holds here in Python, while the page goes on."""
@@ -199,6 +195,7 @@ class Bare:
 
     def stop_time(self) -> None:
         """From now on the page's time passes only in `pass_time`: timers, frames and clocks."""
+        self.stopped = True
         self.page.clock.install(time=0)
         self.page.clock.pause_at(1000)
 

@@ -91,9 +91,3 @@ def says_anew(page: Page, name: str, before: str) -> str:
         arg=[name, before],
     )
     return says(page, name)
-
-
-NAMELESS = """(view) => [...document.querySelectorAll(
-    `${view} :is(button, input, select, svg, [role=img], [tabindex])`)]
-    .filter((e) => !(e.getAttribute("aria-label") || e.textContent.trim() || e.closest("label")))
-    .map((e) => e.outerHTML.slice(0, 80))"""

@@ -40,10 +40,13 @@ CELLS = """
             && !(cell.getMetadata("tags") ?? []).includes("raises-exception"),
     }))
 """
-IDLE = (
-    "() => jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === 'idle'"
-    " && jupyterapp.shell.currentWidget.sessionContext.session.kernel.connectionStatus === 'connected'"
-)
+IDLE = """() => {
+    const kernel = jupyterapp.shell.currentWidget.sessionContext.session?.kernel;
+    return kernel?.status === "idle" && kernel.connectionStatus === "connected";
+}"""
+FRAMES = """async (frames) => {
+    while (frames-- > 0) await new Promise(requestAnimationFrame);
+}"""
 # Let the notebook's `discovery` train until it is told to stop: a test that is slow finds it so.
 ENDLESS = """from dataclasses import replace
 recipe = discovery.scene.recipe
@@ -134,7 +137,8 @@ class Lab:
         """What the notebook's kernel prints for this code, run as another cell of it would be."""
         return self.page.evaluate(
             """async code => {
-                window.kernel ??= jupyterapp.shell.currentWidget.sessionContext.session.kernel.clone();
+                const { sessionContext } = jupyterapp.shell.currentWidget ?? {};
+                window.kernel ??= sessionContext.session.kernel.clone();
                 const future = window.kernel.requestExecute({ code });
                 let said = "";
                 future.onIOPub = ({ content }) => {

@@ -116,11 +116,8 @@ def test_value_weighted_is_attention_times_the_length_of_v(page, cache):
 
 
 def test_python_shows_another_model_and_turns_the_view(page, explorable):
-    explorable.show(
-        handmade.previous_token_head(64, 8), batch().tokens[0, :6], ["<b>", *"vwxyz"]
-    )
+    explorable.show(handmade.previous_token_head(64, 8), batch().tokens[0, :6], ["<b>", *"vwxyz"])
     assert page.locator(".attention .chip").count() == 6
     assert page.locator(".attention .board button").count() == 1
     explorable.look(0, 0, 3)
     assert "1.00 of the attention goes to position 2 “w”, one step back" in says(page)
-

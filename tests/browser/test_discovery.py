@@ -9,7 +9,6 @@ from threading import Event
 from types import SimpleNamespace
 
 import pytest
-import torch
 
 from helpers.explorables import discovery as module
 from helpers.explorables.discovery import Discovery
@@ -136,7 +135,9 @@ def test_the_scrubber_moves_all_views_together_while_it_trains(bare, page, disco
         f"At step {born} " in f"{label} " or f"At step {born}:" in label for label in labels
     )
     assert f"Step {born}:" in says(page)
-    first = next(seen for seen in discovery.snapshots if max(map(max, seen["prefix_matching"])) > 0.5)
+    first = next(
+        seen for seen in discovery.snapshots if max(map(max, seen["prefix_matching"])) > 0.5
+    )
     assert born == first["step"]
     chosen = page.locator(".discovery .board button[aria-pressed=true]").get_attribute("aria-label")
     # the head on show is the one that was born
@@ -254,9 +255,7 @@ def slow_text(monkeypatch):
     text, there, built = recipes.RECIPES["text"], Event(), module.Scene
     small = replace(text, training=replace(text.training, batch=2))
     monkeypatch.setitem(recipes.RECIPES, "text", small)
-    monkeypatch.setattr(
-        module, "Scene", lambda choices: (there.wait(PATIENCE), built(choices))[1]
-    )
+    monkeypatch.setattr(module, "Scene", lambda choices: (there.wait(PATIENCE), built(choices))[1])
     yield there
     there.set()
 

@@ -3,12 +3,9 @@ contrast."""
 
 import pytest
 
-from tests.browser.every import EVERY, NAMELESS, NAMES, says, stands, use
+from tests.browser.every import EVERY, NAMES, says, stands, use
 
 pytestmark = pytest.mark.browser
-
-REACHED = """view => [...document.querySelectorAll(`${view} :is(button, input, select, [tabindex])`)]
-    .filter((e) => e.tabIndex >= 0 && !e.disabled && e.offsetParent)"""
 
 
 @pytest.fixture(params=NAMES)
@@ -23,23 +20,18 @@ def page(bare, name):
     return bare.page
 
 
-def test_everything_one_can_reach_has_a_name(page, name):
-    assert page.evaluate(NAMELESS, f".{name}") == []
+def test_everything_one_can_reach_has_a_name(bare, page, name):
+    assert bare.measure("nameless", f".{name}") == []
 
 
 # ---- keys
 
 
 def test_tab_goes_through_and_out_and_arrows_do_not_scroll(bare, page, name):
-    stops = page.evaluate(
-        f"view => {{ window.stops = ({REACHED})(view); stops[0].focus(); return stops.length; }}",
-        f".{name}",
-    )
+    stops = bare.measure("stops", f".{name}")
+    page.evaluate("() => stops[0].focus()")
     for _ in range(stops):
-        assert page.evaluate(
-            "() => { const s = getComputedStyle(document.activeElement); return s.outlineStyle !== "
-            "'none' && parseFloat(s.outlineWidth) >= 2 || s.boxShadow !== 'none'; }"
-        ), "the focus cannot be seen"
+        assert bare.measure("focusIsSeen"), "the focus cannot be seen"
         page.keyboard.press("Tab")
         if not page.evaluate("view => !!document.activeElement.closest(view)", f".{name}"):
             break
@@ -66,11 +58,6 @@ def arrows_do_not_scroll(bare, page, stops: int) -> None:
 
 # ---- what is heard
 
-LISTEN = """view => {
-    window.heard = [];
-    const region = document.querySelector(`${view} [aria-live]`);
-    new MutationObserver(() => { if (region.textContent) heard.push(region.textContent); }).observe(region, { childList: true });
-}"""
 HEARD = "() => heard"
 RESTS = 700  # milliseconds, until a sentence has come to rest
 
@@ -83,7 +70,7 @@ def listened(bare, name):
     while bare.page.locator(f".{name} {EVERY[name].stands}").count() == 0:
         bare.pass_time(50)
     bare.pass_time(10 * RESTS)
-    bare.page.evaluate(LISTEN, f".{name}")
+    bare.measure("listen", f".{name}")
     return widget
 
 
@@ -124,27 +111,6 @@ def test_nothing_is_heard_while_it_moves_by_itself(bare, listened, name):
 
 # ---- contrast
 
-CONTRAST = """view => {
-    const parse = (colour) => { const [r, g, b, a = 1] = colour.match(/[\\d.]+/g).map(Number); return colour.startsWith("color(") ? [r * 255, g * 255, b * 255, a] : [r, g, b, a]; };
-    const over = (front, back) => [0, 1, 2].map((i) => front[i] * front[3] + back[i] * (1 - front[3]));
-    const light = (colour) => colour.reduce((sum, part, i) => sum + [0.2126, 0.7152, 0.0722][i] * (part <= 10 ? part / 3294.6 : ((part / 255 + 0.055) / 1.055) ** 2.4), 0);
-    const chain = (e) => (e ? [e, ...chain(e.parentElement)] : []);
-    const behind = (e) => chain(e).reverse().reduce((back, e) => over(parse(getComputedStyle(e).backgroundColor), back), [255, 255, 255]);
-    const box = document.querySelector(view), weak = [];
-    const probes = ["match", "before", "refused", "key"].map((name) => { const probe = document.createElement("span"); probe.className = name; probe.textContent = name; box.append(probe); return probe; });
-    const words = document.createTreeWalker(box, NodeFilter.SHOW_TEXT);
-    while (words.nextNode()) {
-        const e = words.currentNode.parentElement, style = getComputedStyle(e), svg = e.closest("svg");
-        if (!words.currentNode.data.trim() || !e.getBoundingClientRect().width || e.closest("option, :disabled, .heard")) continue;
-        const [r, g, b, a] = parse(svg ? style.fill : style.color), seen = chain(e).reduce((all, e) => all * getComputedStyle(e).opacity, a);
-        const back = behind(svg ?? e), [low, high] = [light(back), light(over([r, g, b, seen], back))].sort((x, y) => x - y);
-        const ratio = (high + 0.05) / (low + 0.05);
-        if (ratio < 4.5) weak.push(`${e.localName}.${e.className.baseVal ?? e.className} “${words.currentNode.data.trim().slice(0, 30)}” ${ratio.toFixed(2)}`);
-    }
-    probes.forEach((probe) => probe.remove());
-    return weak;
-}"""
-
 
 def test_all_words_can_be_read_in_both_themes(bare, page, name):
     if name == "discovery":  # with a row in hand, all its shades of tokens
@@ -154,5 +120,5 @@ def test_all_words_can_be_read_in_both_themes(bare, page, name):
     for theme in ("Light", "Dark"):
         bare.wear(theme)
         bare.drawn()
-        weak[theme] = page.evaluate(CONTRAST, f".{name}")
+        weak[theme] = bare.measure("weak", f".{name}")
     assert weak == {"Light": [], "Dark": []}

@@ -3,9 +3,8 @@ view."""
 
 import pytest
 
-from tests.browser.bare import FRAMES
 from tests.browser.every import stands
-from tests.browser.lab import ENDLESS, write_notebook
+from tests.browser.lab import ENDLESS, FRAMES, write_notebook
 from tests.patience import until
 
 pytestmark = pytest.mark.browser

@@ -3,9 +3,8 @@ keys, its output views, its windowing of long notebooks, and a restart of the ke
 
 import pytest
 
-from tests.browser.every import EVERY, NAMES, says, says_anew, stands, use
-from tests.browser.bare import FRAMES
-from tests.browser.lab import ENDLESS, write_notebook
+from tests.browser.every import NAMES, says, says_anew, stands, use
+from tests.browser.lab import ENDLESS, FRAMES, write_notebook
 from tests.patience import until
 
 pytestmark = pytest.mark.browser
@@ -75,8 +74,8 @@ ACTIVE = "() => jupyterapp.shell.currentWidget.content.activeCellIndex"
 
 
 def test_it_works_and_jupyterlab_leaves_it_its_keys(page, lab, name):
-    """Of a cell that nobody writes in, JupyterLab takes the keys: arrows choose another cell, x cuts
-    it, a puts one above, two d delete it, two zeros restart the kernel."""
+    """Of a cell that nobody writes in, JupyterLab takes the keys: arrows choose another cell, x
+    cuts it, a puts one above, two d delete it, two zeros restart the kernel."""
     before, cells = says(page, name), len(lab.cells())
     change(page, name)
     assert says_anew(page, name, before) != before
@@ -170,14 +169,14 @@ def test_what_moves_ends_with_its_output(page, lab, name):
 
 def pictures(page, name: str) -> list[str]:
     """Its sentence and its canvases."""
-    drawn = "name => [...document.querySelectorAll(`.${name} canvas`)].map((one) => one.toDataURL())"
+    drawn = (
+        "name => [...document.querySelectorAll(`.${name} canvas`)].map((one) => one.toDataURL())"
+    )
     return [says(page, name), *page.evaluate(drawn, name)]
 
 
 def scroll_to(page, cell: int) -> None:
-    page.evaluate(
-        "number => jupyterapp.shell.currentWidget.content.scrollToItem(number)", cell
-    )
+    page.evaluate("number => jupyterapp.shell.currentWidget.content.scrollToItem(number)", cell)
 
 
 def test_scrolled_away_and_back_it_is_as_it_was(page, lab, name):

@@ -16,24 +16,6 @@ pytestmark = pytest.mark.browser
 
 # ---- the model in the page against the model in the kernel
 
-MEASURE = """
-([{ TurningModel }, shape, rows, quarterTurns, gains, settings]) => {
-    const numbers = (text, Type) => new Type(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
-    const d = shape.d_model, turns = numbers(quarterTurns, Float64Array);
-    const model = new TurningModel(shape, numbers(rows, Float32Array), numbers(gains, Float32Array));
-    return settings.map(({ angle, path, plane, breaks, turned }) => {
-        let J = path === "all" ? turns.subarray(0, d * d) : turns.subarray(d * d);
-        if (path === "plane") {
-            J = new Float64Array(d * d);
-            J[plane[0] * d + plane[1]] = 1;
-            J[plane[1] * d + plane[0]] = -1;
-        }
-        model.set({ J, breaks, turned });
-        const { logits, change, kurtosis } = model.at(angle);
-        return { logits: [...logits], change, kurtosis, rounding: model.rounding };
-    });
-}
-"""
 WHOLE = dict(angle=37.0, path="all", plane=[3, 9], breaks=[], turned=list(GROUPS))
 INTACT = [
     WHOLE,
@@ -71,15 +53,13 @@ def models() -> dict[str, Rotation]:
 
 @pytest.mark.parametrize("name, explorable", models().items())
 def test_the_page_measures_what_the_kernel_measures(modules, name, explorable):
-    engine = modules.module("rotation/model")
     sent = [
         base64.b64encode(getattr(explorable, part)).decode()
         for part in ("rows", "quarter_turns", "gains")
     ]
     cases = INTACT + BROKEN
-    for case, page in zip(
-        cases, modules.page.evaluate(MEASURE, [engine, explorable.shape, *sent, cases]), strict=True
-    ):
+    measured = modules.probe("rotation/model", "turned", [explorable.shape, *sent, cases])
+    for case, page in zip(cases, measured, strict=True):
         kernel = explorable.logits(**case).flatten()
         assert (torch.tensor(page["logits"]) - kernel).abs().max() < 1e-5 * (
             10 + kernel.abs().max()
@@ -243,16 +223,5 @@ def test_it_fits_a_narrow_page(bare, page):
         )
         <= 0
     )
-    boxes = page.evaluate(
-        "() => ['.stack', '.circles', '.behave', '.turning'].map(c => "
-        "document.querySelector('.rotation ' + c).getBoundingClientRect().toJSON())"
-    )
-    for i, a in enumerate(boxes):
-        for b in boxes[i + 1 :]:
-            apart = (
-                a["right"] <= b["left"] + 1
-                or b["right"] <= a["left"] + 1
-                or a["bottom"] <= b["top"] + 1
-                or b["bottom"] <= a["top"] + 1
-            )
-            assert apart, "two parts lie on each other"
+    parts = [".stack", ".circles", ".behave", ".turning"]
+    assert bare.measure("overlaps", [".rotation", parts]) == []

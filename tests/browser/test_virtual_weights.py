@@ -14,16 +14,6 @@ from tests.browser.every import trained
 
 pytestmark = pytest.mark.browser
 
-# The mean colour of a square of the canvas around a place, which is given in shares of its width
-# and height.
-COLOUR = """([left, top]) => {
-  const canvas = document.querySelector('.virtual-weights canvas'), side = Math.round(canvas.width * 0.08);
-  const [x, y] = [canvas.width * left, canvas.height * top].map((at) => Math.round(at - side / 2));
-  const data = canvas.getContext('2d').getImageData(x, y, side, side).data, mean = [0, 0, 0];
-  data.forEach((value, i) => { if (i % 4 < 3) mean[i % 4] += value / side / side });
-  return mean;
-}"""
-
 
 @pytest.fixture(scope="module")
 def measured():
@@ -247,8 +237,9 @@ def test_it_fits_a_narrow_page_and_the_dark_theme(bare, page):
     page.set_viewport_size({"width": 760, "height": 1000})
     bare.wear("Dark")
     bare.still()
-    assert max(page.evaluate(COLOUR, [0.48, 0.44])) < 90, "the matrix keeps its light paper"
-    assert max(page.evaluate(COLOUR, [0.95, 0.95])) < 90, "the diagram keeps its light paper"
+    for part, place in {"matrix": [0.48, 0.44], "diagram": [0.95, 0.95]}.items():
+        colour = bare.measure("colour", [".virtual-weights canvas", *place])
+        assert max(colour) < 90, f"the {part} keeps its light paper"
     overflow = page.evaluate(
         "() => { const e = document.querySelector('.virtual-weights'); return e.scrollWidth - "
         "e.clientWidth }"
