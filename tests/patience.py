@@ -7,17 +7,19 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from playwright.sync_api import Page
+
 PATIENCE = 180  # seconds
 TEST = 6 * PATIENCE  # for one test with all its waits, so that a wait that fails says for what
 
 
-def until(condition: Callable[[], Any], pause: Callable[[float], object] = time.sleep) -> Any:
-    """Wait until something holds, and give it back. `pause` waits for so many seconds; a page's own
-    lets it, and the loop in this process, go on meanwhile. AssertionError once patience is lost."""
+def until(condition: Callable[[], Any], page: Page | None = None) -> Any:
+    """Wait until something holds, and give it back. With a page, that and the event loop of this
+    process go on meanwhile. AssertionError once patience is lost."""
     end = time.monotonic() + PATIENCE
     while not (found := condition()):
         assert time.monotonic() < end, f"it never came, in {PATIENCE} s"
-        pause(0.01)
+        page.wait_for_timeout(10) if page else time.sleep(0.01)
     return found
 
 

@@ -23,13 +23,16 @@ from tests.patience import PATIENCE, until
 
 SITE = "http://course.test"
 THEMES = Path(get_app_dir()) / "themes" / "@jupyterlab"
-# Room to scroll above and below, and a Tab stop on either side. JupyterLab leaves its outputs less
-# than the width of the window.
+# Room to scroll above and below, and a Tab stop on either side. What JupyterLab gives a view, measured
+# there: its margins in a wide and in a narrow window, and what its place looks like.
 HTML = """<!doctype html><html lang="en"><meta charset="utf-8"><title>A view</title>
 <style id="theme"></style><script type="module" src="/tests/browser/bare.js"></script>
 <style>
 body { margin: 0; background: var(--jp-layout-color0); font-size: var(--jp-ui-font-size1) }
-main { padding: 0 10px 0 74px }
+body[data-jp-theme-light="false"] { color-scheme: dark }
+main { padding: 0 54px 0 126px }
+main > div { box-sizing: border-box; position: relative }
+@media (max-width: 760px) { main { padding-left: 62px } }
 hr { height: 1500px; margin: 0; border: 0 }
 </style>
 <body><hr><button id="before">before</button><main></main><button id="after">after</button><hr>
@@ -191,7 +194,7 @@ class Bare:
 
     def until(self, condition: Callable[[], Any]) -> Any:
         """Wait until something holds here in Python, while the page goes on."""
-        return until(condition, lambda seconds: self.page.wait_for_timeout(1000 * seconds))
+        return until(condition, self.page)
 
     def stop_time(self) -> None:
         """From now on the page's time passes only in `pass_time`: timers, frames and clocks."""

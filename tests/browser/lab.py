@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -126,7 +125,7 @@ class Lab:
             assert not failed, f"a cell failed: {failed[0]}"
             return all(cell["count"] for cell in self.cells())
 
-        until(ended, self.wait)
+        until(ended, self.page)
         return self.cells()
 
     def clear(self) -> None:
@@ -164,10 +163,6 @@ class Lab:
         bar, entry = path
         self.page.get_by_role("menuitem", name=bar, exact=True).click()
         self.page.get_by_role("menuitem", name=entry, exact=True).click()
-
-    def wait(self, seconds: float) -> None:
-        """The pause between two looks of `until`: the page goes on meanwhile."""
-        self.page.wait_for_timeout(1000 * seconds)
 
     def screenshot(self, name: str) -> Path:
         """Save what the tab shows, for a person to look at."""
@@ -245,12 +240,19 @@ def serving(course: Path, home: Path) -> Iterator[tuple[str, str]]:
 
 def stop(process: subprocess.Popen) -> None:
     """Ask the server to end, which ends its kernels too, and wait until its whole group is gone."""
-    for request, seconds in ((signal.SIGTERM, 15), (signal.SIGKILL, 5)):
+
+    def gone() -> bool:
+        process.poll()
         try:
-            os.killpg(process.pid, request)
-            for _ in range(10 * seconds):
-                process.poll()
-                os.killpg(process.pid, 0)
-                time.sleep(0.1)
+            os.killpg(process.pid, 0)
         except ProcessLookupError:
-            return
+            return True
+        return False
+
+    if not gone():
+        os.killpg(process.pid, signal.SIGTERM)
+    try:
+        until(gone)
+    finally:
+        if not gone():
+            os.killpg(process.pid, signal.SIGKILL)

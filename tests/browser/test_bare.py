@@ -131,7 +131,9 @@ def test_an_error_in_python_fails_the_test_that_caused_it(alone):
 def test_an_error_in_the_page_fails_the_test_that_caused_it(alone):
     with pytest.raises(AssertionError, match="page: .*nothing here"):
         with alone.watched():
-            alone.page.evaluate("() => { setTimeout(() => { throw Error('nothing here'); }); }")
+            alone.page.evaluate(
+                "() => { requestAnimationFrame(() => { throw Error('nothing here'); }); }"
+            )
             alone.until(lambda: alone.errors)
 
 

@@ -51,7 +51,7 @@ def step(lab) -> int:
 def test_other_cells_run_while_it_trains(lab, page):
     at = step(lab)
     assert page.evaluate(TRAINS) and at > 0
-    until(lambda: step(lab) > at, lab.wait)  # it goes on between two cells
+    until(lambda: step(lab) > at, lab.page)  # it goes on between two cells
     press(page, "Pause")
 
 
@@ -63,7 +63,7 @@ def test_an_interrupt_leaves_a_model_to_use_and_to_train_on(lab, page):
             page.evaluate(FRAMES, 20)
         return not page.evaluate(TRAINS)
 
-    until(paused, lab.wait)
+    until(paused, lab.page)
     at = step(lab)
     page.wait_for_function(f"() => ({STEP})() === {at}")
     said = lab.ask(f"{STATE}, discovery.model(discovery.scene.shown).isfinite().all().item()")
@@ -83,6 +83,6 @@ def test_a_view_that_closes_stops_the_work(lab, page, how):
         page.get_by_role("button", name="Discard").click()
     page.locator(".discovery").wait_for(state="detached")
     # a closed notebook cannot say so: its silence does
-    said = until(lambda: (now := lab.ask(STATE)).startswith("('paused', ") and now, lab.wait)
+    said = until(lambda: (now := lab.ask(STATE)).startswith("('paused', ") and now, lab.page)
     for _ in range(5):
         assert lab.ask(STATE) == said

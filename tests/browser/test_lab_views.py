@@ -193,7 +193,7 @@ def test_scrolled_away_and_back_it_is_as_it_was(page, lab, name):
     page.evaluate(FRAMES, 10)
     scroll_to(page, CELL[name])
     page.locator(f".{name}").scroll_into_view_if_needed()
-    until(lambda: pictures(page, name) == before, lab.wait)
+    until(lambda: pictures(page, name) == before, lab.page)
 
 
 # ---- a restart
