@@ -6,18 +6,32 @@ from pathlib import Path
 
 import pytest
 
-from helpers.course.build import KERNEL_ENVIRONMENT
+from helpers.course import build
+from tests.patience import PATIENCE, TEST
 
 # The kernels that nbval starts inherit this, so a cell is compared under the environment it was
 # stored under. It must be set before anything imports torch. A backend would turn pictures off.
-os.environ.update(KERNEL_ENVIRONMENT)
+os.environ.update(build.KERNEL_ENVIRONMENT)
 os.environ.pop("MPLBACKEND", None)
+
+build.CELL_TIMEOUT = TEST
 
 ALLOWANCES = Path(__file__).parent / "tests" / "allowances.json"
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Nothing is cut short because the machine is busy. A limit given on the command line holds."""
+    config.option.timeout = config.option.timeout or TEST
+    config.option.nbval_cell_timeout = TEST
+    config.option.nbval_kernel_startup_timeout = PATIENCE
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Units first, then the notebooks, then the browser: the quickest answer comes first."""
+    for item in items:
+        if is_cell(item.nodeid):
+            item.output_timeout = PATIENCE  # nbval's own, for what a cell has said, is 5 seconds
     items.sort(key=lambda item: 2 * bool(item.get_closest_marker("browser")) + is_cell(item.nodeid))
 
 

@@ -157,14 +157,3 @@ def test_look_turns_the_views(model, tokens):
 def test_look_refuses_what_does_not_exist(model, tokens, place, says):
     with pytest.raises(ValueError, match=says):
         Attention(model, tokens).look(*place)
-
-
-def test_the_view_is_what_all_share_then_its_parts_then_its_own():
-    starts = [
-        "// What every explorable's view shares",
-        "// A strip of tokens",
-        "// The view of Attention",
-    ]
-    places = [Attention._esm.index(start) for start in starts]
-    assert places == sorted(places)
-    assert Attention._css.index(".explorable .tokens") < Attention._css.index(".attention .board")

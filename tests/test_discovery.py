@@ -7,7 +7,7 @@ import math
 import os
 import signal
 import threading
-import time
+from itertools import count
 from types import SimpleNamespace
 
 import pytest
@@ -21,6 +21,7 @@ from helpers.explorables.discovery.scene import Choices, Scene
 from helpers.instruments import circuits, composition, heads
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 from helpers.training import recipes, runs
+from tests.patience import PATIENCE, soon
 
 
 @pytest.fixture
@@ -50,18 +51,6 @@ def a_text(tmp_path, monkeypatch):
     monkeypatch.setitem(recipes.RECIPES, "text", recipe)
     monkeypatch.setattr(recipes.Recipe, "text", lambda self, progress=False: small)
     return small
-
-
-def until(condition, seconds=20):
-    """Wait, in the event loop, until something holds."""
-
-    async def wait():
-        end = time.perf_counter() + seconds
-        while not condition():
-            assert time.perf_counter() < end, "it never came"
-            await asyncio.sleep(0.002)
-
-    return wait()
 
 
 # ---- what the buttons do
@@ -102,16 +91,17 @@ def test_training_leaves_the_kernel_free_and_pause_stops_it(explorable):
         explorable.train()
         turns = 0
         while explorable.trainer.step_number < 12:
-            await asyncio.sleep(0.001)  # another cell's turn
+            await asyncio.sleep(0)  # another cell's turn
             turns += 1
         assert explorable.status == "training" and turns >= 1
         explorable.pause()
         at = explorable.trainer.step_number
-        await asyncio.sleep(0.1)
+        for _ in range(20):
+            await asyncio.sleep(0)
         assert explorable.trainer.step_number == at and explorable.status == "paused"
         assert explorable.snapshots[-1]["step"] == at
         explorable.train()
-        await until(lambda: explorable.trainer.step_number > at)
+        await soon(lambda: explorable.trainer.step_number > at)
         explorable.pause()
 
     asyncio.run(scene())
@@ -208,7 +198,7 @@ def test_a_refusal_leaves_the_training_alone(explorable):
         explorable.train()
         explorable._hear(None, dict(do="reset", settings=dict(n_layers=9)), [])
         assert explorable.status == "training" and explorable.trouble
-        await until(lambda: explorable.trainer.step_number > 0)
+        await soon(lambda: explorable.trainer.step_number > 0)
         explorable.pause()
 
     asyncio.run(scene())
@@ -450,11 +440,11 @@ def test_an_interrupt_pauses_the_training_in_the_background(explorable, monkeypa
 
     async def scene():
         explorable.train()
-        await until(lambda: explorable.status == "paused")
+        await soon(lambda: explorable.status == "paused")
         at = explorable.trainer.step_number
         assert explorable.snapshots[-1]["step"] == at
         explorable.train()
-        await until(lambda: explorable.trainer.step_number > at)
+        await soon(lambda: explorable.trainer.step_number > at)
         explorable.pause()
 
     interrupt_at(explorable, monkeypatch, 2)
@@ -487,9 +477,9 @@ def test_a_message_from_another_thread_is_heeded_where_the_cells_run(monkeypatch
             explorable.trainer, "step", lambda: (threads.add(threading.current_thread()), step())[1]
         )
         await asyncio.to_thread(explorable._hear, None, dict(do="train"), [])
-        await until(lambda: explorable.trainer.step_number > 0)
+        await soon(lambda: explorable.trainer.step_number > 0)
         await asyncio.to_thread(explorable._hear, None, dict(do="pause"), [])
-        await until(lambda: explorable.status == "paused")
+        await soon(lambda: explorable.status == "paused")
         assert threads == {threading.main_thread()}
 
     asyncio.run(scene())
@@ -498,39 +488,41 @@ def test_a_message_from_another_thread_is_heeded_where_the_cells_run(monkeypatch
 # ---- views, and a text
 
 
-def test_a_view_that_went_without_a_word_stops_the_work(explorable, monkeypatch):
+@pytest.fixture
+def impatient(monkeypatch):
+    """A clock that goes on by 100 ms at each look at it; by it, a view that has not answered two
+    snapshots in 300 ms has gone."""
+    ticks = count()
+    clock = SimpleNamespace(perf_counter=lambda: 0.1 * next(ticks))
+    for name, value in dict(time=clock, UNSEEN=2, PATIENCE=0.3).items():
+        monkeypatch.setattr(module, name, value)
+
+
+def test_a_view_that_went_without_a_word_stops_the_work(explorable, impatient):
     """Its tab was closed: nothing acknowledges the snapshots. A training that no view ever watched
     goes on."""
 
-    async def scene(watched: bool):
-        if watched:
-            explorable._hear(None, dict(do="show"), [])
+    async def scene():
         explorable.train()
-        end = time.perf_counter() + 0.8
-        while explorable.status == "training" and time.perf_counter() < end:
-            await asyncio.sleep(0.005)
-        stopped = explorable.status == "paused"
+        await soon(lambda: len(explorable.snapshots) > 3 * module.UNSEEN)
+        assert explorable.status == "training"
+        explorable._hear(None, dict(do="show"), [])
+        await soon(lambda: explorable.status == "paused")
         explorable.pause()
-        return stopped
 
-    monkeypatch.setattr(module, "UNSEEN", 2)
-    monkeypatch.setattr(module, "PATIENCE", 0.3)
-    assert not asyncio.run(scene(watched=False))
-    assert asyncio.run(scene(watched=True))
+    asyncio.run(scene())
 
 
-def test_a_view_that_acknowledges_keeps_the_training_alive(explorable, monkeypatch):
+def test_a_view_that_acknowledges_keeps_the_training_alive(explorable, impatient):
     async def scene():
         explorable._hear(None, dict(do="show"), [])
         explorable.train()
-        for _ in range(10):
-            await asyncio.sleep(0.08)
+        while len(explorable.snapshots) < 4 * module.UNSEEN:
             explorable._hear(None, dict(do="saw"), [])
-        assert explorable.status == "training"
+            await asyncio.sleep(0)
+            assert explorable.status == "training"
         explorable.pause()
 
-    monkeypatch.setattr(module, "UNSEEN", 2)
-    monkeypatch.setattr(module, "PATIENCE", 0.3)
     asyncio.run(scene())
 
 
@@ -578,33 +570,42 @@ def test_a_text_tells_how_long_to_wait_as_the_shipped_run_did():
     assert heads.birth(run.history) / run.training["steps"] == pytest.approx(1 / 3, abs=0.05)
 
 
-def test_a_text_loads_beside_the_kernels_other_work(explorable, a_text, monkeypatch):
+@pytest.fixture
+def awaited(monkeypatch):
+    """A text that is there only when this event is set."""
+    there, built = threading.Event(), module.Scene
+
+    def slow(choices: Choices) -> Scene:
+        if choices.task == "text":
+            there.wait(PATIENCE)
+        return built(choices)
+
+    monkeypatch.setattr(module, "Scene", slow)
+    yield there
+    there.set()
+
+
+def test_a_text_loads_beside_the_kernels_other_work(explorable, a_text, awaited):
     async def scene():
-        built = module.Scene
-        monkeypatch.setattr(module, "Scene", lambda choices: (time.sleep(0.2), built(choices))[1])
         explorable._hear(None, dict(do="reset", settings=dict(task="text")), [])
         assert explorable.status == "loading" and explorable.choices.task == "random periods"
-        turns = 0
-        while explorable.status == "loading":
-            await asyncio.sleep(0.005)
-            turns += 1
-        assert turns > 10 and explorable.status == "ready" and explorable.choices.task == "text"
-        assert explorable.settings["muon_lr"] == 0.01
+        for _ in range(10):
+            await asyncio.sleep(0)  # another cell's turn
+        assert explorable.status == "loading"
+        awaited.set()
+        await soon(lambda: explorable.status == "ready")
+        assert explorable.choices.task == "text" and explorable.settings["muon_lr"] == 0.01
 
     asyncio.run(scene())
 
 
-def test_another_choice_while_a_text_loads_wins(explorable, a_text, monkeypatch):
+def test_another_choice_while_a_text_loads_wins(explorable, a_text, awaited):
     async def scene():
-        built = module.Scene
-        monkeypatch.setattr(
-            module,
-            "Scene",
-            lambda choices: (time.sleep(0.1 * (choices.task == "text")), built(choices))[1],
-        )
         explorable._hear(None, dict(do="reset", settings=dict(task="text")), [])
+        loading = explorable._task
         explorable._hear(None, dict(do="reset", settings=dict(seed=4)), [])
-        await asyncio.sleep(0.3)
+        awaited.set()
+        await soon(loading.done)
         assert explorable.status == "ready" and explorable.choices == Choices(seed=4)
 
     asyncio.run(scene())
@@ -617,7 +618,7 @@ def test_a_machine_without_a_text_says_so(explorable, monkeypatch):
     async def scene():
         monkeypatch.setattr(module, "Scene", nothing)
         explorable._hear(None, dict(do="reset", settings=dict(task="text")), [])
-        await until(lambda: explorable.trouble)
+        await soon(lambda: explorable.trouble)
         assert explorable.trouble == "refused: no folder 'lib'" and explorable.status == "ready"
         assert explorable.choices.task == "random periods"
 

@@ -89,7 +89,8 @@ def run_nbval(canaries, folder) -> dict[str, list[int]]:
     for name, notebook in canaries.items():
         (folder / f"{name}.ipynb").write_text(render(notebook), encoding="utf-8")
     results = folder / "results.xml"
-    options = ["-c", "pyproject.toml", "-p", "no:cacheprovider", "-q", f"--junitxml={results}"]
+    options = ["-c", "pyproject.toml", "-p", "conftest", "-p", "no:cacheprovider", "-q"]
+    options += [f"--junitxml={results}"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, str(folder)],
         cwd=ROOT,

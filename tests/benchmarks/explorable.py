@@ -4,7 +4,6 @@ costs.
 Headless it is the same loop without a front end; in Chromium, JupyterLab as `make lab` starts it.
 """
 
-import shutil
 import statistics
 import subprocess
 import sys
@@ -15,8 +14,8 @@ from pathlib import Path
 
 from tests.benchmarks import Row, Settings, threads
 from tests.benchmarks.births import BORN, SHARP, seeded, transformer_lens, watch
-from tests.browser import conftest
-from tests.browser.scene import run_cell, write_notebook
+from tests.browser import WINDOW, find, launch
+from tests.browser.lab import Lab, serving, write_notebook
 from tests.course import ROOT
 
 CELL = "from helpers.explorables.discovery import Discovery\n\ndiscovery = Discovery()\ndiscovery"
@@ -96,8 +95,7 @@ def fresh() -> float:
 
 def in_chromium(settings: Settings) -> Iterator[Row]:
     """The rows that need a browser, or one that says that there is none."""
-    path = next(filter(None, map(shutil.which, conftest.BROWSERS)), None)
-    if path is None:
+    if find() is None:
         yield Row("the explorable in Chromium", "1 s", "no Chromium here", None)
         return
     from playwright.sync_api import sync_playwright
@@ -108,11 +106,9 @@ def in_chromium(settings: Settings) -> Iterator[Row]:
         name = write_notebook(
             course, "discovery.ipynb", CELL, "print(discovery.share, len(discovery.snapshots))"
         )
-        with conftest.serving(course, Path(home)) as (url, token):
-            browser = playwright.chromium.launch(executable_path=path, args=list(conftest.FLAGS))
-            lab = conftest.Lab(
-                browser.new_page(viewport={"width": 1400, "height": 1000}), url, token
-            )
+        with serving(course, Path(home)) as (url, token):
+            browser = launch(playwright)
+            lab = Lab(browser.new_page(viewport=WINDOW), url, token)
             lab.open(name)
             rounds = [one_training(lab) for _ in range(settings.fresh)]
             pauses = [one_pause(lab.page) for _ in range(5)]
@@ -145,7 +141,7 @@ def one_training(lab) -> dict:
     page = lab.page
     start = time.perf_counter()
     page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.restartKernel()")
-    run_cell(page, 0)
+    lab.run_cell(0)
     page.wait_for_function(READY, timeout=1000 * LIMIT)
     pressed = time.perf_counter()
     page.evaluate("() => document.querySelector('.discovery .main').click()")
@@ -155,7 +151,7 @@ def one_training(lab) -> dict:
         found[level] = time.perf_counter() - pressed
     page.wait_for_function(FINISHED, timeout=1000 * LIMIT)
     ended = time.perf_counter() - pressed
-    run_cell(page, 1)
+    lab.run_cell(1)
     share, snapshots = map(float, lab.cells()[1]["outputs"][0]["text"].split())
     return found | dict(
         kernel=pressed - start + found[BORN], share=share, updates=snapshots / ended

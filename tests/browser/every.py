@@ -1,71 +1,93 @@
-"""All five explorables in one notebook, each in a cell of its own, for what holds of every one of
-them."""
+"""All five explorables, for what holds of every one of them, and what a test asks of any view."""
 
-from tests.browser.scene import open_with, run_cell
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
 
-IMPORTS = """import torch
-from helpers.instruments import heads
-from helpers.training import runs
+import torch
+from playwright.sync_api import Page
+
 from helpers.explorables.attention import Attention
 from helpers.explorables.discovery import Discovery
 from helpers.explorables.paths import Paths
 from helpers.explorables.rotation import Rotation
 from helpers.explorables.virtual_weights import VirtualWeights
-from helpers.sequences import repeated_block
-model = runs.load(runs.DATA / "runs" / "two_layers").model_at()
-batch = repeated_block(1, 48, 64, torch.Generator().manual_seed(1), periods=[14])"""
-# Of each explorable: its cell, what is there once it stands, and a control with what moves it.
+from helpers.instruments import heads
+from helpers.model import AttentionOnlyTransformer
+from helpers.sequences import Batch, repeated_block
+from helpers.training import runs
+
+
+@cache
+def trained() -> AttentionOnlyTransformer:
+    """The model that ships with the course."""
+    return runs.load(runs.DATA / "runs" / "two_layers").model_at()
+
+
+@cache
+def batch() -> Batch:
+    """One sequence that repeats itself."""
+    return repeated_block(1, 48, 64, torch.Generator().manual_seed(1), periods=[14])
+
+
+class One(NamedTuple):
+    """An explorable: how to make it, what is there once it stands, and its main control with a key
+    that moves it."""
+
+    make: Callable[[], Any]
+    stands: str
+    control: str
+    key: str
+
+
 EVERY = {
-    "attention": (
-        "Attention(model, batch.tokens)",
+    "attention": One(
+        lambda: Attention(trained(), batch().tokens),
         ".chip:nth-child(48)",
         ".chip[tabindex='0']",
         "ArrowLeft",
     ),
-    "paths": (
-        "Paths(model, *batch)",
+    "paths": One(
+        lambda: Paths(trained(), *batch()),
         ".groups[aria-busy=false] .switch",
         ".chip[tabindex='0']",
         "ArrowLeft",
     ),
-    "virtual-weights": ("VirtualWeights(model)", ".strip circle", "canvas", "ArrowDown"),
-    "rotation": (
-        "Rotation(model, heads.probe(64, 48)[3])",
+    "virtual-weights": One(
+        lambda: VirtualWeights(trained()), ".strip circle", "canvas", "ArrowDown"
+    ),
+    "rotation": One(
+        lambda: Rotation(trained(), heads.probe(64, 48)[3]),
         ".graph circle",
         "input[type=range]",
         "ArrowRight",
     ),
-    "discovery": (
-        "discovery = Discovery(); discovery",
-        ".board button:nth-child(8)",
-        "canvas",
-        "ArrowUp",
-    ),
+    "discovery": One(Discovery, ".board button:nth-child(8)", "canvas", "ArrowUp"),
 }
 NAMES = list(EVERY)
-CELLS = [IMPORTS, *(cell for cell, *_ in EVERY.values()), *["0"] * 30]
-SCROLLED = (
-    "() => "
-    "jupyterapp.shell.currentWidget.content.node.querySelector('.jp-WindowedPanel-outer').scrollTop"
-)
 
 
-def show(lab, folder, name: str, notebook: str = "everyone.ipynb"):
-    """The tab's page with one explorable on it, and no other. Two tabs want two notebooks, or they
-    share a kernel."""
-    open_with(lab, folder, notebook, *CELLS)
-    run_cell(lab.page, 1 + NAMES.index(name))
-    lab.page.locator(f".{name} {EVERY[name][1]}").first.wait_for(state="attached", timeout=60_000)
-    lab.page.locator(f".{name}").scroll_into_view_if_needed()
-    return lab.page
+def stands(page: Page, name: str) -> None:
+    """Wait until the explorable is there, whole, and on the screen."""
+    page.locator(f".{name} {EVERY[name].stands}").first.wait_for(state="attached")
+    page.locator(f".{name}").first.scroll_into_view_if_needed()
 
 
-def use(page, name: str) -> str:
+def use(page: Page, name: str) -> str:
     """Put the focus on the explorable's main control; the key that moves it."""
-    page.locator(f".{name} {EVERY[name][2]}").first.focus()
-    return EVERY[name][3]
+    page.locator(f".{name} {EVERY[name].control}").first.focus()
+    return EVERY[name].key
 
 
-def says(page, name: str, view: int = 0) -> str:
+def says(page: Page, name: str, view: int = 0) -> str:
     """The sentence below its pictures."""
     return page.locator(f".{name} .says").nth(view).inner_text()
+
+
+def says_anew(page: Page, name: str, before: str) -> str:
+    """Wait until the sentence is another one; that one."""
+    page.wait_for_function(
+        "([name, before]) => document.querySelector(`.${name} .says`).textContent !== before",
+        arg=[name, before],
+    )
+    return says(page, name)

@@ -5,44 +5,28 @@ import re
 import pytest
 import torch
 
-from helpers.sequences import repeated_block
-from helpers.training import runs
-from tests.browser.scene import NAMELESS, latency, open_with, run_cell
-
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
-
-CELLS = (
-    """import torch
 from helpers import handmade
-from helpers.training import runs
-from helpers.explorables.attention import Attention
-from helpers.sequences import repeated_block
+from tests.browser.every import EVERY, batch, stands, trained
 
-model = runs.load(runs.DATA / "runs" / "two_layers").model_at()
-tokens = repeated_block(1, 48, 64, torch.Generator().manual_seed(1), periods=[14]).tokens
-explorable = Attention(model, tokens)
-explorable""",
-    'explorable.show(handmade.previous_token_head(64, 8), tokens[0, :6], ["<b>", *"vwxyz"])',
-    "explorable.look(0, 0, 3)",
-)
-BUSY = 400  # milliseconds; the target is 50, on a machine that does nothing else
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-def page(lab, course_copy):
-    open_with(lab, course_copy, "attention.ipynb", *CELLS)
-    lab.page.locator(".attention .chip").nth(47).wait_for(timeout=60_000)
-    lab.page.locator(".attention").scroll_into_view_if_needed()
-    yield lab.page
-    lab.screenshot("attention")
+def explorable(bare):
+    yield bare.show(EVERY["attention"].make())
+    bare.screenshot("attention")
+
+
+@pytest.fixture
+def page(bare, explorable):
+    stands(bare.page, "attention")
+    return bare.page
 
 
 @pytest.fixture(scope="module")
 def cache():
-    model = runs.load(runs.DATA / "runs" / "two_layers").model_at()
-    tokens = repeated_block(1, 48, 64, torch.Generator().manual_seed(1), periods=[14]).tokens
     with torch.no_grad():
-        return model.run_with_cache(tokens)[1]
+        return trained().run_with_cache(batch().tokens)[1]
 
 
 def chip(page, position):
@@ -131,21 +115,9 @@ def test_value_weighted_is_attention_times_the_length_of_v(page, cache):
     assert "Rows no longer sum to 1" in page.locator(".attention .hint").first.inner_text()
 
 
-def test_python_shows_another_model_and_turns_the_view(page):
-    run_cell(page, 1)
-    page.wait_for_function("() => document.querySelectorAll('.attention .chip').length === 6")
+def test_python_shows_another_model_and_turns_the_view(page, explorable):
+    explorable.show(handmade.previous_token_head(64, 8), batch().tokens[0, :6], ["<b>", *"vwxyz"])
+    assert page.locator(".attention .chip").count() == 6
     assert page.locator(".attention .board button").count() == 1
-    run_cell(page, 2)
-    page.wait_for_function(
-        "() => document.querySelector('.attention .says').textContent.includes('from position 3 ')"
-    )
+    explorable.look(0, 0, 3)
     assert "1.00 of the attention goes to position 2 “w”, one step back" in says(page)
-
-
-def test_it_has_names_and_answers_at_pointer_speed(page):
-    assert page.evaluate(NAMELESS, ".attention") == 0
-    chips = [chip(page, position).bounding_box() for position in range(48)]
-    places = [(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2) for box in chips] * 2
-    median, late = latency(page, [lambda at=at: page.mouse.move(*at) for at in places])
-    print(f"pointer to painted: median {median:.0f} ms, 95th percentile {late:.0f} ms")
-    assert late < BUSY

@@ -1,5 +1,4 @@
-"""JupyterLab as `make lab` starts it. That every cell of the first notebook runs in it is held in
-test_discovery.py."""
+"""JupyterLab as `make lab` starts it."""
 
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -7,6 +6,7 @@ from urllib.request import urlopen
 import pytest
 
 from tests.course import ROOT
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.browser
 
@@ -15,7 +15,7 @@ FIRST = "00_start_here.ipynb"
 
 def test_the_lab_opens_on_the_first_notebook(lab):
     lab.page.goto(f"{lab.url}/?token={lab.token}")
-    lab.page.get_by_role("tab", name=FIRST).first.wait_for(timeout=60_000)
+    lab.page.get_by_role("tab", name=FIRST).first.wait_for()
     lab.page.wait_for_function("() => document.querySelector('.jp-Notebook .jp-Cell')")
     assert lab.page.get_by_text("Jupyter news").count() == 0
 
@@ -28,7 +28,7 @@ def test_long_lines_of_code_wrap(lab):
 def test_the_server_asks_for_its_token(server):
     url, _ = server
     with pytest.raises(HTTPError, match="403"):
-        urlopen(f"{url}/api/contents", timeout=10)
+        urlopen(f"{url}/api/contents", timeout=PATIENCE)
 
 
 def test_running_leaves_the_notebooks_as_they_were(lab, course_copy):
@@ -39,3 +39,12 @@ def test_running_leaves_the_notebooks_as_they_were(lab, course_copy):
     lab.page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
     assert (course_copy / "notebooks" / FIRST).read_bytes() != original
     assert (ROOT / "notebooks" / FIRST).read_bytes() == original
+
+
+def test_every_cell_of_the_first_notebook_runs_and_its_training_stands_on_the_screen(lab):
+    lab.open(FIRST)
+    lab.run_all()
+    page = lab.page
+    page.locator(".discovery .board button:nth-child(8)").wait_for()
+    page.get_by_role("button", name="Step", exact=True).press("Enter")
+    page.locator(".discovery .where").filter(has_text="step 1 of 400").wait_for()

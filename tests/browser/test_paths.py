@@ -2,45 +2,23 @@
 alone."""
 
 import pytest
-import torch
 
-from helpers.explorables.paths import Paths
-from helpers.sequences import repeated_block
-from helpers.training import runs
-from tests.browser.scene import NAMELESS, latency, open_with, run_cell, wait_for_answer
+from tests.browser.every import EVERY, stands
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
-
-CELLS = (
-    """import torch
-from helpers.training import runs
-from helpers.explorables.paths import Paths
-from helpers.sequences import repeated_block
-
-model = runs.load(runs.DATA / "runs" / "two_layers").model_at()
-explorable = Paths(model, *repeated_block(1, 48, 64, torch.Generator().manual_seed(1), periods=[14]))
-explorable""",
-    'explorable.switch(["direct", "1.0", "0.0 -> 1.1"])',
-    "print(len(explorable.on), explorable.on[-1])",
-)
-BUSY = 400  # milliseconds; the target is 50, on a machine that does nothing else
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-def page(lab, course_copy):
-    open_with(lab, course_copy, "paths.ipynb", *CELLS)
-    lab.page.locator(".paths .switch").nth(24).wait_for(timeout=60_000)
-    lab.page.locator(".paths").scroll_into_view_if_needed()
-    settled(lab.page)
-    yield lab.page
-    lab.screenshot("paths")
+def oracle(bare):
+    """The explorable itself: Python's sums."""
+    yield bare.show(EVERY["paths"].make())
+    bare.screenshot("paths")
 
 
-@pytest.fixture(scope="module")
-def oracle():
-    """The same explorable in this process: Python's sums."""
-    model = runs.load(runs.DATA / "runs" / "two_layers").model_at()
-    return Paths(model, *repeated_block(1, 48, 64, torch.Generator().manual_seed(1), periods=[14]))
+@pytest.fixture
+def page(bare, oracle):
+    stands(bare.page, "paths")
+    return bare.page
 
 
 def settled(page) -> None:
@@ -143,34 +121,9 @@ def test_the_predictions_follow(page, oracle):
     assert chosen.get_attribute("aria-label").endswith(f"right answer {expected[target]:.2f}")
 
 
-def test_python_switches_and_hears_of_switches(page, oracle):
-    run_cell(page, 1)
-    page.wait_for_function(
-        "() => document.querySelectorAll('.paths .switch input:checked').length === 3"
-    )
+def test_python_switches_and_hears_of_switches(bare, page, oracle):
+    oracle.switch(["direct", "1.0", "0.0 -> 1.1"])
+    assert page.locator(".paths .switch input:checked").count() == 3
     assert loss(page) == pytest.approx(oracle.loss_of(["direct", "1.0", "0.0 -> 1.1"]), abs=1e-5)
     switch(page, "0.3 -> 1.3").click()
-    wait_for_answer(page, 2, "4 0.3 -> 1.3")
-
-
-def test_it_has_names_and_answers_at_pointer_speed(page):
-    assert page.evaluate(NAMELESS, ".paths") == 0
-    elements = page.locator(".paths :is(.chip, .switch)")
-    boxes = [elements.nth(i).bounding_box() for i in range(elements.count())]
-    places = [(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2) for box in boxes]
-    median, late = latency(page, [lambda at=at: page.mouse.move(*at) for at in places])
-    print(f"pointer to painted: median {median:.0f} ms, 95th percentile {late:.0f} ms")
-    assert late < BUSY
-    page.evaluate(
-        "() => window.addEventListener('click', (event) => requestAnimationFrame(() => { const { "
-        "port1, port2 } = new MessageChannel(); port1.onmessage = () => "
-        "seenAfter.push(performance.now() - event.timeStamp); port2.postMessage(0); }), true)"
-    )
-    page.evaluate("() => { window.seenAfter = []; }")
-    switches = page.locator(".paths .switch input")
-    for i in range(25):
-        switches.nth(i).evaluate("input => input.click()")
-        page.wait_for_timeout(20)
-    times = sorted(page.evaluate("() => seenAfter"))
-    print(f"switch to painted: median {times[12]:.0f} ms, slowest {times[-1]:.0f} ms")
-    assert times[-1] < BUSY
+    bare.until(lambda: oracle.on == ["direct", "1.0", "0.0 -> 1.1", "0.3 -> 1.3"])

@@ -7,42 +7,15 @@ import pytest
 import torch
 
 from helpers import handmade
-from helpers.explorables import HERE
 from helpers.explorables.rotation import GROUPS, Rotation
 from helpers.instruments import heads
 from helpers.model import AttentionOnlyTransformer, ModelConfig
-from helpers.training import runs
-from tests.browser.scene import open_with, run_cell, wait_for_answer
+from tests.browser.every import EVERY, stands
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
-
-OPEN = """from helpers import heads, runs
-from helpers.explorables.rotation import Rotation
-model = runs.load(runs.DATA / "runs" / "two_layers").model_at()
-explorable = Rotation(model, heads.probe(64, 48)[3])
-explorable"""
-AT_120 = "explorable.angle, explorable.breaks = 120.0, ['gains']"
+pytestmark = pytest.mark.browser
 
 # ---- the model in the page against the model in the kernel
 
-MEASURE = """
-([shape, rows, quarterTurns, gains, settings]) => {
-    const numbers = (text, Type) => new Type(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
-    const d = shape.d_model, turns = numbers(quarterTurns, Float64Array);
-    const model = new TurningModel(shape, numbers(rows, Float32Array), numbers(gains, Float32Array));
-    return settings.map(({ angle, path, plane, breaks, turned }) => {
-        let J = path === "all" ? turns.subarray(0, d * d) : turns.subarray(d * d);
-        if (path === "plane") {
-            J = new Float64Array(d * d);
-            J[plane[0] * d + plane[1]] = 1;
-            J[plane[1] * d + plane[0]] = -1;
-        }
-        model.set({ J, breaks, turned });
-        const { logits, change, kurtosis } = model.at(angle);
-        return { logits: [...logits], change, kurtosis, rounding: model.rounding };
-    });
-}
-"""
 WHOLE = dict(angle=37.0, path="all", plane=[3, 9], breaks=[], turned=list(GROUPS))
 INTACT = [
     WHOLE,
@@ -72,32 +45,21 @@ def models() -> dict[str, Rotation]:
         )
         for norm, positions in shapes
     }
-    trained = runs.load(runs.DATA / "runs" / "two_layers").model_at()
     return drawn | {
-        "trained": Rotation(trained, heads.probe(64, 48)[3]),
+        "trained": EVERY["rotation"].make(),
         "by hand": Rotation(handmade.induction_head(16, 48), heads.probe(16, 48)[3]),
     }
 
 
-@pytest.fixture(scope="module")
-def engine(browser):
-    """An empty page that holds the model's JavaScript and nothing else."""
-    page = browser.new_page()
-    page.add_script_tag(content=(HERE / "rotation_model.js").read_text(encoding="utf-8"))
-    yield page
-    page.close()
-
-
 @pytest.mark.parametrize("name, explorable", models().items())
-def test_the_page_measures_what_the_kernel_measures(engine, name, explorable):
+def test_the_page_measures_what_the_kernel_measures(modules, name, explorable):
     sent = [
         base64.b64encode(getattr(explorable, part)).decode()
         for part in ("rows", "quarter_turns", "gains")
     ]
     cases = INTACT + BROKEN
-    for case, page in zip(
-        cases, engine.evaluate(MEASURE, [explorable.shape, *sent, cases]), strict=True
-    ):
+    measured = modules.probe("rotation/model", "turned", [explorable.shape, *sent, cases])
+    for case, page in zip(cases, measured, strict=True):
         kernel = explorable.logits(**case).flatten()
         assert (torch.tensor(page["logits"]) - kernel).abs().max() < 1e-5 * (
             10 + kernel.abs().max()
@@ -120,15 +82,16 @@ def test_the_page_measures_what_the_kernel_measures(engine, name, explorable):
 
 
 @pytest.fixture
-def page(lab, course_copy):
-    """A notebook with the explorable of the trained model on the screen."""
-    open_with(lab, course_copy, "rotation.ipynb", OPEN, AT_120, "explorable.measured")
-    lab.page.locator(".rotation .says").wait_for(timeout=60_000)
-    lab.page.wait_for_function(
-        "() => document.querySelector('.rotation .says').textContent.includes('°')"
-    )
-    yield lab.page
-    lab.screenshot("rotation")
+def explorable(bare):
+    yield bare.show(EVERY["rotation"].make())
+    bare.screenshot("rotation")
+
+
+@pytest.fixture
+def page(bare, explorable):
+    """The explorable of the trained model on the screen."""
+    stands(bare.page, "rotation")
+    return bare.page
 
 
 def says(page, words: str) -> str:
@@ -136,7 +99,6 @@ def says(page, words: str) -> str:
     page.wait_for_function(
         "(words) => document.querySelector('.rotation .says').textContent.includes(words)",
         arg=words,
-        timeout=10_000,
     )
     return page.locator(".rotation .says").inner_text()
 
@@ -193,7 +155,7 @@ def test_each_switch_breaks_it_and_the_kept_direction_mends_the_centring(page):
     assert "with LayerNorm's centring: of" in says(page, "which is float32 rounding")
 
 
-def test_a_token_is_chosen_by_arrow_keys_and_the_kernel_follows(page):
+def test_a_token_is_chosen_by_arrow_keys_and_the_kernel_follows(bare, page, explorable):
     title = page.locator(".rotation .stack h4")
     before = int(title.inner_text().split()[1])  # "Position 14 (token 3) ..."
     page.get_by_role("application", name="The stream, 48 tokens by 64 coordinates").focus()
@@ -205,15 +167,16 @@ def test_a_token_is_chosen_by_arrow_keys_and_the_kernel_follows(page):
             arg=f"Position {position} ",
         )
 
-    run_cell(page, 1)  # the kernel sets the angle and a break
+    explorable.angle, explorable.breaks = 120.0, ["gains"]
     assert "the most moved one moves by" in says(page, "At 120°, with a gain per coordinate")
     page.get_by_label("Angle of the rotation").focus()
     page.keyboard.press("ArrowRight")
     says(page, "At 120.5°")
-    wait_for_answer(page, 2, "'angle': 120.5")  # the browser tells what it measured
+    # the page tells what it measured
+    bare.until(lambda: explorable.measured.get("angle") == explorable.angle == 120.5)
 
 
-def test_the_graph_is_dragged_as_the_slider_is_and_its_words_cannot_be_selected(page):
+def test_the_graph_is_dragged_as_the_slider_is_and_its_words_cannot_be_selected(bare, page):
     box = page.locator(".rotation .graph").bounding_box()
     # the graph's own margins
     across = [box["x"] + 66 + share * (box["width"] - 80) for share in (0.25, 0.4, 0.5)]
@@ -225,7 +188,7 @@ def test_the_graph_is_dragged_as_the_slider_is_and_its_words_cannot_be_selected(
     says(page, "At 180°")
     page.mouse.up()
     page.mouse.move(across[0], box["y"] + 60)  # with no button pressed nothing turns
-    page.wait_for_timeout(200)
+    bare.drawn()
     assert page.locator(".rotation .angle").inner_text() == "180.0°"
     assert (
         page.locator(".rotation .graph").evaluate("(graph) => getComputedStyle(graph).userSelect")
@@ -233,54 +196,26 @@ def test_the_graph_is_dragged_as_the_slider_is_and_its_words_cannot_be_selected(
     )
 
 
-def test_it_turns_by_itself_until_stopped(page):
+def test_it_turns_by_itself_until_stopped(bare):
+    """By the page's own time."""
+    bare.stop_time()
+    bare.show(EVERY["rotation"].make())
+    bare.pass_time(100)
+    angle, page = bare.page.locator(".rotation .angle"), bare.page
     page.get_by_role("button", name="Turn", exact=True).focus()
     page.keyboard.press("Enter")
-    page.wait_for_function(
-        "() => parseFloat(document.querySelector('.rotation .angle').textContent) > 20",
-        timeout=30_000,
-    )
+    bare.pass_time(1000)
+    assert 20 < float(angle.inner_text().rstrip("°")) < 40
     page.keyboard.press("Enter")
-    stopped = page.locator(".rotation .angle").inner_text()
-    page.wait_for_timeout(300)
-    assert page.locator(".rotation .angle").inner_text() == stopped
+    bare.pass_time(100)
+    stopped = angle.inner_text()
+    bare.pass_time(1000)
+    assert angle.inner_text() == stopped
 
 
-def test_everything_one_can_reach_has_a_name(page):
-    nameless = page.evaluate(
-        "() => [...document.querySelectorAll('.rotation button, .rotation input, .rotation select, "
-        ".rotation [role=img]')].filter(e => !(e.getAttribute('aria-label') || "
-        "e.textContent.trim() && e.localName === 'button' || "
-        "e.closest('label')?.textContent.trim())).map(e => e.outerHTML.slice(0, 80))"
-    )
-    assert nameless == []
-
-
-def test_it_answers_at_pointer_speed(page):
-    """`make bench` machines reach 50 ms; tests share theirs with others."""
-    took = page.evaluate("""async () => {
-        const slider = document.querySelector(".rotation input[type=range]"), took = [];
-        for (let move = 0; move < 120; move++) {
-            await new Promise((done) => setTimeout(done, 10));
-            const start = performance.now();
-            slider.value = (move * 7) % 360;
-            slider.dispatchEvent(new Event("input"));
-            await new Promise((painted) => requestAnimationFrame(() => {
-                const { port1, port2 } = new MessageChannel();
-                port1.onmessage = painted;
-                port2.postMessage(0);
-            }));
-            took.push(performance.now() - start);
-        }
-        return took.sort((a, b) => a - b);
-    }""")
-    print(f"pointer to painted: median {took[60]:.0f} ms, 95th percentile {took[114]:.0f} ms")
-    assert took[114] < 250
-
-
-def test_it_fits_a_narrow_page(page):
+def test_it_fits_a_narrow_page(bare, page):
     page.set_viewport_size(dict(width=800, height=1000))
-    page.wait_for_timeout(300)
+    bare.drawn()
     assert (
         page.evaluate(
             "() => { const e = document.querySelector('.rotation'); return e.scrollWidth - "
@@ -288,16 +223,5 @@ def test_it_fits_a_narrow_page(page):
         )
         <= 0
     )
-    boxes = page.evaluate(
-        "() => ['.stack', '.circles', '.behave', '.turning'].map(c => "
-        "document.querySelector('.rotation ' + c).getBoundingClientRect().toJSON())"
-    )
-    for i, a in enumerate(boxes):
-        for b in boxes[i + 1 :]:
-            apart = (
-                a["right"] <= b["left"] + 1
-                or b["right"] <= a["left"] + 1
-                or a["bottom"] <= b["top"] + 1
-                or b["bottom"] <= a["top"] + 1
-            )
-            assert apart, "two parts lie on each other"
+    parts = [".stack", ".circles", ".behave", ".turning"]
+    assert bare.measure("overlaps", [".rotation", parts]) == []

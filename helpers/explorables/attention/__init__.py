@@ -23,7 +23,7 @@ from helpers.sequences import TokenIds, token_ids
 MOST_ENTRIES = 12_000_000  # of all patterns together; each is sent as two bytes
 
 
-class Attention(Explorable, parts=["shared/tokens"]):
+class Attention(Explorable):
     """The explorable. `model` is the course's, or any that has `run_with_cache` and
     TransformerLens' names."""
 

@@ -29,7 +29,7 @@ from helpers.sequences import TokenIds, cross_entropy, token_ids
 MOST_ENTRIES = 4_000_000  # of all terms' logits together; each is sent as four bytes
 
 
-class Paths(Explorable, parts=["shared/tokens"]):
+class Paths(Explorable):
     """The explorable, on one sequence. `on` holds the names of the terms that are switched on."""
 
     scene = traitlets.Dict().tag(sync=True)  # all that a view draws

@@ -44,7 +44,7 @@ MOST_PRODUCTS = 20_000_000  # in one pass: about 60 ms in a browser
 GAIN_SPREAD = 0.5  # standard deviation of the logarithm of a gain
 
 
-class Rotation(Explorable, parts=["rotation/model", "rotation/pictures"]):
+class Rotation(Explorable):
     """The explorable. Everything the controls say can be set from Python: `angle` in degrees,
     `path` and `plane`, what `breaks` it, which groups of matrices are `turned`, and which `token`
     and `head` one looks at.

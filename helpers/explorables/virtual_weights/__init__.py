@@ -23,10 +23,8 @@ LEVEL = 0.05  # a p-value from here down draws a link strong
 BINS = 240  # of each null's histogram, over the axis that all links of a model share
 MOST_HEADS, MOST_TOKENS = 48, 128  # what the diagram, and a matrix in it, have room for
 
-PARTS = ("virtual_weights/camera", "virtual_weights/scene", "virtual_weights/matrix")
 
-
-class VirtualWeights(Explorable, parts=PARTS):
+class VirtualWeights(Explorable):
     """The explorable. `lit` says which link is lit: model, writer and reader; write it to light
     another."""
 
