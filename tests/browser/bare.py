@@ -23,8 +23,8 @@ from tests.patience import PATIENCE, until
 
 SITE = "http://course.test"
 THEMES = Path(get_app_dir()) / "themes" / "@jupyterlab"
-# Room to scroll above and below, and a Tab stop on either side. What JupyterLab gives a view, measured
-# there: its margins in a wide and in a narrow window, and what its place looks like.
+# Room to scroll above and below, and a Tab stop on either side. Margins, in a wide and in a narrow
+# window, and what a view's place looks like are JupyterLab's, measured there.
 HTML = """<!doctype html><html lang="en"><meta charset="utf-8"><title>A view</title>
 <style id="theme"></style><script type="module" src="/tests/browser/bare.js"></script>
 <style>

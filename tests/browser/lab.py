@@ -80,8 +80,12 @@ class Lab:
             self.errors.append(f"console: {message.text}")
 
     def open(self, notebook: str) -> None:
-        """Open a notebook of the course by its name and wait until its kernel is ready."""
+        """Open a notebook of the course by its name."""
         self.page.goto(f"{self.url}/lab/tree/notebooks/{notebook}?token={self.token}&reset")
+        self.ready()
+
+    def ready(self) -> None:
+        """Wait until a notebook is there, and its kernel with it."""
         self.page.wait_for_function(
             "() => window.jupyterapp?.shell.currentWidget?.context?.isReady"
             " && jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status === 'idle'"

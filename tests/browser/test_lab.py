@@ -13,15 +13,21 @@ pytestmark = pytest.mark.browser
 FIRST = "00_start_here.ipynb"
 
 
-def test_the_lab_opens_on_the_first_notebook(lab):
-    lab.page.goto(f"{lab.url}/?token={lab.token}")
-    lab.page.get_by_role("tab", name=FIRST).first.wait_for()
-    lab.page.wait_for_function("() => document.querySelector('.jp-Notebook .jp-Cell')")
+@pytest.fixture(scope="module")
+def first(tab):
+    """JupyterLab as it opens, once it stands."""
+    tab.page.goto(f"{tab.url}/?token={tab.token}")
+    tab.page.get_by_role("tab", name=FIRST).first.wait_for()
+    tab.ready()
+    return tab
+
+
+def test_the_lab_opens_on_the_first_notebook(first, lab):
+    lab.page.locator(".jp-Notebook .jp-Cell").first.wait_for()
     assert lab.page.get_by_text("Jupyter news").count() == 0
 
 
-def test_long_lines_of_code_wrap(lab):
-    lab.open(FIRST)
+def test_long_lines_of_code_wrap(first, lab):
     lab.page.locator(".jp-CodeCell .cm-lineWrapping").first.wait_for()
 
 
@@ -31,20 +37,18 @@ def test_the_server_asks_for_its_token(server):
         urlopen(f"{url}/api/contents", timeout=PATIENCE)
 
 
-def test_running_leaves_the_notebooks_as_they_were(lab, course_copy):
-    """What JupyterLab saves goes to the copy."""
-    original = (ROOT / "notebooks" / FIRST).read_bytes()
-    lab.open(FIRST)
-    lab.page.evaluate("() => jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
-    lab.page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
-    assert (course_copy / "notebooks" / FIRST).read_bytes() != original
-    assert (ROOT / "notebooks" / FIRST).read_bytes() == original
-
-
-def test_every_cell_of_the_first_notebook_runs_and_its_training_stands_on_the_screen(lab):
-    lab.open(FIRST)
+def test_every_cell_of_the_first_notebook_runs_and_its_training_stands_on_the_screen(first, lab):
     lab.run_all()
     page = lab.page
     page.locator(".discovery .board button:nth-child(8)").wait_for()
     page.get_by_role("button", name="Step", exact=True).press("Enter")
     page.locator(".discovery .where").filter(has_text="step 1 of 400").wait_for()
+
+
+def test_running_leaves_the_notebooks_as_they_were(first, lab, course_copy):
+    """What JupyterLab saves goes to the copy."""
+    original = (ROOT / "notebooks" / FIRST).read_bytes()
+    lab.clear()
+    lab.page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
+    assert (course_copy / "notebooks" / FIRST).read_bytes() != original
+    assert (ROOT / "notebooks" / FIRST).read_bytes() == original
