@@ -24,10 +24,8 @@ from helpers.plotting.basis import (
 )
 from helpers.plotting.core import COLOUR, show
 from helpers.plotting.interventions import (
+    accuracy_by_period,
     composition,
-    fits,
-    lottery,
-    pulls,
     recovered,
     seed_curves,
     signed_board,
@@ -43,6 +41,7 @@ from helpers.plotting.one_layer import (
     term_board,
     token_maps,
 )
+from helpers.plotting.plateau import first_layer_story, fits, lottery, pulls, who_is_first
 from helpers.plotting.reading import reading, sequences
 from helpers.plotting.rotation import turning
 from helpers.plotting.stream import stream_diagram
