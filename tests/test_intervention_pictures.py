@@ -76,8 +76,8 @@ def test_the_worst_model_and_one_layer_are_told_by_period():
     assert [bar.get_hatch() for bar in fig.axes[0].patches] == [None, "//"]
 
 
-def test_a_training_tells_what_is_first_above_a_quarter():
-    training = dict(matching=[0.2, 0.3, 0.9], pull=[0.1, 0.2, 0.4], looking_back=[0.1, 0.1, 0.2])
+def test_a_training_tells_from_which_step_each_curve_is_up():
+    training = dict(matching=[0.2, 0.35, 0.9], pull=[0.1, 0.2, 0.4], looking_back=[0.1, 0.1, 0.2])
     _, says = plotting.first_layer_story([0, 8, 16], training)
     assert "matching, in the weights from step 8, rows pulled to the token before from" in says
     assert "step 16, attention on the token before at no step" in says

@@ -167,13 +167,13 @@ def first_layer_story(steps: Sequence[int], training: Mapping[str, Sequence[floa
     for key, (name, colour, dash) in looks.items():
         values = np.array(training[key])
         ax.plot(steps, values, color=colour, ls=dash, marker="o", ms=3.5, lw=2, label=name)
-        above = [step for step, value in zip(steps, values, strict=True) if value > 1 / 4]
+        above = [step for step, value in zip(steps, values, strict=True) if value > 0.3]
         halves.append(f"{name} from step {above[0]}" if above else f"{name} at no step")
     ax.set(xlabel="training step", ylabel="share", ylim=(-0.12, 1.04))
     ax.axhline(0, color="#cccccc", lw=0.8, zorder=0)
     ax.legend(loc="upper left", fontsize=8.5)
     ax.set_title("One training: what moves first?")
-    return fig, f"Above a quarter: {', '.join(halves)}."
+    return fig, f"Above 0.3: {', '.join(halves)}."
 
 
 @styled
