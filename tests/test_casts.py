@@ -48,6 +48,13 @@ def test_a_model_that_knows_nothing_still_has_its_strongest_of_each():
     assert cast.induction == [cast.report.best("prefix_matching").at]
 
 
+def test_a_head_of_the_last_layer_that_looks_back_is_not_the_strongest():
+    """Nothing can read what it writes."""
+    hooks = interventions.clamp([(1, 2)])
+    cast = casts.of(interventions.Hooked(ModelConfig(n_ctx=32, d_vocab=16, n_heads=3), hooks))
+    assert (1, 2) in cast.previous and cast.strongest[0] == 0
+
+
 def test_beside_are_the_other_heads_of_the_induction_heads_layer():
     cast = random_cast()
     layer, head = cast.induction[0]
