@@ -295,6 +295,10 @@ def _grey(words: str) -> str:
     return f'<span style="opacity: 0.65">{words}</span>'
 
 
+def _unbroken(words: str) -> str:
+    return f'<span style="white-space: nowrap">{words}</span>'
+
+
 def _words(name: str, bound: Bound) -> str:
     return (
         f"{html.escape(name)} <b>{html.escape(bound.measured)}</b> "
@@ -306,8 +310,8 @@ def _row(name: str, bound: Bound, beside: str, control: bool = False) -> str:
     cell = "padding: 0 14px 0 0; border: none; text-align: left"
     columns = (
         (_grey("control ") if control else "") + html.escape(name),
-        f"<b>{html.escape(bound.measured)}</b>",
-        _grey(html.escape(bound.bound)),
+        _unbroken(f"<b>{html.escape(bound.measured)}</b>"),
+        _unbroken(_grey(html.escape(bound.bound))),
         (_grey("control ") if beside else "") + beside,
     )
     return "<tr>" + "".join(f'<td style="{cell}">{column}</td>' for column in columns) + "</tr>"

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 from torch.testing import assert_close
 
 from helpers import handmade
@@ -66,6 +67,16 @@ def test_one_sequence_may_come_with_or_without_a_batch(model, tokens):
     assert Attention(model, tokens).scene == Attention(model, tokens[0]).scene
 
 
+@pytest.mark.parametrize("written", [Tensor.tolist, Tensor.numpy, Tensor.int, Tensor.float])
+def test_tokens_may_be_written_in_any_way(model, tokens, written):
+    assert Attention(model, written(tokens)).scene == Attention(model, tokens).scene
+
+
+def test_two_positions_are_enough_to_look_at(model, tokens):
+    pattern, _ = received(Attention(model, tokens[:, :2]).scene)
+    assert pattern.shape[-2:] == (2, 2)
+
+
 def test_labels_are_the_ids_unless_given(model, tokens):
     ids = tokens[0].tolist()
     assert Attention(model, tokens).scene["labels"] == ["BOS", *map(str, ids[1:])]
@@ -92,6 +103,7 @@ def test_another_model_takes_the_place(model, tokens):
             r"tokens has shape \(3, 9\); expected one sequence",
         ),
         (lambda tokens: (tokens[:, :0],), r"tokens has shape \(1, 0\); expected one sequence"),
+        (lambda tokens: (tokens + 0.5,), "tokens holds torch.float32.*; expected whole numbers"),
         (lambda tokens: (tokens, ["a", "b"]), "2 labels for 9 tokens"),
         (
             lambda tokens: (tokens, "nine long"),

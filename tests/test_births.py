@@ -1,6 +1,8 @@
 """The stored seeds say what the notebook says of them, and training them again gives the same
 births."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from helpers import handmade
 from helpers.experiments import births
 from helpers.instruments import circuits, heads
 from helpers.model import AttentionOnlyTransformer, ModelConfig
+from helpers.training import runs
 
 STORED = {condition: births.load(condition) for condition in births.CONDITIONS}
 MOST_BYTES = 200_000
@@ -17,7 +20,7 @@ MOST_BYTES = 200_000
 def test_the_file_is_small_and_holds_every_condition():
     assert births.FILE.stat().st_size <= MOST_BYTES
     for condition, history in STORED.items():
-        assert len(history.loss) == births.CONDITIONS[condition].seeds
+        assert len(history.loss) == births.CONDITIONS[condition].n_seeds
         assert history.steps == births.SCHEDULE
         for name in births.History._fields[1:]:
             assert (
@@ -89,6 +92,20 @@ def test_the_first_head_is_the_best_of_those_that_pass_one_half_first():
     scores[2, :, 0] = 0.9  # never in the last layer
     history = births.History([0, 10, 20], *([scores] * 7))
     assert history.first_heads() == [1, 0]
+
+
+def test_the_command_trains_every_condition_and_writes_the_manifest_anew(tmp_path, monkeypatch):
+    few = {name: births.Condition(1, n_layers=1) for name in ("default", "one layer")}
+    monkeypatch.setattr(births, "CONDITIONS", few)
+    run = births.run
+    monkeypatch.setattr(births, "run", lambda **setting: run(**setting, schedule=[0, 1]))
+    (tmp_path / "tokenizer.json").write_bytes(b"{}")
+    (tmp_path / "MANIFEST.json").write_text("stale", encoding="utf-8")
+    monkeypatch.setattr(runs, "DATA", tmp_path)
+    births.main(["--out", str(tmp_path / "births.npz"), "--jobs", "1"])
+    made = json.loads((tmp_path / "MANIFEST.json").read_text(encoding="utf-8"))
+    assert made == runs.manifest(tmp_path) and set(made) == {"tokenizer.json", "births.npz"}
+    assert made["births.npz"]["command"] == "python -m helpers.experiments.births"
 
 
 def test_an_unknown_condition_is_named():

@@ -1,5 +1,6 @@
 """The build writes what a kernel computed, the same bytes each time, and never half of it."""
 
+import os
 import re
 
 import nbformat
@@ -147,9 +148,9 @@ def test_a_write_that_is_cut_short_leaves_the_old_file(tmp_path, monkeypatch):
     def cut(*_):
         raise OSError("no space left")
 
-    monkeypatch.setattr(build.os, "replace", cut)
+    monkeypatch.setattr(os, "replace", cut)
     with pytest.raises(OSError, match="no space"):
-        build.write_text(path, "new")
+        build.write_atomically(path, b"new")
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("file", "old")]
 
 

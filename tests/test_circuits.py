@@ -15,6 +15,7 @@ from helpers import handmade
 from helpers.instruments import circuits, paths, virtual_weights
 from helpers.instruments.heads import induction_targets, probe
 from helpers.model import AttentionOnlyTransformer, ModelConfig
+from tests.oracles import full_matching
 
 # ---- random models, all of whose sizes differ, so that a transposed answer has another shape
 
@@ -136,7 +137,7 @@ def test_the_circuits_have_at_most_the_rank_of_the_head(model):
         lambda model, *at: paths.score_terms(model, some_tokens(model), *at),
         lambda model, *at: paths.score_expansion(model, some_tokens(model), *at),
         lambda model, *at: circuits.matching_eigenvalues(model, (0, 0), at),
-        lambda model, *at: circuits.full_matching(model, at, (1, 0)),
+        lambda model, *at: circuits.matching_eigenvalues(model, at, (1, 0)),
         lambda model, *at: virtual_weights.virtual_weights(model, at, "unembed"),
         lambda model, *at: virtual_weights.virtual_weights(model, "embed", (*at, "Q")),
         lambda model, *at: paths.term_importance(
@@ -261,23 +262,17 @@ def test_positivity_takes_draws_together():
 
 @quick
 @given(models(2))
-def test_matching_is_the_papers_product_with_the_same_eigenvalues(model):
+def test_the_matching_eigenvalues_are_those_of_the_papers_product(model):
     model.double()
     previous, induction = (0, model.cfg.n_heads - 1), (model.cfg.n_layers - 1, 0)
-    W_E = model.W_E.T
-    W_QK = model.W_Q[induction] @ model.W_K[induction].T
-    W_OV = (model.W_V[previous] @ model.W_O[previous]).T
-    expected = W_E.T @ W_QK @ W_OV @ W_E / model.cfg.d_head**0.5
-    assert_close(circuits.full_matching(model, previous, induction), expected)
     found = circuits.matching_eigenvalues(model, previous, induction)
     assert found.shape == (model.cfg.d_head,)
-    assert_eigenvalues(found, expected)
+    assert_eigenvalues(found, full_matching(model, previous, induction))
 
 
 def test_a_handmade_induction_head_matches_and_copies():
     model = handmade.induction_head(13, 32)
-    matching = circuits.full_matching(model, (0, 0), (1, 0))
-    assert_close(matching, handmade.SHARP * torch.eye(13))
+    assert_close(full_matching(model, (0, 0), (1, 0)), handmade.SHARP * torch.eye(13))
     assert circuits.positivity(
         circuits.matching_eigenvalues(model, (0, 0), (1, 0))
     ) == pytest.approx(1)
@@ -290,8 +285,8 @@ def test_matching_is_not_symmetric():
     the alphabet."""
     model = handmade.induction_head(13, 32)
     model.W_Q[1, 0, :, :13] = model.W_Q[1, 0, :, :13].roll(1, 1)
-    matching = circuits.full_matching(model, (0, 0), (1, 0))
-    assert_close(matching, handmade.SHARP * torch.eye(13).roll(1, 1))
+    looked_for = virtual_weights.chain(model, (0, 0), (1, 0, "K")).product.T
+    assert_close(looked_for, handmade.SHARP * torch.eye(13).roll(1, 1))
 
 
 def test_the_corner_is_matching_against_that_head_and_copying_of_the_later_one():
@@ -306,7 +301,7 @@ def test_the_corner_is_matching_against_that_head_and_copying_of_the_later_one()
 @pytest.mark.parametrize("pair", [((1, 0), (0, 0)), ((0, 0), (0, 1))])
 def test_matching_needs_an_earlier_head_first(pair):
     with pytest.raises(ValueError, match="earlier layer first"):
-        circuits.full_matching(lively(**SMALL), *pair)
+        circuits.matching_eigenvalues(lively(**SMALL), *pair)
 
 
 # ---- virtual weights
@@ -694,8 +689,7 @@ def test_nothing_keeps_gradients():
         circuits.copying_eigenvalues,
     ):
         assert not of_weights(model, 0, 0).requires_grad
-    for of_a_pair in (circuits.full_matching, circuits.matching_eigenvalues):
-        assert not of_a_pair(model, (0, 0), (1, 0)).requires_grad
+    assert not circuits.matching_eigenvalues(model, (0, 0), (1, 0)).requires_grad
     assert not virtual_weights.virtual_weights(model, "embed", "unembed").requires_grad
     assert not paths.path_expansion(model, tokens)["direct"].requires_grad
     assert not paths.score_expansion(model, tokens, 1, 0)["K"].requires_grad

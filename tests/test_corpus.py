@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -278,6 +279,14 @@ def test_counts_and_commonest_ids(corpus):
     assert sorted(commonest.tolist()) == list(range(1, D_VOCAB))
     expected = sorted(range(1, D_VOCAB), key=lambda i: (-int(corpus.counts[i]), i))
     assert commonest.tolist() == expected
+
+
+def test_the_middle_ids_drop_the_commonest_and_the_least_common(corpus):
+    # id 100 is the commonest, BOS apart
+    counts = torch.tensor([1000] + [5 * number for number in range(100)])
+    other = replace(corpus, train=torch.arange(101).repeat_interleave(counts), d_vocab=101)
+    assert sorted(other.middle_ids().tolist()) == list(range(21, 99))
+    assert sorted(other.middle_ids(most=0.0, least=0.0).tolist()) == list(range(1, 101))
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from helpers import sequences
-from helpers.instruments import heads, paths, probes
+from helpers.instruments import heads, paths
 from helpers.training import runs
 from helpers.training.recipes import RECIPES
 
@@ -87,7 +87,7 @@ def test_the_text_run_passes_the_papers_own_probe_by_a_margin():
         for ids in (run.probe_ids, torch.arange(1, 1024)):
             assert (
                 heads.score(
-                    run.model_at(), probes.repeated_tokens(ids, seed=seed)
+                    run.model_at(), heads.repeated_tokens(ids, seed=seed)
                 ).prefix_matching.max()
                 > 0.55
             )

@@ -18,7 +18,7 @@ from helpers.explorables import discovery as module
 from helpers.explorables.discovery import Discovery
 from helpers.explorables.discovery import scene as scenes
 from helpers.explorables.discovery.scene import Choices, Scene
-from helpers.instruments import circuits, composition, heads, probes
+from helpers.instruments import circuits, composition, heads
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 from helpers.training import recipes, runs
 
@@ -279,7 +279,7 @@ def test_a_snapshot_carries_the_scores_of_the_helpers(explorable):
 def test_losses_are_split_where_the_token_has_come_before(explorable):
     """A model that knows only which tokens there are pays the same everywhere; one that copies pays
     on new tokens only."""
-    tokens, targets = explorable.scene.test
+    tokens, targets, _ = explorable.scene.test
     came = torch.tensor([[t in row[1:i].tolist() for i, t in enumerate(row)] for row in tokens])
     assert torch.equal(explorable.scene.seen, came) and 0 < came.float().mean() < 1
 
@@ -563,7 +563,7 @@ def test_a_text_has_its_own_tokens_and_probe(a_text):
     scene = Scene(Choices(task="text"))
     assert scene.labels[0] == "BOS" and "".join(scene.labels[1:]).startswith("def·zorblat(")
     assert len(scene.labels) == scene.shape()["pos"] == scene.shown.shape[1] < scene.probe.shape[1]
-    assert set(scene.probe.unique().tolist()) <= {0, *probes.middle_ids(a_text.counts).tolist()}
+    assert set(scene.probe.unique().tolist()) <= {0, *a_text.middle_ids().tolist()}
     _, patterns = scene.look()
     alone = scene.trainer.model.run_with_cache(scene.shown)[1]["pattern", 1][0]
     shown = torch.frombuffer(bytearray(patterns), dtype=torch.uint8).view(2, *alone.shape) / 255

@@ -11,7 +11,17 @@ HELPERS = ROOT / "helpers"
 # From the ground up. A folder is one room; so is a file beside them, and all those are the ground.
 FLOORS = ({"instruments", "training"}, {"checks", "experiments"}, {"explorables"}, {"course"})
 FLOOR = {name: height for height, floor in enumerate(FLOORS, 1) for name in floor}
-GROUND = {"model", "hooks", "sequences", "corpus", "claims", "plotting", "handmade", "lens"}
+GROUND = {
+    "model",
+    "hooks",
+    "sequences",
+    "corpus",
+    "claims",
+    "plotting",
+    "handmade",
+    "lens",
+    "files",
+}
 MOST_LINES = {"model.py": 300}
 
 Graph = dict[str, set[str]]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from helpers.instruments import heads, probes
+from helpers.instruments import heads
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 
 PREVIOUS, INDUCTION = (0, 1), (1, 1)  # where `planted` puts its two heads
@@ -130,7 +130,7 @@ def test_each_row_counts_once_however_many_copies_it_has():
 
 
 def test_text_without_a_repeat_has_no_prefix_matching():
-    with pytest.raises(ValueError, match="no token occurs twice.*heads.probe"):
+    with pytest.raises(ValueError, match="no token occurs twice in any of .*heads.probe"):
         heads.prefix_matching(torch.zeros(1, 1, 9, 9), torch.arange(9)[None])
 
 
@@ -158,14 +158,14 @@ def test_the_chance_line_is_what_evenly_spread_attention_gets():
     ("block", "repeats", "chance"), [(25, 4, 0.031), (16, 2, 0.041), (25, 2, 0.027), (50, 2, 0.014)]
 )
 def test_the_papers_own_probe_has_its_rows_and_its_chance_line(block, repeats, chance):
-    tokens = probes.repeated_tokens(range(1, 200), block, repeats)
+    tokens = heads.repeated_tokens(range(1, 200), block, repeats)
     assert tokens.shape == (10, block * repeats + 1)
     assert (heads.induction_targets(tokens).any(-1).sum(1) == block * (repeats - 1)).all()
     assert heads.chance_lines(tokens)["prefix_matching"] == pytest.approx(chance, abs=5e-4)
 
 
 def test_the_papers_probe_repeats_distinct_tokens_of_those_given():
-    tokens = probes.repeated_tokens([3, 5, 7, 11, 13], block=4, repeats=3, sequences=6)
+    tokens = heads.repeated_tokens([3, 5, 7, 11, 13], block=4, repeats=3, sequences=6)
     first = tokens[:, 1:5]
     assert set(first.flatten().tolist()) <= {3, 5, 7, 11, 13}
     assert all(len(set(block)) == 4 for block in first.tolist())
@@ -175,7 +175,7 @@ def test_the_papers_probe_repeats_distinct_tokens_of_those_given():
 
 def test_the_papers_probe_needs_enough_ids():
     with pytest.raises(ValueError, match="25 distinct tokens.*10 ids"):
-        probes.repeated_tokens(range(10))
+        heads.repeated_tokens(range(10))
 
 
 # ---- copying
@@ -341,13 +341,6 @@ def test_a_probe_that_does_not_fit_is_refused(too_little):
         match="blocks of 3; the probe needs blocks of 4 or more, that is n_ctx 9 and 4 ids",
     ):
         heads.probe(**(dict(d_vocab=64, n_ctx=64) | too_little))
-
-
-def test_the_middle_ids_drop_the_commonest_and_the_least_common():
-    # id 100 is the commonest, BOS apart
-    counts = torch.tensor([10**9] + [5 * number for number in range(100)])
-    assert sorted(probes.middle_ids(counts).tolist()) == list(range(21, 99))
-    assert sorted(probes.middle_ids(counts, most=0.0, least=0.0).tolist()) == list(range(1, 101))
 
 
 # ---- planted heads
@@ -519,7 +512,7 @@ def test_a_head_that_learned_one_distance_is_not_named():
     report = heads.discover(model)
     assert report.induction_heads == [] and row(report, (0, 0)).prefix_matching < 0.2
     assert row(report, (0, 0)).copying > 0.95
-    trap = heads.discover(model, tokens=probes.repeated_tokens(range(1, 40)))
+    trap = heads.discover(model, tokens=heads.repeated_tokens(range(1, 40)))
     assert trap.induction_heads == [(0, 0)]
 
 
@@ -546,6 +539,82 @@ def test_a_head_that_copies_without_matching_is_not_named():
     assert report.induction_heads == []
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        Tensor.tolist,
+        Tensor.numpy,
+        Tensor.int,
+        Tensor.float,
+        lambda tokens: tokens.double().numpy(),
+        lambda tokens: tokens.numpy().astype("uint16"),
+    ],
+)
+def test_tokens_and_ids_may_be_lists_arrays_and_whole_numbers_of_any_kind(written):
+    tokens, ids = heads.probe(12, 32, seed=5), torch.arange(2, 11)
+    expected = str(heads.discover(planted(), tokens=tokens))
+    assert str(heads.discover(planted(), tokens=written(tokens))) == expected
+    drawn = heads.probe(12, 32, ids=written(ids))
+    assert drawn.dtype == torch.int64 and torch.equal(drawn, heads.probe(12, 32, ids=ids))
+    assert torch.equal(
+        heads.repeated_tokens(written(ids), block=4), heads.repeated_tokens(ids, block=4)
+    )
+
+
+def test_an_id_that_is_given_twice_is_drawn_no_more_often():
+    once = heads.probe(40, 32, ids=range(3, 20))
+    assert torch.equal(heads.probe(40, 32, ids=[*range(3, 20), *range(3, 9)]), once)
+    assert torch.equal(heads.probe(40, 32, ids=2 * [*range(3, 20)]), once)
+    with pytest.raises(ValueError, match="a context of 32 and 3 token ids"):
+        heads.probe(40, 32, ids=[5, 5, 6, 6, 7, 7])
+    with pytest.raises(ValueError, match="a block of 4 distinct tokens out of 2 ids"):
+        heads.repeated_tokens([5, 5, 6, 6], block=4)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (dict(ids=[1, 2, 3, 4], tokens=PROBE), "both ids and tokens given; give ids to draw"),
+        (dict(tokens=PROBE + 0.5), r"tokens holds torch.float32, \[0.5.*; expected whole numbers"),
+        (dict(tokens=PROBE > 3), "tokens holds torch.bool"),
+        (dict(tokens=[[0.0, math.nan]]), "tokens holds torch.float32"),
+        (dict(tokens=[["a", "b"]]), "tokens cannot be made into a tensor"),
+        (dict(tokens=[[0, 1, 2], [0, 1]]), "tokens cannot be made into a tensor .* of one length"),
+        (dict(tokens=PROBE[0]), r"tokens have shape \(101,\); expected \[batch, pos\]"),
+        (dict(tokens=PROBE[:0]), "no token occurs twice in any of 0 sequences"),
+        (dict(tokens=[[0, 5], [0, 5]]), "no token occurs twice in any of 2 sequences of 2"),
+        (dict(ids=[1.5, 2, 3, 4]), "ids holds torch.float32"),
+        (dict(ids=PROBE), r"ids has shape \(10, 101\); expected a plain list"),
+        (dict(ids=7), r"ids has shape \(\); expected a plain list"),
+    ],
+)
+def test_what_is_no_probe_is_refused_in_words(given, says, shapes_unchecked):
+    with pytest.raises(ValueError, match=says):
+        heads.discover(planted(d_vocab=64, n_ctx=101), **given)
+
+
+def test_two_positions_have_no_score_and_three_may():
+    pair = torch.tensor([[0, 5]])
+    pattern = heads.uniform_pattern(2)
+    with pytest.raises(ValueError, match="2 positions are too few for a previous-token score"):
+        heads.previous_token(pattern)
+    for score in (
+        lambda: heads.prefix_matching(pattern, pair),
+        lambda: heads.copying(
+            pattern, torch.ones(1, 2, 1, 3), torch.ones(1, 3, 4), torch.ones(4, 9), pair
+        ),
+        lambda: heads.score(planted(), pair),
+        lambda: heads.repeat_loss(planted(), pair),
+        lambda: heads.chance_lines(pair),
+    ):
+        with pytest.raises(ValueError, match="no token occurs twice"):
+            score()
+    three = torch.tensor([[0, 5, 5]])
+    assert all(scores.isfinite().all() for scores in heads.score(planted(), three))
+    with pytest.raises(ValueError, match="no token occurs twice in any of 1 sequences of 2"):
+        heads.repeat_loss(planted(), three)  # nobody knows what follows the copy
+
+
 def test_a_zero_layer_model_has_no_heads():
     report = heads.discover(AttentionOnlyTransformer(ModelConfig(n_layers=0)))
     assert (report.rows, report.induction_heads) == ([], [])
@@ -563,7 +632,7 @@ def test_discover_reads_the_tokens_it_is_given():
     heads.discover(model, ids=[5, 6, 7, 8, 9])
     assert set(torch.cat(scored).unique().tolist()) == {0, 5, 6, 7, 8, 9}
     scored.clear()
-    own = probes.repeated_tokens(range(1, 40), block=10, repeats=3)
+    own = heads.repeated_tokens(range(1, 40), block=10, repeats=3)
     heads.discover(model, tokens=own)
     assert scored and all(torch.equal(tokens, own) for tokens in scored)
     scored.clear()
@@ -626,6 +695,18 @@ def test_the_repeat_loss_is_that_of_the_rows_whose_token_has_occurred():
     ]
     assert heads.repeat_loss(model, tokens) == pytest.approx(mean(by_hand), abs=1e-5)
     assert heads.repeat_loss(planted(), tokens) < 0.01
+
+
+def test_scores_and_loss_come_from_one_pass():
+    model, tokens, passes = planted(), heads.probe(12, 32), []
+    explicit = model.run_with_hooks
+    model.run_with_hooks = lambda *given, **options: (
+        passes.append(1),
+        explicit(*given, **options),
+    )[1]
+    scores, loss = heads.score_with_loss(model, tokens)
+    assert len(passes) == 1 and loss == heads.repeat_loss(model, tokens)
+    assert all(map(torch.equal, scores, heads.score(model, tokens)))
 
 
 def test_ablating_either_planted_head_destroys_induction_and_an_idle_head_nothing():

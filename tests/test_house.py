@@ -13,9 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.course import ALLOWANCES, ROOT, repository_files, text_files
+from helpers import claims
+from helpers.claims import Claim
+from helpers.course.build import read
+from tests.course import ALLOWANCES, NOTEBOOKS, ROOT, repository_files, text_files
+from tests.test_floors import FLOORS, GROUND
 
-MOST_BYTES = 20_000_000
+MOST_BYTES = 24_000_000
 MOST_IMPORT_SECONDS = 0.2
 
 # Put together here, so that this file does not hold what it looks for.
@@ -122,9 +126,12 @@ def runs_as_module(name: str) -> bool:
     )
 
 
-def test_the_commands_of_the_readme_exist():
-    assert {"lab", "test"} <= set(re.findall(r"make (\w+)", text("README.md")))
-    assert missing_commands(text("README.md")) == []
+@pytest.mark.parametrize(
+    ("page", "made"), {"README.md": {"lab", "test"}, "CONTRIBUTING.md": {"test", "fresh"}}.items()
+)
+def test_the_commands_of_a_page_exist(page, made):
+    assert made <= set(re.findall(r"make (\w+)", text(page)))
+    assert missing_commands(text(page)) == []
 
 
 def test_the_commands_of_the_makefile_exist():
@@ -138,10 +145,68 @@ def test_a_command_that_does_not_exist_is_seen():
     assert missing_commands("python -m helpers.course.build") == []
 
 
-def test_the_links_of_the_readme_resolve():
-    targets_of_links = re.findall(r"\]\(([^)#\s]+)", text("README.md"))
-    local = [target for target in targets_of_links if not re.match(r"https?:|mailto:", target)]
-    assert [target for target in local if not (ROOT / target).exists()] == []
+def missing_files(words: str) -> list[str]:
+    """What a text links to, and the files that it names by their path from the root, that are not
+    there. NAME and NN in a path stand for any."""
+    links = re.findall(r"\]\(([^)#\s]+)", words)
+    named = re.findall(r"(?<![\w./])(?:data|helpers|notebooks|tests)/[\w./*-]*[\w*/]", words)
+    local = [path for path in links if not re.match(r"https?:|mailto:", path)]
+    patterns = {path: re.sub(r"NAME|NN", "*", path).rstrip("/") for path in [*local, *named]}
+    return [path for path, pattern in patterns.items() if not any(ROOT.glob(pattern))]
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_what_a_page_links_to_and_names_is_there(page):
+    assert missing_files(text(page)) == []
+
+
+def test_a_file_that_is_not_there_is_seen():
+    assert missing_files("[a](no.md) [b](README.md#x) [c](https://a.b/c)") == ["no.md"]
+    assert missing_files("`helpers/nothing.py`, in `helpers/checks/`") == ["helpers/nothing.py"]
+    assert missing_files("python -m pytest tests/no.py -k a") == ["tests/no.py"]
+    assert missing_files("helpers/checks/NAME.py, notebooks/NN_its_name.ipynb") == [
+        "notebooks/NN_its_name.ipynb"
+    ]
+
+
+def promised(notebook: Path) -> tuple[str, str]:
+    """The question and the minutes in a notebook's first cell."""
+    title, _, rest = read(notebook).cells[0].source.partition("\n")
+    return title.removeprefix("# ").strip(), re.search(r"\b(\d+) minutes\b", rest)[1]
+
+
+def test_the_readme_lists_every_notebook_with_its_question_and_minutes():
+    row = re.compile(r"^\| \[.*?\]\(notebooks/(.*?)\) \| (.*?) \| (\d+) \|$", re.MULTILINE)
+    listed = [
+        (name, (question, minutes)) for name, question, minutes in row.findall(text("README.md"))
+    ]
+    assert listed == [(path.name, promised(path)) for path in NOTEBOOKS]
+
+
+def test_the_floors_that_contributing_draws_are_those_that_are_held():
+    rows = re.findall(r"^\| (\d) \| (.*?) \|", text("CONTRIBUTING.md"), re.MULTILINE)
+    drawn = [(int(floor), set(re.findall(r"`(\w+)`", rooms))) for floor, rooms in rows]
+    assert drawn == [*reversed([*enumerate([GROUND, *FLOORS], 1)])]
+
+
+def shown_code(word: str) -> str:
+    """The block of Python in CONTRIBUTING.md that holds this word."""
+    blocks = re.findall(r"```python\n(.*?)```", text("CONTRIBUTING.md"), re.DOTALL)
+    (block,) = (block for block in blocks if word in block)
+    return block
+
+
+def test_the_exercise_that_contributing_shows_is_one():
+    namespace = {}
+    exec(shown_code("Exercise("), namespace)
+    half = namespace["half"]
+    assert half(half.solution, seed=0)
+    assert [half(wrong, seed=0).diagnosis for wrong in half.mistakes.values()] == [*half.mistakes]
+
+
+def test_the_claim_that_contributing_shows_is_one(capsys):
+    exec(shown_code("claim("), vars(claims) | dict(best=0.9, best_of_one_layer=0.1))
+    assert Claim.parse(capsys.readouterr().out).holds
 
 
 # Skips

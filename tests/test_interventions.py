@@ -261,6 +261,14 @@ def test_the_share_is_one_for_the_model_itself_and_zero_without_the_heads():
     assert share == dict(itself=pytest.approx(1, abs=1e-5), without=pytest.approx(0, abs=1e-5))
 
 
+@pytest.mark.parametrize("without", [[], [(0, 1)]])
+def test_of_heads_that_are_worth_nothing_no_share_is_told(without):
+    model = copy.deepcopy(TRAINED)
+    model.W_O[0, 1] = 0
+    with pytest.raises(ValueError, match=r"the heads \[.*\] are worth 0 nats here.*; give heads"):
+        interventions.loss_recovered(model, TOKENS, dict(itself=[]), without)
+
+
 def test_an_exact_match_leaves_rows_without_a_target_and_other_heads_as_they_are():
     model = random_model()
     tokens, seen = small_probe(model), []

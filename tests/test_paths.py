@@ -113,6 +113,14 @@ def test_labels_and_vocabulary(model, batch):
     assert plain["labels"] == list("ninewords") and plain["vocabulary"][:3] == ["BOS", "1", "2"]
 
 
+@pytest.mark.usefixtures("shapes_unchecked")
+def test_tokens_and_targets_may_be_lists_and_arrays(model, batch):
+    tokens, targets, *_ = batch
+    expected = Paths(model, tokens, targets).scene
+    assert Paths(model, tokens.tolist(), targets.float()).scene == expected
+    assert Paths(model, tokens[0].numpy(), targets.int()).scene == expected
+
+
 def test_repr_says_the_settings_alone(model, batch):
     rows = torch.zeros(1, 9, dtype=torch.bool)
     rows[0, 4:6] = True
@@ -127,6 +135,8 @@ def test_repr_says_the_settings_alone(model, batch):
             r"tokens has shape \(2, 9\); expected one sequence",
         ),
         (dict(targets=torch.ones(8, dtype=torch.long)), "targets has 8 positions and tokens has 9"),
+        (dict(tokens=torch.ones(9) / 2), "tokens holds torch.float32"),
+        (dict(targets=torch.ones(9) / 2), "targets holds torch.float32"),
         (dict(targets=torch.full((9,), 17)), "targets run from 17 to 17; the model knows 0 to 16"),
         (dict(rows=torch.ones(1, 3, dtype=torch.bool)), "rows has 3 positions and tokens has 9"),
         (

@@ -224,10 +224,18 @@ CURVES = {
     ),
     "training_story": lambda: (
         plotting.training_story(
-            HISTORY, [3.0, 2.0], 4.0, dict(prefix_matching=0.1, previous_token=0.1), None
+            HISTORY,
+            [3.0, 2.0],
+            4.0,
+            dict(prefix_matching=0.1, previous_token=0.1),
+            None,
+            guesses={"better": 3.5},
+            controls={"other": ([0, 5, 9], np.array([4.0, 3.8, 3.6]))},
         ),
         [
             steps([3.0, 2.0]),
+            at([0.7, 5, 9], [4.0, 3.8, 3.6]),
+            at([0, 1], [3.5, 3.5]),
             *(
                 at([1, 10, 100], [entry[name][layer, head] for entry in HISTORY])
                 for name in ("prefix_matching", "previous_token")

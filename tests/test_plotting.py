@@ -121,6 +121,25 @@ def test_the_story_says_whether_the_loss_fell(final, fell):
     assert fell in plotting.training_story(history(0.1), losses, 4.1, chance, None)[1]
 
 
+def test_the_story_says_what_other_trainings_and_guesses_come_to():
+    chance = dict(prefix_matching=0.04, previous_token=0.06)
+    fig, says = plotting.training_story(
+        history(0.1),
+        [4.0] * 30,
+        4.1,
+        chance,
+        None,
+        guesses={"among the last": 2.2},
+        controls={"one layer": ([0, 30], torch.tensor([4.1, 3.1]))},
+    )
+    assert says.endswith(
+        "Beside it: one layer ends at 3.10 nats; guessing among the last costs 2.20."
+    )
+    loss = fig.axes[0]
+    written = [text.get_text() for text in (*loss.texts, *loss.get_legend().get_texts())]
+    assert {"guessing: 4.10", "among the last: 2.20", "one layer"} <= set(written)
+
+
 @pytest.mark.parametrize("count, grid", [(2, (1, 2)), (4, (1, 4)), (5, (2, 3)), (6, (2, 3))])
 def test_many_patterns_stand_three_to_a_row(count, grid):
     fig, says = plotting.pattern_row({f"step {i}": pattern()[0] for i in range(count)})

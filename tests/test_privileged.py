@@ -5,10 +5,19 @@ import torch
 from torch.testing import assert_close
 
 from helpers.experiments import privileged
-from helpers.experiments.privileged import BITS, GROWN, KEPT, POINTS, ROUNDED, TWINS
+from helpers.experiments.privileged import (
+    BITS,
+    GROWN,
+    KEPT,
+    POINTS,
+    ROUNDED,
+    TWINS,
+    records,
+    trainings,
+)
 from helpers.instruments import basis
-from helpers.training import runs
-from helpers.training.recipes import validation_loss
+from helpers.training import runs, sweeps
+from helpers.training.loop import validation_loss
 
 
 def test_the_model_allows_every_rotation_and_prefers_no_axis():
@@ -143,7 +152,7 @@ def test_rounding_costs_more_with_fewer_bits_and_nothing_with_many():
 def test_a_rounding_record_is_the_rise_of_the_loss_as_trained_and_over_rotations(monkeypatch):
     trained = privileged.model_of(SHIPPED, "AdamW", 0.01, seed=1)
     monkeypatch.setattr(
-        privileged,
+        trainings,
         "grow",
         lambda *_, **__: (
             dict(history=[dict(loss=2.13, used=[3.9, 37.6, 37.4])]),
@@ -244,11 +253,11 @@ def test_the_shipped_folder_is_small():
 
 
 def test_the_command_runs_everything_and_writes_a_sweep(tmp_path, monkeypatch):
-    monkeypatch.setattr(privileged, "TWINS", TWINS[:1])
-    monkeypatch.setattr(privileged, "GROWN", GROWN[:1])
-    monkeypatch.setattr(privileged, "ROUNDED", ROUNDED[:1])
+    monkeypatch.setattr(records, "TWINS", TWINS[:1])
+    monkeypatch.setattr(records, "GROWN", GROWN[:1])
+    monkeypatch.setattr(records, "ROUNDED", ROUNDED[:1])
     privileged.main(["--out", str(tmp_path / "again"), "--jobs", "1", "--steps", "2"])
-    again = privileged.sweeps.load(tmp_path / "again")
+    again = sweeps.load(tmp_path / "again")
     assert [record["kind"] for record in again.results] == ["twins", "grow", "rounding"]
     assert again.command.endswith("--jobs 1 --steps 2")
     assert privileged.model_of(again, "AdamW", 0.01).W_E.shape == (64, 64)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from helpers import corpus
-from helpers.instruments import heads, probes
+from helpers.instruments import heads
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 from helpers.sequences import split_periods
 from helpers.training import loop, recipes
@@ -94,40 +94,56 @@ def periods_of(tokens: Tensor) -> list[int]:
     ]
 
 
-def read_by_measure(recipe: Recipe, monkeypatch) -> list[Tensor]:
-    """The tokens on which the recipe measures, one entry for each score."""
-    read = []
-    for name in ("score", "repeat_loss"):
-        original = getattr(heads, name)
-        monkeypatch.setattr(
-            heads,
-            name,
-            lambda model, tokens, f=original: (read.append(tokens), f(model, tokens))[1],
-        )
-    recipe.measure()(AttentionOnlyTransformer(recipe.model))
-    return read
+class Reader(AttentionOnlyTransformer):
+    """A model that keeps what it reads on the explicit path."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__(config)
+        self.read: list[Tensor] = []
+
+    def run_with_hooks(self, tokens: Tensor, fwd_hooks=()) -> Tensor:
+        self.read.append(tokens)
+        return super().run_with_hooks(tokens, fwd_hooks)
 
 
-def test_scores_come_from_periods_that_training_never_shows(monkeypatch):
+def read_by_measure(recipe: Recipe) -> Tensor:
+    """The tokens on which the recipe measures all scores and the repeat loss, in one pass."""
+    model = Reader(recipe.model)
+    recipe.measure()(model)
+    (tokens,) = model.read
+    return tokens
+
+
+def test_scores_come_from_periods_that_training_never_shows():
     recipe = RECIPES["two_layers"]
     trainer = recipe.trainer()
     drawn = [trainer.task(24, trainer.generator).tokens for _ in range(60)]
     trained = set(periods_of(torch.cat(drawn)))
     seen, unseen = split_periods(48)
     assert trained == set(seen)
-    read = read_by_measure(recipe, monkeypatch)
-    assert len(read) == 2
-    for tokens in read:
-        assert set(periods_of(tokens)) == set(unseen) and not trained & set(unseen)
+    tokens = read_by_measure(recipe)
+    assert set(periods_of(tokens)) == set(unseen) and not trained & set(unseen)
+    assert len(tokens) == 16 and torch.equal(tokens, recipe.probe())
 
 
-def test_other_tasks_are_measured_on_the_probe(monkeypatch):
+@pytest.mark.parametrize("sequences", [4, 8])
+def test_what_is_held_out_is_the_same_for_whoever_asks(sequences):
+    recipe = RECIPES["two_layers"]
+    batch = recipe.held_out(sequences)
+    assert batch.determined.any() and torch.equal(batch.tokens[:, 1:], batch.targets[:, :-1])
+    assert torch.equal(recipe.probe(sequences), batch.tokens) and len(batch.tokens) == sequences
+    assert all(map(torch.equal, batch, seeded("two_layers", 3).held_out(sequences)))
+    chain = RECIPES["chain"]
+    assert torch.equal(chain.probe(sequences), heads.probe(13, 32, sequences))
+    assert chain.held_out(sequences).tokens.shape == (sequences, 32)
+
+
+def test_other_tasks_are_measured_on_the_probe():
     shape = dict(n_ctx=40, d_vocab=20)
     recipe = Recipe(
         ModelConfig(**shape), dict(name="bigram_chain", options=shape), TrainingConfig()
     )
-    for tokens in read_by_measure(recipe, monkeypatch):
-        assert torch.equal(tokens, heads.probe(20, 40))
+    assert torch.equal(read_by_measure(recipe), heads.probe(20, 40))
 
 
 def test_a_measure_gives_every_heads_scores_and_the_same_for_the_same_model():
@@ -211,11 +227,11 @@ def test_text_is_read_from_the_train_split_and_scored_on_the_other_with_common_i
         "validation_loss",
         lambda model, tokens, targets: validated.append((tokens, targets)),
     )
-    ids = probes.middle_ids(text.counts).tolist()
+    ids = text.middle_ids().tolist()
     assert recipe.probe_ids() == ids and RECIPES["two_layers"].probe_ids() is None
-    for tokens in read_by_measure(recipe, monkeypatch):
-        assert torch.equal(tokens, heads.probe(1024, 256, ids=ids))
+    assert torch.equal(read_by_measure(recipe), heads.probe(1024, 256, ids=ids))
     assert all(map(torch.equal, validated[0], text.validation_windows(256, 32)))
+    assert all(map(torch.equal, recipe.held_out(3), text.validation_windows(256, 3)))
     assert len(validated[0][0]) == 32 < len(text.validation_windows(256)[0])
 
 

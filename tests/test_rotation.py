@@ -247,6 +247,7 @@ def test_it_opens_on_the_least_certain_prediction_that_has_a_favourite():
             random_tokens()[None].repeat(2, 1),
             r"tokens has shape \(2, 13\); expected one sequence",
         ),
+        ({}, random_tokens() / 2, "tokens holds torch.float32"),
         ({}, random_tokens(1), "one token has nothing before it to attend to"),
         ({}, random_tokens() + 9, "token ids run from"),
         ({}, torch.zeros(15, dtype=torch.long), "context n_ctx is 14"),

@@ -3,6 +3,7 @@ same weights."""
 
 import hashlib
 import json
+import os
 import pickle
 import signal
 import subprocess
@@ -11,12 +12,14 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from helpers.files import write_atomically
 from helpers.model import AttentionOnlyTransformer, ModelConfig
-from helpers.training import recipes, runs
+from helpers.training import recipes, runs, sweeps
 from helpers.training.loop import Trainer, TrainingConfig, log_spaced
 from helpers.training.recipes import Recipe, run_recipe
 from helpers.training.runs import DamagedRun, Run
@@ -167,7 +170,7 @@ def test_a_save_that_is_cut_short_leaves_the_run_before_whole(saved, monkeypatch
     checkpoint = runs.load_checkpoint(saved)
     with monkeypatch.context() as patch:
         if owner == "os.replace":
-            fail_at(patch, runs.os, "replace", call)
+            fail_at(patch, os, "replace", call)
         else:
             fail_at(patch, Path, "write_bytes", call, write_half)
         with pytest.raises(KeyboardInterrupt):
@@ -209,13 +212,13 @@ def test_what_the_record_names_is_removed_only_after_another_record_stands(saved
 
 def test_a_file_is_replaced_whole_or_stays(tmp_path, monkeypatch):
     path = tmp_path / "a.json"
-    runs.write_atomically(path, b"first")
+    write_atomically(path, b"first")
     with monkeypatch.context() as patch:
         fail_at(patch, Path, "write_bytes", 1, write_half)
         with pytest.raises(KeyboardInterrupt):
-            runs.write_atomically(path, b"second")
+            write_atomically(path, b"second")
     assert files(tmp_path) == {"a.json": b"first"}
-    runs.write_atomically(path, b"second")
+    write_atomically(path, b"second")
     assert files(tmp_path) == {"a.json": b"second"}
 
 
@@ -237,6 +240,27 @@ def test_the_manifest_names_every_file_with_its_sha256_and_what_made_it(tmp_path
     }
     assert (entry["command"], entry["seed"]) == ("python -m helpers.training", 7)
     assert entry["versions"]["torch"] == torch.__version__
+
+
+@pytest.mark.parametrize("written", ["births.npz", "sweeps/mine/sweep.json"])
+def test_what_is_written_into_the_data_folder_is_in_its_manifest(tmp_path, monkeypatch, written):
+    data = tmp_path / "data"
+    path = data / written
+    path.parent.mkdir(parents=True)
+    (data / "tokenizer.json").write_bytes(b"{}")
+    monkeypatch.setattr(runs, "DATA", data)
+    monkeypatch.chdir(tmp_path)
+    runs.update_manifest(Path("elsewhere", written))
+    assert not (data / "MANIFEST.json").exists()
+    for number in (0, 1):  # a second time too
+        if path.suffix == ".npz":
+            np.savez(path, about=json.dumps(dict(command=f"again {number}")))
+        else:
+            sweeps.save(path.parent, f"again {number}", [dict(seed=number)])
+        runs.update_manifest(Path("data", written))  # as one types it
+        made = json.loads((data / "MANIFEST.json").read_text(encoding="utf-8"))
+        name = written.removesuffix("/sweep.json")
+        assert made == runs.manifest(data) and made[name]["command"] == f"again {number}"
 
 
 @pytest.mark.parametrize(("place", "written"), [("data/runs", 1), ("elsewhere", 0)])
@@ -452,7 +476,7 @@ def test_a_run_killed_while_it_saves_ends_as_if_it_had_not(
     """The second snapshot is being written: its weights, its checkpoint, its record."""
     folder = tmp_path / "run"
     with monkeypatch.context() as patch:
-        fail_at(patch, runs.os, "replace", call)
+        fail_at(patch, os, "replace", call)
         with pytest.raises(KeyboardInterrupt):
             run_recipe(RECIPE, folder, snapshots=5)
     assert len(runs.load(folder).history) == 1
@@ -616,7 +640,9 @@ def test_the_command_does_what_it_is_told_and_writes_it_down(tmp_path, capsys, m
     assert threads == [2]
 
 
-def test_no_steps_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="steps 0"):
-        recipes.main(["one_layer", "--steps", "0", "--out", str(tmp_path)])
-    assert files(tmp_path) == {}
+@pytest.mark.parametrize("count", [0, -1])
+@pytest.mark.parametrize("name", ["snapshots", "weights"])
+def test_a_run_without_snapshots_or_weights_is_refused(tmp_path, name, count):
+    with pytest.raises(ValueError, match=f"{name} is {count}; give 1 or more, or leave it out"):
+        run_recipe(RECIPE, tmp_path / "mine", **{name: count})
+    assert list(tmp_path.iterdir()) == []

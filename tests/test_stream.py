@@ -8,6 +8,7 @@ from torch.testing import assert_close
 from helpers import handmade
 from helpers.instruments import basis, circuits, composition, virtual_weights
 from helpers.model import AttentionOnlyTransformer, ModelConfig
+from tests.oracles import full_matching
 
 DRAWS = 99
 
@@ -167,7 +168,7 @@ def test_chains_multiply_to_the_circuits_that_have_names():
     def product(writer, reader):
         return virtual_weights.chain(model, writer, reader).product
 
-    assert_close(product(one, (*two, "K")), circuits.full_matching(model, one, two).T)
+    assert_close(product(one, (*two, "K")), full_matching(model, one, two).T)
     assert_close(product("embed", (*two, "Q")), circuits.full_qk(model, *two))
     assert_close(product("embed", (*two, "K")), circuits.full_qk(model, *two).T)
     assert_close(product("embed", (*two, "V")), circuits.full_ov(model, *two))

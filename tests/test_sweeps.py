@@ -26,15 +26,15 @@ def unlucky(seed: int) -> int:
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_results_come_in_the_order_of_the_settings(jobs):
-    settings = [*sweeps.seeds(4, base=3), dict(base=10, seed=2)]
+    settings = [*sweeps.each_seed(4, base=3), dict(base=10, seed=2)]
     assert list(sweeps.sweep(power, settings, jobs)) == [1, 3, 9, 27, 100]
 
 
 def test_one_job_runs_here_and_more_run_elsewhere_with_one_thread_each():
-    assert [pid for pid, _ in sweeps.sweep(surroundings, sweeps.seeds(2), jobs=1)] == [
+    assert [pid for pid, _ in sweeps.sweep(surroundings, sweeps.each_seed(2), jobs=1)] == [
         os.getpid()
     ] * 2
-    for pid, threads in sweeps.sweep(surroundings, sweeps.seeds(2), jobs=2):
+    for pid, threads in sweeps.sweep(surroundings, sweeps.each_seed(2), jobs=2):
         assert pid != os.getpid() and threads == 1
 
 
@@ -43,7 +43,7 @@ def test_by_default_there_is_a_job_a_core(monkeypatch):
     monkeypatch.setattr(
         joblib, "Parallel", lambda **options: asked.update(options) or (lambda calls: iter(()))
     )
-    list(sweeps.sweep(power, sweeps.seeds(2, base=2)))
+    list(sweeps.sweep(power, sweeps.each_seed(2, base=2)))
     assert asked == dict(n_jobs=-1, return_as="generator")
 
 
@@ -54,20 +54,20 @@ def test_results_come_as_soon_as_they_are_there():
         done.append(seed)
         return seed
 
-    assert next(sweeps.sweep(noted, sweeps.seeds(3), jobs=1)) == 0
+    assert next(sweeps.sweep(noted, sweeps.each_seed(3), jobs=1)) == 0
     assert done == [0]
 
 
 def test_an_error_in_a_run_ends_the_sweep():
     with pytest.raises(ArithmeticError, match="seed 2 has no luck"):
-        list(sweeps.sweep(unlucky, sweeps.seeds(4), jobs=1))
+        list(sweeps.sweep(unlucky, sweeps.each_seed(4), jobs=1))
 
 
 def test_settings_without_sense_are_refused_at_once():
     with pytest.raises(ValueError, match="no settings to run"):
         sweeps.sweep(power, [])
     with pytest.raises(ValueError, match="jobs is 0"):
-        sweeps.sweep(power, sweeps.seeds(1, base=2), jobs=0)
+        sweeps.sweep(power, sweeps.each_seed(1, base=2), jobs=0)
 
 
 def test_a_cluster_without_the_package_is_explained(monkeypatch):
@@ -75,7 +75,7 @@ def test_a_cluster_without_the_package_is_explained(monkeypatch):
     with pytest.raises(
         ValueError, match=r"the cluster at tcp://here:8786 needs the package `distributed`"
     ):
-        list(sweeps.sweep(power, sweeps.seeds(2, base=2), scheduler="tcp://here:8786"))
+        list(sweeps.sweep(power, sweeps.each_seed(2, base=2), scheduler="tcp://here:8786"))
 
 
 def test_a_cluster_is_asked_for_by_its_address(monkeypatch):
@@ -87,7 +87,7 @@ def test_a_cluster_is_asked_for_by_its_address(monkeypatch):
             super().__init__(**options)
 
     monkeypatch.setitem(joblib.parallel.BACKENDS, "dask", Recorded)
-    assert list(sweeps.sweep(power, sweeps.seeds(3, base=2), scheduler="tcp://here:8786")) == [
+    assert list(sweeps.sweep(power, sweeps.each_seed(3, base=2), scheduler="tcp://here:8786")) == [
         1,
         2,
         4,

@@ -289,6 +289,32 @@ def test_a_run_stopped_at_any_step_goes_on_as_if_it_had_not(stop):
         assert part.loss == expected.loss or part.step == 0
 
 
+def test_a_trainer_that_was_stepped_by_hand_shows_where_it_stands():
+    """Whoever stepped it has no snapshot yet; `train` itself gives none twice."""
+    trainer = small_trainer()
+    trainer.step(), trainer.step()
+    first = next(iter(train(trainer, nothing, [0, 2, 4])))
+    assert first.step == 2 and same(first.weights, weights_of(trainer))
+    assert first.loss == sum(trainer.losses) / 2
+    assert [snapshot.step for snapshot in train(trainer, nothing, [0, 2, 4])] == [4]
+    again = small_trainer()
+    again.restore(trainer.checkpoint())
+    assert [snapshot.step for snapshot in train(again, nothing, [0, 2, 4])] == [4]
+    untrained = small_trainer()
+    assert next(train(untrained, nothing, [0, 1])).step == 0
+    assert [snapshot.step for snapshot in train(untrained, nothing, [0, 1])] == [1]
+
+
+def test_steps_by_hand_between_two_snapshots_skip_what_they_pass():
+    trainer, seen = small_trainer(), []
+    for snapshot in train(trainer, nothing, [0, 1, 3]):
+        seen.append(snapshot.step)
+        assert same(snapshot.weights, weights_of(trainer)) and trainer.step_number == snapshot.step
+        if snapshot.step == 0:
+            trainer.step(), trainer.step()
+    assert seen == [0, 3]
+
+
 def test_a_run_stopped_between_snapshots_reports_the_whole_interval():
     """Stepped to 2 by hand, then to 5 through `train`: the loss is the mean of all five."""
     trainer = small_trainer()

@@ -39,8 +39,8 @@ turn_both = Exercise(
     draw=_draw_both,
     oracle=_turned_entry_by_entry,
     mistakes={
-        "both turn the wrong way: the stream has gone to x @ R.T, not to x @ "
-        "R": lambda W_O, W_U, R: (
+        "both turn the wrong way: "
+        "the stream has gone to x @ R.T, not to x @ R": lambda W_O, W_U, R: (
             W_O @ R.T,
             R @ W_U,
         ),
@@ -48,26 +48,26 @@ turn_both = Exercise(
             W_O @ R,
             R @ W_U,
         ),
-        "the unembedding is turned on its vocabulary side; a reader meets the stream with its "
-        "rows": lambda W_O, W_U, R: (
+        "the unembedding is turned on its vocabulary side; "
+        "a reader meets the stream with its rows": lambda W_O, W_U, R: (
             W_O @ R,
             W_U @ R,
         ),
-        "the unembedding is turned back on its vocabulary side; a reader meets the stream with its "
-        "rows": lambda W_O, W_U, R: (
+        "the unembedding is turned back on its vocabulary side; "
+        "a reader meets the stream with its rows": lambda W_O, W_U, R: (
             W_O @ R,
             W_U @ R.T,
         ),
-        "the unembedding turns on both sides: only what leads from the stream into the stream "
-        "does": lambda W_O, W_U, R: (
+        "the unembedding turns on both sides: "
+        "only what leads from the stream into the stream does": lambda W_O, W_U, R: (
             W_O @ R,
             R.T @ W_U @ R,
         ),
         "neither has turned: these are the matrices you were given": lambda W_O, W_U, R: (W_O, W_U),
         "the writer turned, and the reader stayed as it was": lambda W_O, W_U, R: (W_O @ R, W_U),
         "the reader turned, and the writer stayed as it was": lambda W_O, W_U, R: (W_O, R.T @ W_U),
-        "the writer turned back by R.T; what it writes has to turn along by "
-        "R": lambda W_O, W_U, R: (
+        "the writer turned back by R.T; "
+        "what it writes has to turn along by R": lambda W_O, W_U, R: (
             W_O @ R.T,
             R.T @ W_U,
         ),
@@ -231,8 +231,8 @@ kurtosis_and_null = Exercise(
             _kurtosis(x, 1).mean() - 3,
             _null(x) - 3,
         ),
-        "the tokens are the samples here; take the coordinates of one token, then average over "
-        "tokens": lambda x: (
+        "the tokens are the samples here; "
+        "take the coordinates of one token, then average over tokens": lambda x: (
             _kurtosis(x, 0).mean(),
             _null(x),
         ),
@@ -245,13 +245,13 @@ kurtosis_and_null = Exercise(
             _kurtosis(x, 1).mean(),
             3 * x.shape[1] / (x.shape[1] + 2),
         ),
-        "the null depends on how many coordinates a vector has, not on how many tokens there "
-        "are": lambda x: (
+        "the null depends on how many coordinates a vector has, "
+        "not on how many tokens there are": lambda x: (
             _kurtosis(x, 1).mean(),
             _null(x.T),
         ),
-        "numerator and denominator are averaged over the tokens first, so that loud tokens count "
-        "for more": lambda x: (
+        "numerator and denominator are averaged over the tokens first, "
+        "so that loud tokens count for more": lambda x: (
             _pooled(x),
             _null(x),
         ),
@@ -292,12 +292,14 @@ keys_for = Exercise(
     draw=_draw_gauge,
     oracle=lambda W_K, A: torch.stack([torch.linalg.solve(A, row) for row in W_K]),
     mistakes={
-        "the inverse is not transposed: scores multiply by k.T, so A must meet the transpose of "
-        "its inverse": lambda W_K, A: W_K @ A.inverse(),
-        "keys turn like queries: that is right for a rotation, and A is any invertible "
-        "matrix": lambda W_K, A: W_K @ A,
-        "A is transposed and not inverted: that undoes a rotation, and A is any invertible "
-        "matrix": lambda W_K, A: W_K @ A.T,
+        "the inverse is not transposed: "
+        "scores multiply by k.T, so A must meet the transpose of its inverse": lambda W_K, A: (
+            W_K @ A.inverse()
+        ),
+        "keys turn like queries: "
+        "that is right for a rotation, and A is any invertible matrix": lambda W_K, A: W_K @ A,
+        "A is transposed and not inverted: "
+        "that undoes a rotation, and A is any invertible matrix": lambda W_K, A: W_K @ A.T,
         "the keys stayed as they were": lambda W_K, A: W_K,
     },
     hints=(

@@ -24,6 +24,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 
 from helpers.claims import Claim
+from helpers.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
@@ -127,16 +128,6 @@ def render(notebook: NotebookNode) -> str:
     return nbformat.writes(notebook).rstrip("\n") + "\n"
 
 
-def write_text(path: Path, text: str) -> None:
-    """Replace the file in one step, so that a half-written one never stands there."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        unfinished.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
 def is_clean(path: Path) -> bool:
     """Whether the file is exactly as `build` would write it, given its outputs."""
     return path.read_text(encoding="utf-8") == render(normalise(read(path)))
@@ -145,7 +136,7 @@ def is_clean(path: Path) -> bool:
 def build(path: Path) -> Execution:
     """Execute the notebook and write it back clean. When a cell fails, the file stays as it was."""
     done = execute(path)
-    write_text(path, render(done.notebook))
+    write_atomically(path, render(done.notebook).encode())
     return done
 
 
@@ -208,7 +199,8 @@ def with_claims(readme: str, table: str) -> str:
 
 def write_claims_table(readme: Path, notebooks: list[Path]) -> None:
     """Write the claims of `notebooks` into the file `readme`."""
-    write_text(readme, with_claims(readme.read_text(encoding="utf-8"), claims_table(notebooks)))
+    table = claims_table(notebooks)
+    write_atomically(readme, with_claims(readme.read_text(encoding="utf-8"), table).encode())
 
 
 def all_notebooks() -> list[Path]:

@@ -35,7 +35,7 @@ TOY = {
     "births.npz": "helpers.experiments.births --share 4 --out {out}",
 }
 TEXT = {
-    "runs/text": RUN + " --weights 7",
+    "runs/text": RUN + " --weights 3",
     "runs/text_one_layer": RUN + " --weights 2",
     "sweeps/text": REPLICAS,
     "sweeps/text_one_layer": REPLICAS,

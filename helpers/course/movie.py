@@ -6,6 +6,7 @@ import math
 import torch
 
 from helpers import plotting
+from helpers.files import write_atomically
 from helpers.instruments import heads
 from helpers.training import runs
 
@@ -27,4 +28,4 @@ def movie() -> bytes:
 
 
 if __name__ == "__main__":
-    runs.write_atomically(runs.DATA / "birth.gif", movie())
+    write_atomically(runs.DATA / "birth.gif", movie())

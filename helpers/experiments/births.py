@@ -23,10 +23,12 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
 
+from helpers.files import write_atomically
 from helpers.instruments import circuits, heads, interventions
 from helpers.model import AttentionOnlyTransformer
 from helpers.sequences import Task
 from helpers.training import runs, sweeps
+from helpers.training.command import positive
 from helpers.training.loop import Trainer, train
 from helpers.training.recipes import RECIPES
 
@@ -42,12 +44,13 @@ SCHEDULE = [
 
 @dataclass(frozen=True)
 class Condition:
-    """The default run with one thing changed, and the number of seeds that are stored."""
+    """The default run with one thing changed, and the number of seeds that are stored.
 
-    seeds: int
-    clamped_back: int | None = (
-        None  # one head of layer 0 attends exactly so far back, from the first step on
-    )
+    `clamped_back`: one head of layer 0 attends exactly so far back, from the first step on.
+    """
+
+    n_seeds: int
+    clamped_back: int | None = None
     n_layers: int = 2
     smeared_keys: bool = False
 
@@ -141,19 +144,20 @@ def load(condition: str = "default") -> History:
 
 
 def save(trainings: dict[str, list[History]], path: Path = FILE) -> None:
-    """Write the seeds of every condition, in hundredths, and what made them (`about`, JSON)."""
+    """Write the histories of every condition, a seed each, in hundredths, and what made them
+    (`about`, JSON)."""
     arrays = {}
-    for condition, seeds in trainings.items():
-        arrays[f"{condition}/steps"] = np.array(seeds[0].steps, dtype=np.int16)
+    for condition, histories in trainings.items():
+        arrays[f"{condition}/steps"] = np.array(histories[0].steps, dtype=np.int16)
         for name in History._fields[1:]:
-            together = torch.cat([getattr(seed, name) for seed in seeds])
+            together = torch.cat([getattr(history, name) for history in histories])
             arrays[f"{condition}/{name}"] = (100 * together).round().numpy().astype(np.int16)
     arrays["about"] = np.array(
         json.dumps(dict(command="python -m helpers.experiments.births", versions=runs.versions()))
     )
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)
-    runs.write_atomically(path, content.getvalue())
+    write_atomically(path, content.getvalue())
 
 
 def _read_off(model: AttentionOnlyTransformer) -> dict[str, list[float]]:
@@ -182,18 +186,24 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--out", type=Path, default=FILE)
     parser.add_argument(
-        "--processes", type=int, default=1, help="how many seeds at a time (default 1)"
+        "--jobs", type=positive, default=1, help="how many seeds at a time (default 1)"
+    )
+    parser.add_argument(
+        "--share", type=positive, default=1, help="train one seed in so many (default 1: all)"
     )
     given = parser.parse_args(arguments)
     trainings = {}
     for condition, change in CONDITIONS.items():
-        trained = sweeps.sweep(
-            run, sweeps.seeds(change.seeds, condition=condition), given.processes
-        )
-        trainings[condition] = list(tqdm(trained, condition, change.seeds))
+        n_seeds = max(2, change.n_seeds // given.share)
+        trained = sweeps.sweep(run, sweeps.each_seed(n_seeds, condition=condition), given.jobs)
+        trainings[condition] = list(tqdm(trained, condition, n_seeds))
         save(trainings, given.out)
+        runs.update_manifest(given.out)
 
 
 if __name__ == "__main__":
+    # by its full name, so that the processes of --jobs find it too
+    from helpers.experiments.births import main
+
     torch.set_num_threads(1)
     main()

@@ -126,25 +126,16 @@ def _ov_eigenvalues(
 
 
 @torch.no_grad()
-def full_matching(
-    model, previous_head: Head, induction_head: Head
-) -> Float[Tensor, "query_token moved_token"]:
-    """The score that a key gets from a query token, for the token that the earlier head moved to
-    that key.
-
-    For an induction head and its previous-token head the diagonal stands out: look for what
-    followed the present token. ValueError unless the second head is in a later layer.
-    """
-    queries, moved = _matching_factors(model, previous_head, induction_head)
-    return queries @ moved.T
-
-
-@torch.no_grad()
 def matching_eigenvalues(
     model, previous_head: Head, induction_head: Head
 ) -> Complex[Tensor, " d_head"]:
-    """The eigenvalues of full_matching but for its zeros, from d_head x d_head. All positive: same
-    tokens match."""
+    """The eigenvalues, but for zeros, of the score that a key gets from a query token for the token
+    that the earlier head moved to that key, [query_token, moved_token]; d_head x d_head is enough.
+
+    For an induction head and its previous-token head they are positive: same tokens match, so that
+    it looks for what followed the present token. ValueError unless the second head is in a later
+    layer.
+    """
     queries, moved = _matching_factors(model, previous_head, induction_head)
     return torch.linalg.eigvals(moved.double().T @ queries.double())
 

@@ -63,9 +63,8 @@ def composition_null(
     """
     writing, null = _writing(model), []
     for strengths in torch.linalg.svdvals(_reading(model, kind)):  # of one reader, [rank]
-        null.append(
-            _scores(writing, turned_readers(strengths, model.cfg.d_model, draws, generator))
-        )
+        turned = turned_readers(strengths, model.cfg.d_model, draws, generator)
+        null.append(_scores(writing, turned))
     return torch.stack(null).permute(2, 1, 0) + _no_pairs(model)
 
 
@@ -111,17 +110,7 @@ def spectrum_ceiling(model, kind: Kind) -> Float[Tensor, "writer reader"]:
     sqrt(d_head)."""
     written = torch.linalg.svdvals(_writing(model))
     read = torch.linalg.svdvals(_reading(model, kind))
-    return aligned_score(written[:, None], read[None]) + _no_pairs(model)
-
-
-def aligned_score(
-    written: Float[Tensor, "*#pairs rank"], read: Float[Tensor, "*#pairs rank_2"]
-) -> Float[Tensor, "*_"]:
-    """The score of factors with these singular values, largest first, when the strongest directions
-    meet."""
-    both = min(written.shape[-1], read.shape[-1])
-    aligned = (written[..., :both] * read[..., :both]).norm(dim=-1)
-    return aligned / (written.norm(dim=-1) * read.norm(dim=-1))
+    return pair_ceiling(written[:, None], read[None]) + _no_pairs(model)
 
 
 @torch.no_grad()
@@ -138,6 +127,26 @@ def published_bug_scores(model, kind: Kind) -> Float[Tensor, "writer reader"]:
     writers = zip(_heads(model.W_V[:-1]), _heads(model.W_O[:-1]), strict=True)
     moved = torch.stack([_norms((other.mT @ W_V) @ (W_O @ side)) for W_V, W_O in writers])
     return moved / norms + _no_pairs(model)
+
+
+# ---- of any pair
+
+
+def pair_score(
+    written: Float[Tensor, "*#pairs rows d_model"], read: Float[Tensor, "*#pairs d_model columns"]
+) -> Float[Tensor, "*_"]:
+    """The Frobenius norm of written @ read over the product of their norms, from 0 to 1."""
+    return _norms(written @ read) / (_norms(written) * _norms(read))
+
+
+def pair_ceiling(
+    written: Float[Tensor, "*#pairs rank"], read: Float[Tensor, "*#pairs rank_2"]
+) -> Float[Tensor, "*_"]:
+    """The score of matrices with these singular values, largest first, when the strongest
+    directions meet."""
+    both = min(written.shape[-1], read.shape[-1])
+    aligned = (written[..., :both] * read[..., :both]).norm(dim=-1)
+    return aligned / (written.norm(dim=-1) * read.norm(dim=-1))
 
 
 # ---- low-rank: a product keeps its Frobenius norm when an orthogonal factor at its end is dropped
@@ -201,8 +210,7 @@ def _scores(
     writing: Float[Tensor, "writer rank d_model"], reading: Float[Tensor, "reader d_model rank_2"]
 ) -> Float[Tensor, "writer reader"]:
     # in a loop: all pairs at once are large
-    products = torch.stack([_norms(written @ reading) for written in writing])
-    return products / (_norms(writing)[:, None] * _norms(reading))
+    return torch.stack([pair_score(written, reading) for written in writing])
 
 
 _norms = torch.linalg.matrix_norm  # Frobenius, of each matrix

@@ -1,13 +1,10 @@
 """What a head does, measured by behaviour: prefix matching, previous token, copying, and what its
 loss costs.
 
-The scores need nothing but a model that answers to TransformerLens' hook names, so they take the
-course's model and any TransformerBridge alike. Every score looks at the rows and keys that the
-tokens themselves single out, never at a bare diagonal: 1 means all the attention of every such row,
-0 none of it. Each has its chance line, which is what the same function gives for attention spread
-evenly over all earlier positions.
-
-Memory does not grow with depth: a hook reduces each layer's pattern to a few numbers as it passes.
+The scores are those of `patterns`, the tokens those of `probes`; both are offered here too. They
+need nothing but a model that answers to TransformerLens' hook names, so they take the course's
+model and any TransformerBridge alike. Memory does not grow with depth: a hook reduces each layer's
+pattern to a few numbers as it passes.
 
 Source: Olsson et al. 2022, In-context Learning and Induction Heads, "Model Analysis Table" (head
 activation evaluators).
@@ -19,117 +16,28 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from helpers.hooks import layer_of
-from helpers.instruments.probes import probe
+from helpers.instruments.patterns import (
+    copying,
+    ideal_patterns,
+    induction_targets,
+    prefix_matching,
+    previous_token,
+    rows_with_a_target,
+    uniform_pattern,
+)
+from helpers.instruments.probes import probe, repeated_tokens
 from helpers.model import Head, check_head
-from helpers.sequences import cross_entropy
+from helpers.sequences import TokenIds, cross_entropy, token_ids
 
 THRESHOLD = 0.5  # most of the attention
 # A convention, not a measurement: several times chance, and low enough to count heads that share
 # the work. Some heads stand close to it, so what hangs on who is counted should be asked of the
 # strongest head alone as well.
 LOOKING_BACK = 0.3
-
-
-# ---- the scores of a pattern
-
-
-def induction_targets(tokens: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch query key"]:
-    """Where an induction head looks: the keys right after an earlier copy of the query's token.
-    Token 0 of each sequence is BOS and a copy of nothing."""
-    before = F.pad(tokens[:, :-1], (1, 0), value=-1)  # the token in front of each key
-    match = tokens[:, :, None] == before[:, None, :]
-    match[:, :, :2] = False  # in front of key 1 stands BOS, in front of key 0 nothing
-    return match.tril()
-
-
-def prefix_matching(
-    pattern: Float[Tensor, "batch head query key"], tokens: Int[Tensor, "batch pos"]
-) -> Float[Tensor, " head"]:
-    """Attention that falls on any of the row's induction targets, averaged over the rows that have
-    one.
-
-    The published text leaves open whether a row with several targets counts their sum; tables with
-    values near 1 settle it, because the mean over single cells could not exceed 1/2 there.
-    ValueError when no token occurs twice.
-    """
-    targets = induction_targets(tokens)
-    rows = targets.any(-1)
-    if not rows.any():
-        raise ValueError(
-            "no token occurs twice, so no row has an induction target; score on repeated tokens "
-            "(heads.probe)"
-        )
-    on_target = (pattern * targets[:, None]).sum(-1)
-    return on_target.transpose(0, 1)[:, rows].mean(-1)
-
-
-def previous_token(pattern: Float[Tensor, "batch head query key"]) -> Float[Tensor, " head"]:
-    """Attention one step back, averaged over rows 2 and later: before row 1 stands BOS, where idle
-    heads rest."""
-    return pattern.diagonal(-1, 2, 3)[..., 1:].mean((0, 2))
-
-
-def uniform_pattern(pos: int) -> Float[Tensor, "1 1 query key"]:
-    """Attention spread evenly over the present and all earlier positions: the chance line of every
-    pattern score."""
-    return (torch.ones(pos, pos).tril() / torch.arange(1, pos + 1)[:, None])[None, None]
-
-
-def copying(
-    pattern: Float[Tensor, "batch head query key"],
-    z: Float[Tensor, "batch query head d_head"],
-    W_O: Float[Tensor, "head d_head d_model"],
-    W_U: Float[Tensor, "d_model d_vocab"],
-    tokens: Int[Tensor, "batch pos"],
-) -> Float[Tensor, " head"]:
-    """Does a head raise the logits of the tokens it attends to? From -1, never, to 1, those and no
-    others.
-
-    The head's output goes straight to the unembedding. Its raise of a token is that logit minus the
-    mean logit, or zero if negative. With a the raise of the attended tokens (weighted by the
-    pattern) and S the raise of all the tokens of the sequence, the score is 2 a / S - 1 with both
-    summed over the rows that have an induction target. The paper gives the range and not the
-    formula; 4 a / (a + S) - 1 shares the endpoints and would fit it as well. BOS is left out.
-    """
-    rows = induction_targets(tokens).any(-1)
-    # [batch, key, d_model]: what raises the token at a key above the mean
-    direct = W_U.T[tokens] - W_U.mean(1)
-    reads = torch.einsum("hdm,bkm->bhdk", W_O, direct)
-    raised = (
-        torch.einsum("bqhd,bhdk->bhqk", z, reads).relu() * (tokens != tokens[:, :1])[:, None, None]
-    )
-    # a token that stands at several keys counts once in S
-    times = (tokens[:, :, None] == tokens[:, None, :]).sum(-1)
-    attended = (pattern * raised).sum(-1).transpose(0, 1)[:, rows].sum(-1)
-    total = (raised / times[:, None, None]).sum(-1).transpose(0, 1)[:, rows].sum(-1)
-    return 2 * attended / total.clamp_min(1e-30) - 1
-
-
-def ideal_patterns(
-    tokens: Int[Tensor, "batch pos"],
-) -> dict[str, Float[Tensor, "batch 1 query key"]]:
-    """What perfect heads would do on these tokens: the known cases by which a score is
-    calibrated."""
-    targets = induction_targets(tokens).float()
-    here = torch.eye(tokens.shape[1]).expand_as(targets)
-    before = here.roll(-1, -1).tril()
-    rest = torch.zeros_like(targets)
-    rest[..., 0] = 1  # on BOS
-    induction = targets / targets.sum(-1, keepdim=True).clamp_min(1)
-    chosen = {
-        "induction": induction,
-        "previous token": before,
-        "present token": here,
-        "rest on BOS": rest,
-    }
-    return {
-        name: torch.where(A.any(-1, keepdim=True), A, rest)[:, None] for name, A in chosen.items()
-    }
 
 
 # ---- the scores of all heads of a model
@@ -145,7 +53,24 @@ class Scores(NamedTuple):
 
 @torch.no_grad()
 def score(model, tokens: Int[Tensor, "batch pos"]) -> Scores:
-    """All three scores of every head, from one forward pass."""
+    """All three scores of every head, from one forward pass. ValueError when no token occurs
+    twice."""
+    found, hooks = _scoring(model, tokens)
+    model.run_with_hooks(tokens.to(model.W_U.device), fwd_hooks=hooks)
+    return Scores(*found)
+
+
+def score_with_loss(model, tokens: Int[Tensor, "batch pos"]) -> tuple[Scores, float]:
+    """`score` and `repeat_loss`, from one forward pass."""
+    found, hooks = _scoring(model, tokens)
+    loss = repeat_loss(model, tokens, hooks)
+    return Scores(*found), loss
+
+
+def _scoring(
+    model, tokens: Int[Tensor, "batch pos"]
+) -> tuple[Float[Tensor, "3 layer head"], list[tuple[str, Callable]]]:
+    """Hooks that score each head as its pattern and z pass, and where they put what they find."""
     cfg, tokens = model.cfg, tokens.to(model.W_U.device)
     W_U = _unembedding(model)
     found = torch.zeros(3, cfg.n_layers, cfg.n_heads)
@@ -163,17 +88,17 @@ def score(model, tokens: Int[Tensor, "batch pos"]) -> Scores:
 
     hooks = [(f"blocks.{layer}.attn.hook_pattern", on_pattern) for layer in range(cfg.n_layers)]
     hooks += [(f"blocks.{layer}.attn.hook_z", on_z) for layer in range(cfg.n_layers)]
-    model.run_with_hooks(tokens, fwd_hooks=hooks)
-    return Scores(*found)
+    return found, hooks
 
 
 @torch.no_grad()
 def repeat_loss(model, tokens: Int[Tensor, "batch pos"], fwd_hooks: Sequence = ()) -> float:
     """Mean loss, in nats, at the rows whose token has occurred before: on a probe, where induction
-    knows the answer."""
+    knows the answer. ValueError when there is no such row before the last, whose loss nobody
+    knows."""
     tokens = tokens.to(model.W_U.device)
+    rows = rows_with_a_target(tokens[:, :-1])
     logits = model.run_with_hooks(tokens, fwd_hooks=list(fwd_hooks))
-    rows = induction_targets(tokens).any(-1)[:, :-1]
     return cross_entropy(logits[:, :-1], tokens[:, 1:], rows).item()
 
 
@@ -198,6 +123,8 @@ def ablation_effect(
 ) -> dict[Head, float]:
     """By how many nats the repeat loss rises when one head's output is set to zero and all that
     follows is recomputed."""
+    if not heads:
+        return {}
     intact = repeat_loss(model, tokens)
     return {head: repeat_loss(model, tokens, zero_heads(model, [head])) - intact for head in heads}
 
@@ -231,7 +158,8 @@ class HeadReport:
 
     @property
     def previous_token_heads(self) -> list[Head]:
-        """The heads with more than LOOKING_BACK of their attention on the token before."""
+        """The heads with more than LOOKING_BACK of their attention on the token before: a
+        convention. `best("previous_token")` needs none."""
         return [row.at for row in self.rows if row.previous_token > LOOKING_BACK]
 
     def best(self, score: str) -> HeadRow:
@@ -265,8 +193,8 @@ class HeadReport:
 
 def discover(
     model,
-    ids: Sequence[int] | Tensor | None = None,
-    tokens: Int[Tensor, "batch pos"] | None = None,
+    ids: TokenIds | None = None,
+    tokens: TokenIds | None = None,
     ablate: bool | None = None,
     seed: int = 0,
 ) -> HeadReport:
@@ -277,12 +205,25 @@ def discover(
     to it would give them. The second test keeps out heads that match prefixes in order to suppress
     what they find (McDougall et al. 2023).
 
-    `ids`: tokens to draw the probe from. `tokens`: a probe of your own instead. `ablate`: True
-    measures the ablation effect of every head, False of none, None (the default) of every head up
-    to 64 heads and beyond that of the named ones.
+    `ids`: tokens to draw the probe from. `tokens`: a probe of your own instead, one row a sequence,
+    each with BOS in front. Either may be a list, an array or a tensor. `ablate`: True measures the
+    ablation effect of every head, False of none, None (the default) of every head up to 64 heads
+    and beyond that of the named ones. ValueError for both `ids` and `tokens`, for what is not whole
+    numbers, and for tokens of which none occurs twice.
     """
+    if ids is not None and tokens is not None:
+        raise ValueError(
+            "both ids and tokens given; give ids to draw a probe from, or tokens to score on"
+        )
     cfg = model.cfg
-    tokens = probe(cfg.d_vocab, cfg.n_ctx, ids=ids, seed=seed) if tokens is None else tokens
+    if tokens is None:
+        tokens = probe(cfg.d_vocab, cfg.n_ctx, ids=ids, seed=seed)
+    tokens = token_ids(tokens)
+    if tokens.ndim != 2:
+        raise ValueError(
+            f"tokens have shape {tuple(tokens.shape)}; expected [batch, pos], for one sequence "
+            "tokens[None]"
+        )
     scores = score(model, tokens)
     heads = [(layer, head) for layer in range(cfg.n_layers) for head in range(cfg.n_heads)]
     chance = chance_lines(tokens)

@@ -27,7 +27,8 @@ from torch import Tensor
 
 from helpers.hooks import layer_of
 from helpers.instruments.circuits import full_ov
-from helpers.instruments.heads import ideal_patterns, prefix_matching, repeat_loss, zero_heads
+from helpers.instruments.heads import repeat_loss, zero_heads
+from helpers.instruments.patterns import ideal_patterns, prefix_matching
 from helpers.model import AttentionOnlyTransformer, Head, ModelConfig, check_order
 
 Hooks = list[tuple[str, Callable]]
@@ -77,10 +78,8 @@ def mean_heads(model, tokens: Int[Tensor, "batch pos"], heads: Sequence[Head]) -
 @torch.no_grad()
 def frozen_patterns(model, tokens: Int[Tensor, "batch pos"]) -> Hooks:
     """Hooks that force every pattern to be what it is on these tokens when nothing is changed."""
-    patterns, names = (
-        {},
-        [f"blocks.{layer}.attn.hook_pattern" for layer in range(model.cfg.n_layers)],
-    )
+    patterns = {}
+    names = [f"blocks.{layer}.attn.hook_pattern" for layer in range(model.cfg.n_layers)]
     keep = [(name, lambda pattern, hook: patterns.update({hook.name: pattern})) for name in names]
     model.run_with_hooks(tokens, fwd_hooks=keep)
     return [(name, lambda pattern, hook: patterns[hook.name]) for name in names]
@@ -283,9 +282,14 @@ def loss_recovered(
     under it.
 
     1 is the model as it is, 0 the model in which these heads write nothing but their mean; below 0
-    is worse than that.
+    is worse than that. ValueError for heads that are worth nothing, as no heads are.
     """
     intact, worth = repeat_loss(model, tokens), ablation(model, tokens, without, "mean")
+    if worth == 0:
+        raise ValueError(
+            f"the heads {list(without)} are worth 0 nats here, so no share of it can be left; give "
+            "heads whose ablation costs something"
+        )
     return {
         name: 1 - (repeat_loss(model, tokens, hooks) - intact) / worth
         for name, hooks in replacements.items()

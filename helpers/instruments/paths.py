@@ -121,20 +121,12 @@ def score_expansion(
     Positions count as direct, beside the embedding. Errors as in `score_terms`.
     """
     terms = score_terms(model, tokens, layer, head)
-    sums = {
-        name: torch.zeros_like(terms["embed", "embed"]) for name in ("direct", "Q", "K", "both")
-    }
-    for (of_query, of_key), term in terms.items():
-        q_composed, k_composed = (part not in ("embed", "pos") for part in (of_query, of_key))
-        sums[
-            "both"
-            if q_composed and k_composed
-            else "Q"
-            if q_composed
-            else "K"
-            if k_composed
-            else "direct"
-        ] += term
+    # by whether an earlier head wrote what the query reads, and what the key reads
+    names = {(0, 0): "direct", (1, 0): "Q", (0, 1): "K", (1, 1): "both"}
+    sums = {name: torch.zeros_like(terms["embed", "embed"]) for name in names.values()}
+    for of_query, of_key in terms:
+        by_heads = of_query not in ("embed", "pos"), of_key not in ("embed", "pos")
+        sums[names[by_heads]] += terms[of_query, of_key]
     return sums
 
 

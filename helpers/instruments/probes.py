@@ -4,19 +4,19 @@ they go on.
 Sources: Olsson et al. 2022, In-context Learning and Induction Heads, "Model Analysis Table".
 """
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Int
 from torch import Tensor
+
+from helpers.sequences import TokenIds, token_ids
 
 
 def probe(
     d_vocab: int,
     n_ctx: int,
     sequences: int = 10,
-    ids: Sequence[int] | Tensor | None = None,
+    ids: TokenIds | None = None,
     seed: int = 0,
 ) -> Int[Tensor, "sequences pos"]:
     """BOS and a block of random distinct tokens, over and over: at most 101 tokens, as in the
@@ -24,10 +24,11 @@ def probe(
 
     The paper's blocks have 25 tokens. Here each sequence has another length, spread from 17 to 33
     (less where context or vocabulary are small), so that a head which has learned one fixed
-    distance scores low. `ids` are the tokens to draw from: by default all but BOS; for text the
-    paper drops the most and the least common. ValueError when a block of 4 does not fit twice.
+    distance scores low. `ids` are the tokens to draw from, each once however often it is given: by
+    default all but BOS; for text the paper drops the most and the least common. ValueError when a
+    block of 4 does not fit twice.
     """
-    ids = torch.arange(1, d_vocab) if ids is None else torch.as_tensor(ids)
+    ids = torch.arange(1, d_vocab) if ids is None else distinct(ids)
     pos = min(n_ctx, 101)
     longest = min(33, len(ids), (pos - 1) // 2)
     if longest < 4:
@@ -45,18 +46,18 @@ def probe(
 
 
 def repeated_tokens(
-    ids: Sequence[int] | Tensor,
+    ids: TokenIds,
     block: int = 25,
     repeats: int = 4,
     sequences: int = 10,
     seed: int = 0,
 ) -> Int[Tensor, "sequences pos"]:
     """The paper's own probe: BOS, then `repeats` times the same `block` random distinct tokens out
-    of `ids`. ValueError for fewer ids than that."""
-    ids = torch.as_tensor(ids)
+    of `ids`. ValueError for fewer distinct ids than that."""
+    ids = distinct(ids)
     if len(ids) < block:
         raise ValueError(
-            f"a block of {block} distinct tokens out of {len(ids)} ids; give more ids, or a "
+            f"a block of {block} distinct tokens out of {len(ids)} ids; give more, or a "
             "shorter block"
         )
     generator = torch.Generator().manual_seed(seed)
@@ -66,10 +67,9 @@ def repeated_tokens(
     return F.pad(blocks.repeat(1, repeats), (1, 0))
 
 
-def middle_ids(
-    counts: Int[Tensor, " d_vocab"], most: float = 0.02, least: float = 0.2
-) -> Int[Tensor, " ids"]:
-    """The ids left when the share `most` of the commonest and `least` of the least common are
-    dropped, and BOS."""
-    order = counts[1:].argsort(descending=True, stable=True) + 1
-    return order[int(most * len(order)) : len(order) - int(least * len(order))]
+def distinct(ids: TokenIds) -> Int[Tensor, " ids"]:
+    """The ids in the order in which each first stands. ValueError for what is no list of them."""
+    ids = token_ids(ids, "ids")
+    if ids.ndim != 1:
+        raise ValueError(f"ids has shape {tuple(ids.shape)}; expected a plain list of token ids")
+    return torch.tensor(list(dict.fromkeys(ids.tolist())), dtype=torch.long)

@@ -40,8 +40,9 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from helpers.instruments.composition import (
-    aligned_score,
     p_values,
+    pair_ceiling,
+    pair_score,
     read_factor,
     sides,
     turned_readers,
@@ -175,35 +176,21 @@ def links(model, draws: int = 499, seed: int = 0) -> list[Link]:
             "more"
         )
     generator = torch.Generator().manual_seed(seed)
-    written = {writer: _written(model, writer) for writer in writers(model)}
-    written = {writer: W / W.norm() for writer, W in written.items() if W.norm() > 0}
-    turned, found = {}, []
-    for reader in readers(model):
-        read = _read(model, reader)
-        if read.norm() > 0:
-            strengths = torch.linalg.svdvals(read) / read.norm()
-            null = turned_readers(strengths, model.cfg.d_model, draws, generator)
-            turned[reader] = read / read.norm(), null, strengths
-    for writer, reader in pairs(model):
-        if writer in written and reader in turned:
-            W, (read, null, strengths) = written[writer], turned[reader]
-            ceiling = aligned_score(torch.linalg.svdvals(W), strengths).item()
-            found.append(
-                Link(
-                    writer,
-                    reader,
-                    (W @ read).norm().item(),
-                    (W @ null).norm(dim=(1, 2)),
-                    ceiling,
-                    math.nan,
-                )
-            )
-    scores, nulls = (
-        torch.tensor([[link.score for link in found]]),
-        torch.stack([link.null for link in found], 1),
-    )
-    p = p_values(scores.double(), nulls[:, None])[0].tolist()
-    return [link._replace(p=p_value) for link, p_value in zip(found, p, strict=True)]
+    written = {writer: _written_factor(model, writer) for writer in writers(model)}
+    read = {reader: _read_factor(model, reader) for reader in readers(model)}
+    strengths = {end: torch.linalg.svdvals(W) for end, W in (written | read).items() if W.any()}
+    turned = {
+        reader: turned_readers(strengths[reader], model.cfg.d_model, draws, generator)
+        for reader in read
+        if reader in strengths
+    }
+    ends = [pair for pair in pairs(model) if strengths.keys() >= set(pair)]
+    scores = torch.stack([pair_score(written[w], read[r]) for w, r in ends])
+    null = torch.stack([pair_score(written[w], turned[r]) for w, r in ends])  # [pair, draws]
+    ceilings = [pair_ceiling(strengths[w], strengths[r]).item() for w, r in ends]
+    p = p_values(scores[None], null.T[:, None])[0]
+    found = zip(ends, scores.tolist(), null, ceilings, p.tolist(), strict=True)
+    return [Link(*pair, *numbers) for pair, *numbers in found]
 
 
 @torch.no_grad()
@@ -214,9 +201,10 @@ def virtual_strengths(model) -> Float[Tensor, "writer reader"]:
     rows, columns = writers(model), readers(model)
     strengths = torch.full((len(rows), len(columns)), torch.nan)
     for writer, reader in pairs(model):
-        alone = writer_weights(model, writer)[0].norm() * reader_weights(model, reader)[0].norm()
-        talk = virtual_weights(model, writer, reader).norm()
-        strengths[rows.index(writer), columns.index(reader)] = talk / alone
+        at = rows.index(writer), columns.index(reader)
+        strengths[at] = pair_score(
+            writer_weights(model, writer)[0], reader_weights(model, reader)[0]
+        )
     return strengths
 
 
@@ -243,22 +231,14 @@ def chain(model, writer: Writer, reader: Reader) -> Chain:
     the stream, also where they give the larger matrix. ValueError as in `virtual_weights`.
     """
     weights = virtual_weights(model, writer, reader)
-    both = ["token", "position"]
-    standard = getattr(model.cfg, "positions", "standard") == "standard"
-    fed = (
-        [dict(embed="token", pos="position")[writer]]
-        if isinstance(writer, str)
-        else both
-        if standard
-        else ["token"]
-    )
-    met = (
-        ["token"]
-        if reader[-1] not in "QK"
-        else both
-        if standard
-        else ["position" if writer == "pos" else "token"]
-    )
+    in_stream = getattr(model.cfg, "positions", "standard") == "standard"
+    fed = met = ["token", "position"] if in_stream else ["token"]
+    if isinstance(writer, str):
+        fed = [dict(embed="token", pos="position")[writer]]
+    if reader[-1] not in "QK":
+        met = ["token"]
+    elif writer == "pos" and not in_stream:
+        met = ["position"]
     chains = [
         Chain(_before(model, writer, rows), weights, _after(model, reader, columns), rows, columns)
         for rows, columns in product(fed, met)
@@ -328,14 +308,14 @@ def _heads(model) -> list[tuple[int, int]]:
     return list(product(range(model.cfg.n_layers), range(model.cfg.n_heads)))
 
 
-def _written(model, writer: Writer) -> Float[Tensor, "rank d_model"]:
+def _written_factor(model, writer: Writer) -> Float[Tensor, "rank d_model"]:
     """W_E, W_pos or OV, but for an orthogonal factor at its left end, which no norm sees."""
     if isinstance(writer, str):
         return torch.linalg.qr(writer_weights(model, writer)[0].double()).R
     return written_factor(model.W_V[writer], model.W_O[writer])
 
 
-def _read(model, reader: Reader) -> Float[Tensor, "d_model rank"]:
+def _read_factor(model, reader: Reader) -> Float[Tensor, "d_model rank"]:
     """QK, QK.T, OV or W_U, but for an orthogonal factor at its right end."""
     if reader == "unembed":
         return torch.linalg.qr(model.W_U.double().T).R.T

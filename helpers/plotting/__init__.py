@@ -11,17 +11,7 @@ print their numbers.
 """
 
 from helpers.plotting.attention import pattern_row, patterns
-from helpers.plotting.basis import (
-    allowed,
-    broken_turns,
-    changes,
-    kurtosis_by_basis,
-    kurtosis_on_the_way,
-    kurtosis_sweep,
-    rounding_cost,
-    signed_maps,
-    twin_gaps,
-)
+from helpers.plotting.basis import allowed, broken_turns, changes, signed_maps
 from helpers.plotting.core import COLOUR, show
 from helpers.plotting.interventions import (
     accuracy_by_period,
@@ -40,6 +30,13 @@ from helpers.plotting.one_layer import (
     skip_trigram_board,
     term_board,
     token_maps,
+)
+from helpers.plotting.optimizers import (
+    kurtosis_by_basis,
+    kurtosis_on_the_way,
+    kurtosis_sweep,
+    rounding_cost,
+    twin_gaps,
 )
 from helpers.plotting.plateau import first_layer_story, fits, lottery, pulls, who_is_first
 from helpers.plotting.reading import reading, sequences

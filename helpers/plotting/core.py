@@ -1,6 +1,7 @@
 """What every picture shares: the style, the colours, and the sentence that goes with it."""
 
 import io
+from functools import wraps
 
 import matplotlib as mpl
 import numpy as np
@@ -75,11 +76,11 @@ def figure(width: float = 8, height: float = 3.2, **layout) -> Figure:
 def styled(draw):
     """Draw in the course's style, whatever the reader has set."""
 
+    @wraps(draw)
     def drawn(*arguments, **options) -> Picture:
         with mpl.rc_context(STYLE):
             return draw(*arguments, **options)
 
-    drawn.__name__, drawn.__doc__, drawn.__wrapped__ = draw.__name__, draw.__doc__, draw
     return drawn
 
 

@@ -31,19 +31,31 @@ def training_story(
     chance: Mapping[str, float],
     birth: int | None,
     title: str = "",
+    guesses: Mapping[str, float] | None = None,
+    controls: Mapping[str, tuple[Sequence[int], Any]] | None = None,
 ) -> Picture:
     """The loss, and below it every head's prefix matching and previous-token score, over the steps
     of a training.
 
     `history`: one entry a snapshot with "step", "prefix_matching" and "previous_token" (both
-    [layer][head]). `birth`: the step to mark (`heads.birth`), if there was one.
+    [layer][head]). `birth`: the step to mark (`heads.birth`), if there was one. `guesses`: what
+    better guesses cost than `chance_loss` (nats). `controls`: the steps and losses (nats) of other
+    trainings.
     """
+    guesses, controls = guesses or {}, controls or {}
     fig = figure(9, 5.2)
     above, below = fig.subplots(2, 1, sharex=True, height_ratios=[1, 1.15])
-    above.plot(np.arange(1, len(losses) + 1), losses, color=COLOUR["loss"], lw=1.1)
-    chance_line(above, chance_loss, f"guessing: {chance_loss:.2f}")
+    above.plot(
+        np.arange(1, len(losses) + 1), losses, color=COLOUR["loss"], lw=1.1, label="this training"
+    )
+    for name, (at, other) in controls.items():
+        above.plot(_from_step_0(at), other, color=COLOUR["control"], ls=(0, (4, 1.5)), label=name)
+    for name, level in {"guessing": chance_loss, **guesses}.items():
+        chance_line(above, level, f"{name}: {level:.2f}")
+    if controls:
+        above.legend(loc="lower left")
     above.set(ylabel="loss (nats)", ylim=(0, max(chance_loss, max(losses)) * 1.12))
-    steps = [max(entry["step"], 0.7) for entry in history]
+    steps = _from_step_0([entry["step"] for entry in history])
     for name, dash in (("previous_token", (0, (4, 1.5))), ("prefix_matching", "solid")):
         curves = np.array([np.ravel(np.array(entry[name], dtype=float)) for entry in history])
         for number, curve in enumerate(curves.T):
@@ -87,11 +99,20 @@ def training_story(
         if np.mean(losses[-20:]) < chance_loss / 2
         else "stays above half of what guessing costs"
     )
+    beside = [
+        f"{name} ends at {array(other)[-1]:.2f} nats" for name, (_, other) in controls.items()
+    ]
+    beside += [f"guessing {name} costs {level:.2f}" for name, level in guesses.items()]
     return (
         fig,
         f"Over {len(losses)} steps the loss {fell} ({chance_loss:.1f} nats), and the best "
-        f"prefix-matching score {when}.",
+        f"prefix-matching score {when}." + (f" Beside it: {'; '.join(beside)}." if beside else ""),
     )
+
+
+def _from_step_0(steps: Sequence[int]) -> list[float]:
+    """The steps as they stand on an axis of even ratios, which has no place for step 0."""
+    return [max(step, 0.7) for step in steps]
 
 
 @styled

@@ -82,6 +82,7 @@ class Trainer:
     ):
         self.model, self.task, self.config = model, task, config
         self.step_number = 0
+        self.last_snapshot: int | None = None  # the step at which `train` gave it
         self.losses: list[float] = []
         self.generator = torch.Generator().manual_seed(config.seed)
         self.optimizers = make_optimizers(
@@ -173,7 +174,7 @@ class Trainer:
             optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
         self.generator.set_state(tensors["generator"])
         self.losses = tensors["losses"].tolist()
-        self.step_number = len(self.losses)
+        self.step_number, self.last_snapshot = len(self.losses), None
 
 
 def log_spaced(steps: int, count: int = 64) -> list[int]:
@@ -191,12 +192,12 @@ def train(
     (default: log-spaced).
 
     `measure(model)` gives the scores. To stop, stop iterating: the trainer stays as it is and can
-    go on. Raises Diverged rather than yield weights that are not finite.
+    go on, and gives no snapshot twice. Raises Diverged rather than yield weights that are not
+    finite.
     """
     schedule = log_spaced(trainer.config.steps) if schedule is None else schedule
-    start = trainer.step_number
     for before, at in pairwise([0, *sorted(set(schedule))]):
-        if at < start or at == start > 0:  # this snapshot has been taken
+        if at < trainer.step_number or at == trainer.last_snapshot:
             continue
         while trainer.step_number < at:
             trainer.step()
@@ -206,6 +207,7 @@ def train(
         }
         if not all(weight.isfinite().all() for weight in weights.values()):
             raise trainer.diverged(f"the weights are not finite after step {at}")
+        trainer.last_snapshot = at
         yield Snapshot(
             at, sum(losses) / len(losses) if losses else None, measure(trainer.model), weights
         )

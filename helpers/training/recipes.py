@@ -8,7 +8,6 @@ sequence.
 """
 
 import argparse
-import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -16,13 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 from tqdm import tqdm
 
 from helpers import corpus
-from helpers.instruments import heads, probes
+from helpers.instruments import heads
 from helpers.model import AttentionOnlyTransformer, ModelConfig
-from helpers.sequences import Task, repeated_block, split_periods
+from helpers.sequences import Batch, Task, split_periods
 from helpers.training import runs
+from helpers.training.command import as_typed, positive
 from helpers.training.loop import Trainer, TrainingConfig, log_spaced, train, validation_loss
 from helpers.training.seeds import seeds
 
@@ -52,37 +54,39 @@ class Recipe:
     def probe_ids(self) -> list[int] | None:
         """The token ids to probe with: for text without the most and the least common ones, else
         None for all."""
-        return (
-            probes.middle_ids(self.text().counts).tolist() if self.task["name"] == "text" else None
-        )
+        return self.text().middle_ids().tolist() if self.task["name"] == "text" else None
 
-    def measure(self) -> Callable[[AttentionOnlyTransformer], dict[str, Any]]:
-        """All heads' scores and the repeat loss, on sequences that the training never shows: for
-        repeated blocks, periods that are kept for the test; for everything else, repeated random
-        tokens."""
+    def held_out(self, sequences: int) -> Batch:
+        """Sequences of the task, the same at every call. The training never reads the periods of
+        repeated blocks and the files of a text that these are made of; of another task they are
+        draws like any."""
+        if self.task["name"] == "text":
+            return self.text().validation_windows(self.model.n_ctx, sequences)
         options = self.task["options"]
         if self.task["name"] == "repeated_block":
-            unseen, generator = split_periods(options["n_ctx"])[1], torch.Generator().manual_seed(0)
-            tokens = repeated_block(
-                16, options["n_ctx"], options["d_vocab"], generator, periods=unseen
-            ).tokens
-        else:
-            tokens = heads.probe(self.model.d_vocab, self.model.n_ctx, ids=self.probe_ids())
+            options = options | dict(periods=split_periods(options["n_ctx"])[1])
+        return Task(self.task["name"], options)(sequences, torch.Generator().manual_seed(0))
 
-        held_out = (
-            self.text().validation_windows(self.model.n_ctx, 32)
-            if self.task["name"] == "text"
-            else None
-        )
+    def probe(self, sequences: int | None = None) -> Int[Tensor, "sequences pos"]:
+        """What heads are scored on, and the training never shows: of repeated blocks the periods
+        that are kept for the test (by default 16 sequences), of all else repeated random tokens
+        (10)."""
+        if self.task["name"] == "repeated_block":
+            return self.held_out(sequences or 16).tokens
+        return heads.probe(self.model.d_vocab, self.model.n_ctx, sequences or 10, self.probe_ids())
+
+    def measure(self) -> Callable[[AttentionOnlyTransformer], dict[str, Any]]:
+        """All heads' scores and the repeat loss on `probe()`, from one forward pass; of a text the
+        loss on windows of the files that the training never reads too."""
+        tokens = self.probe()
+        windows = self.held_out(32) if self.task["name"] == "text" else None
 
         def measured(model: AttentionOnlyTransformer) -> dict[str, Any]:
-            found = {
-                name: values.tolist()
-                for name, values in heads.score(model, tokens)._asdict().items()
-            }
-            found["repeat_loss"] = heads.repeat_loss(model, tokens)
-            if held_out:
-                found["validation_loss"] = validation_loss(model, *held_out[:2])
+            scores, repeat_loss = heads.score_with_loss(model, tokens)
+            found = {name: values.tolist() for name, values in scores._asdict().items()}
+            found["repeat_loss"] = repeat_loss
+            if windows:
+                found["validation_loss"] = validation_loss(model, windows.tokens, windows.targets)
             return found
 
         return measured
@@ -143,7 +147,10 @@ def run_recipe(
     """Train to the end and return the run: scores at about `snapshots` steps, and the weights at
     `weights` of these (by default at all). With a folder, the run and a checkpoint stand on disk at
     every snapshot, and `resume` goes on from there: to the same weights, bit by bit, as if it had
-    never stopped."""
+    never stopped. ValueError for less than one snapshot or weight."""
+    for name, count in dict(snapshots=snapshots, weights=weights).items():
+        if count is not None and count < 1:
+            raise ValueError(f"{name} is {count}; give 1 or more, or leave it out")
     trainer = recipe.trainer(device, progress)
     if resume:
         run = runs.load(folder)
@@ -174,7 +181,7 @@ def run_recipe(
         total=recipe.training.steps, initial=trainer.step_number, unit="step", disable=not progress
     )
     for snapshot in train(trainer, recipe.measure(), schedule):
-        # Stopped at step 0, and that snapshot is taken.
+        # where the resumed run stopped, and that snapshot is taken
         if run.history and snapshot.step <= run.history[-1]["step"]:
             continue
         run.history.append(dict(step=snapshot.step, loss=snapshot.loss, **snapshot.scores))
@@ -212,19 +219,19 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
     parser.add_argument("--seed", type=int, default=0, help="of weights and data (default 0)")
-    parser.add_argument("--steps", type=int, help="default: the recipe's own")
+    parser.add_argument("--steps", type=positive, help="default: the recipe's own")
     parser.add_argument(
         "--snapshots",
-        type=int,
+        type=positive,
         default=64,
         help="about how many, in even ratios of steps (default 64)",
     )
     parser.add_argument(
-        "--weights", type=int, help="at how many of them to keep the weights (default: all)"
+        "--weights", type=positive, help="at how many of them to keep the weights (default: all)"
     )
     parser.add_argument(
         "--threads",
-        type=int,
+        type=positive,
         default=1,
         help="of torch (default 1: small matrices gain little from more)",
     )
@@ -247,13 +254,10 @@ def main(arguments: list[str] | None = None) -> None:
             f"{given.out} holds a run already; add --resume to go on with it, or name another "
             "folder"
         )
-    command = "python -m helpers.training " + " ".join(
-        sys.argv[1:] if arguments is None else arguments
-    )
+    command = as_typed("helpers.training", arguments)
     torch.set_num_threads(given.threads)
     run = run_recipe(
         recipe, given.out, given.resume, given.snapshots, given.weights, given.device, True, command
     )
-    if given.out.resolve().parent == runs.DATA / "runs":
-        runs.write_manifest()
+    runs.update_manifest(given.out)
     print(heads.discover(run.model_at()))

@@ -26,15 +26,17 @@ FOLDER = runs.DATA / "sweeps"
 COUNT = {"two_layers": 8, "chain": 8, "chain_one_layer": 8, "text": 3, "text_one_layer": 3}
 
 
-def train(recipe: str, seed: int) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def train(recipe: str, seed: int, device: str = "cpu") -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Train one seed to the end: its record (the mean loss of the last 20 steps, in nats), and its
     weights."""
     torch.set_num_threads(1)
-    made = RECIPES[recipe].seeded(seed).trainer()
+    made = RECIPES[recipe].seeded(seed).trainer(device)
     while made.step_number < made.config.steps:
         made.step()
     record = dict(seed=seed, loss=round(sum(made.losses[-20:]) / len(made.losses[-20:]), 4))
-    weights = {name: weight.detach().clone() for name, weight in made.model.named_parameters()}
+    weights = {
+        name: weight.detach().cpu().clone() for name, weight in made.model.named_parameters()
+    }
     return record, weights
 
 
@@ -69,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=FOLDER, help="default: data/sweeps")
     parser.add_argument("--count", type=int, help="how many seeds with the shipped one (3 or 8)")
     parser.add_argument("--jobs", type=int, help="how many at a time (default: one a core)")
+    parser.add_argument("--device", default="cpu", help="cpu (default), cuda or mps")
     given = parser.parse_args(arguments)
     if unknown := sorted(set(given.recipe) - set(COUNT)):
         parser.error(f"no recipe is called {', '.join(unknown)}; choose of {', '.join(COUNT)}")
@@ -76,7 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command = " ".join(["python -m helpers.training.replicas", *words])
     for recipe in given.recipe:
         settings = [
-            dict(recipe=recipe, seed=seed) for seed in seeds(given.count or COUNT[recipe])[1:]
+            dict(recipe=recipe, seed=seed, device=given.device)
+            for seed in seeds(given.count or COUNT[recipe])[1:]
         ]
         records, tensors = [], {}
         for record, weights in tqdm(

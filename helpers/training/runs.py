@@ -5,8 +5,8 @@ files for the weights. `run.json` names each of them with its sha256, and is rep
 move: whoever kills the process at any moment finds the run as it was before or as it is now.
 Nothing is ever unpickled.
 
-Snapshots between the first and the last are kept in half precision, which halves the clone and
-moves a score by less than a picture shows; the last one is kept as it was.
+All snapshots but the last are kept in half precision, which halves the clone and moves a score by
+less than a picture shows; the last one is kept as it was.
 """
 
 import hashlib
@@ -23,6 +23,7 @@ import numpy as np
 import safetensors.torch
 from torch import Tensor
 
+from helpers.files import write_atomically
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 
 # `make fresh` puts runs of other seeds in the place of those that are shipped.
@@ -151,16 +152,6 @@ def load_checkpoint(folder: str | Path) -> dict[str, Tensor]:
     return read_tensors(Path(folder), *record["files"]["checkpoint"])
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """The whole content or none of it: written beside, then moved into place."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_bytes(content)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
 def write_tensors(folder: Path, kind: str, tensors: Mapping[str, Tensor]) -> dict[str, str]:
     """Write the tensors to a file of this kind, and return its name and sha256: what a record says
     of it."""
@@ -257,3 +248,9 @@ def write_manifest(data: str | Path = DATA) -> None:
     write_atomically(
         Path(data) / "MANIFEST.json", (json.dumps(manifest(data), indent=2) + "\n").encode()
     )
+
+
+def update_manifest(written: Path) -> None:
+    """Write the manifest anew if what was written lies in the data folder."""
+    if DATA in written.resolve().parents:
+        write_manifest(DATA)

@@ -17,7 +17,9 @@ from typing import Any, NamedTuple
 import joblib
 from torch import Tensor
 
+from helpers.files import write_atomically
 from helpers.training import runs
+from helpers.training.seeds import seeds
 
 
 def sweep(
@@ -62,9 +64,9 @@ def _backend(scheduler: str | None) -> contextlib.AbstractContextManager:
         ) from error
 
 
-def seeds(count: int, **setting: Any) -> list[dict[str, Any]]:
-    """The same setting for the seeds 0, 1, ..., count - 1."""
-    return [setting | dict(seed=seed) for seed in range(count)]
+def each_seed(count: int, **setting: Any) -> list[dict[str, Any]]:
+    """The same setting for the first `count` seeds that the course draws from."""
+    return [setting | dict(seed=seed) for seed in seeds(count)]
 
 
 # ---- a sweep on disk
@@ -93,9 +95,7 @@ def save(
     halves = {name: tensor.half() for name, tensor in (tensors or {}).items()}
     files = {"tensors": runs.write_tensors(folder, "tensors", halves)} if halves else {}
     record = dict(command=command, versions=runs.versions(), files=files, results=results)
-    runs.write_atomically(
-        folder / "sweep.json", (json.dumps(record, allow_nan=False) + "\n").encode()
-    )
+    write_atomically(folder / "sweep.json", (json.dumps(record, allow_nan=False) + "\n").encode())
     for stale in folder.glob("*.safetensors*"):
         if stale.name not in {file["name"] for file in files.values()}:
             stale.unlink()

@@ -7,9 +7,9 @@ import re
 import pytest
 import torch
 
-from helpers.instruments import circuits
 from helpers.training import runs
 from tests.browser.scene import open_with, run_cell, wait_for_answer
+from tests.oracles import full_matching
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -155,7 +155,7 @@ def test_the_number_of_an_entry_is_the_one_that_python_computes(page):
     model = runs.load(runs.DATA / "runs" / "two_layers").model_at()
     reader, writer = re.search(r"keys of head 1\.(\d).*what head 0\.(\d)", says(page)).groups()
     # [query_token, moved_token]
-    expected = circuits.full_matching(model, (0, int(writer)), (1, int(reader)))
+    expected = full_matching(model, (0, int(writer)), (1, int(reader)))
     page.get_by_role("button", name="entry", exact=True).click()
     settle(page, "entry")
     page.locator(".virtual-weights canvas").focus()
@@ -166,7 +166,7 @@ def test_the_number_of_an_entry_is_the_one_that_python_computes(page):
     keys(page, "0")
     settle(page, "whole model")
     for head in range(4):
-        expected = circuits.full_matching(model, (0, head), (1, int(reader)))
+        expected = full_matching(model, (0, head), (1, int(reader)))
         # of each query; of each moved token it would be another
         best = (expected.argmax(1) == torch.arange(64)).sum().item()
         while f"what head 0.{head} " not in says(page).replace(",", " "):

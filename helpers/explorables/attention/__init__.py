@@ -18,6 +18,7 @@ from torch import Tensor
 
 from helpers.explorables import Explorable
 from helpers.explorables.shared.tokens import one_sequence, token_labels
+from helpers.sequences import TokenIds, token_ids
 
 MOST_ENTRIES = 12_000_000  # of all patterns together; each is sent as two bytes
 
@@ -29,18 +30,14 @@ class Attention(Explorable, parts=["shared/tokens"]):
     scene = traitlets.Dict().tag(sync=True)  # all that a view draws
     opens_at = traitlets.Dict().tag(sync=True)  # layer, head, position
 
-    def __init__(
-        self, model, tokens: Int[Tensor, "*batch pos"], labels: Sequence[str] | None = None
-    ):
+    def __init__(self, model, tokens: TokenIds, labels: Sequence[str] | None = None):
         super().__init__(scene=make_scene(model, tokens, labels))
 
     def __repr__(self) -> str:
         n_layers, n_heads, pos = (self.scene[name] for name in ("n_layers", "n_heads", "pos"))
         return f"Attention(n_layers={n_layers}, n_heads={n_heads}, pos={pos})"
 
-    def show(
-        self, model, tokens: Int[Tensor, "*batch pos"], labels: Sequence[str] | None = None
-    ) -> None:
+    def show(self, model, tokens: TokenIds, labels: Sequence[str] | None = None) -> None:
         """Another model, or other tokens, in the same place. ValueError as in `make_scene`; the old
         ones then stay."""
         self.scene = make_scene(model, tokens, labels)
@@ -61,9 +58,7 @@ class Attention(Explorable, parts=["shared/tokens"]):
         self.opens_at = dict(layer=int(layer), head=int(head), position=int(position))
 
 
-def make_scene(
-    model, tokens: Int[Tensor, "*batch pos"], labels: Sequence[str] | None = None
-) -> dict[str, Any]:
+def make_scene(model, tokens: TokenIds, labels: Sequence[str] | None = None) -> dict[str, Any]:
     """What a view needs: the tokens, and of every head the pattern and the lengths of the value
     vectors.
 
@@ -71,7 +66,7 @@ def make_scene(
     heads or with patterns that are not finite, and for more than MOST_ENTRIES entries in all
     patterns together.
     """
-    tokens = one_sequence(tokens)
+    tokens = one_sequence(token_ids(tokens))
     labels = token_labels(tokens, labels)
     cfg, pos = model.cfg, tokens.shape[1]
     if not cfg.n_layers:

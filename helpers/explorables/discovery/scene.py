@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from helpers.explorables.shared.tokens import token_labels
-from helpers.instruments import circuits, composition, heads, probes
+from helpers.instruments import circuits, composition, heads
 from helpers.model import AttentionOnlyTransformer
-from helpers.sequences import cross_entropy, fixed_period, repeated_block, split_periods
+from helpers.sequences import BOS, cross_entropy
 from helpers.training.recipes import RECIPES, Recipe
 
 # the recipe of each task
@@ -111,25 +111,21 @@ class Scene:
     """
 
     def __init__(self, choices: Choices):
-        self.recipe = choices.recipe()
-        self.trainer = self.recipe.trainer()
-        cfg, generator = self.recipe.model, torch.Generator().manual_seed(0)
+        self.recipe = recipe = choices.recipe()
+        self.trainer = recipe.trainer()
+        self.probe = recipe.probe(8)
         if choices.task == "text":
-            text = self.recipe.text()
-            self.test = text.validation_windows(cfg.n_ctx, 4)[:2]
-            self.probe = heads.probe(cfg.d_vocab, cfg.n_ctx, 8, ids=probes.middle_ids(text.counts))
-            ids = [0, *text.encode(CODE)]
-            self.labels = ["BOS", *text.token_strings(ids[1:])]
-            self.shown = torch.tensor([ids])
+            text = recipe.text()
+            ids = text.encode(CODE)
+            self.test = recipe.held_out(4)
+            self.shown = torch.tensor([[BOS, *ids]])
+            self.labels = ["BOS", *text.token_strings(ids)]
         else:
-            options = self.recipe.task["options"]
-            draw = repeated_block if choices.task == "random periods" else fixed_period
-            held_out = dict(periods=split_periods(cfg.n_ctx)[1]) if draw is repeated_block else {}
-            self.test = draw(8, **options, generator=generator, **held_out)[:2]
-            self.probe = self.test[0] if held_out else heads.probe(cfg.d_vocab, cfg.n_ctx, 8)
-            self.shown = heads.probe(cfg.d_vocab, cfg.n_ctx)[3:4]
+            self.test = recipe.held_out(8)
+            self.shown = heads.probe(recipe.model.d_vocab, recipe.model.n_ctx)[3:4]
             self.labels = token_labels(self.shown, None)
-        self.seen = heads.induction_targets(self.test[0]).any(-1)  # rows whose token came before
+        # rows whose token came before
+        self.seen = heads.induction_targets(self.test.tokens).any(-1)
         # causal: what follows changes nothing before it
         pad = self.probe.shape[1] - self.shown.shape[1]
         self._read = torch.cat([self.probe, F.pad(self.shown, (0, pad))])
@@ -189,9 +185,10 @@ class Scene:
     @torch.no_grad()
     def losses(self, model: Callable[[Tensor], Tensor]) -> tuple[float, float]:
         """Mean loss in nats on rows whose token came before, and on the rest."""
-        tokens, targets = self.test
-        logits = model(tokens)
-        known, new = (cross_entropy(logits, targets, rows) for rows in (self.seen, ~self.seen))
+        logits = model(self.test.tokens)
+        known, new = (
+            cross_entropy(logits, self.test.targets, rows) for rows in (self.seen, ~self.seen)
+        )
         return round(known.item(), 4), round(new.item(), 4)
 
 

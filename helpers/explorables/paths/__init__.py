@@ -24,7 +24,7 @@ from helpers.explorables import Explorable
 from helpers.explorables.shared.tokens import one_sequence, token_labels
 from helpers.instruments.paths import path_expansion, path_order
 from helpers.model import AttentionOnlyTransformer
-from helpers.sequences import cross_entropy
+from helpers.sequences import TokenIds, cross_entropy, token_ids
 
 MOST_ENTRIES = 4_000_000  # of all terms' logits together; each is sent as four bytes
 
@@ -38,7 +38,7 @@ class Paths(Explorable, parts=["shared/tokens"]):
     def __init__(
         self,
         model: AttentionOnlyTransformer,
-        tokens: Int[Tensor, "*batch pos"],
+        tokens: TokenIds,
         targets: Int[Tensor, "*batch pos"],
         rows: Bool[Tensor, "*batch pos"] | None = None,
         labels: Sequence[str] | None = None,
@@ -52,7 +52,7 @@ class Paths(Explorable, parts=["shared/tokens"]):
         another model than the course's, for more than `most_terms` paths, and for more than
         MOST_ENTRIES logits in all terms together.
         """
-        tokens = one_sequence(tokens)
+        tokens = one_sequence(token_ids(tokens))
         targets, rows = fitting(tokens, targets, rows, model)
         names = token_labels(torch.arange(model.cfg.d_vocab), vocabulary)
         self.terms = {
@@ -116,7 +116,7 @@ def fitting(tokens: Tensor, targets: Any, rows: Any, model: Any) -> tuple[Tensor
             f"the model is a {type(model).__name__}; the path expansion takes the course's "
             "AttentionOnlyTransformer"
         )
-    targets = one_sequence(targets, "targets")
+    targets = one_sequence(token_ids(targets, "targets"), "targets")
     rows = one_sequence(torch.ones_like(tokens, dtype=torch.bool) if rows is None else rows, "rows")
     for name, values in dict(targets=targets, rows=rows).items():
         if values.shape != tokens.shape:

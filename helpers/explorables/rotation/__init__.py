@@ -24,6 +24,7 @@ from helpers.explorables import Explorable
 from helpers.explorables.shared.tokens import one_sequence
 from helpers.instruments import basis, heads
 from helpers.model import AttentionOnlyTransformer
+from helpers.sequences import TokenIds, token_ids
 
 # Which matrices turn, by group, under the names that the switches have.
 GROUPS = {
@@ -71,10 +72,8 @@ class Rotation(Explorable, parts=["rotation/model", "rotation/pictures"]):
     # what the browser measured where the slider was last let go
     measured = traitlets.Dict().tag(sync=True)
 
-    def __init__(
-        self, model: AttentionOnlyTransformer, tokens: Int[Tensor, "*batch pos"], seed: int = 0
-    ):
-        self.tokens = one_sequence(tokens)
+    def __init__(self, model: AttentionOnlyTransformer, tokens: TokenIds, seed: int = 0):
+        self.tokens = one_sequence(token_ids(tokens))
         self.model = basis.fold_norm(_checked(model, self.tokens))
         cfg, generator = self.model.cfg, Generator().manual_seed(seed)
         ones = torch.ones(cfg.d_model, dtype=torch.float64)

@@ -1,0 +1,233 @@
+"""Python's own standard library, or any folder of text, as a stream of byte-level BPE tokens.
+
+Every reader has the standard library on disk, and its source repeats its names often enough to pay
+for an induction head. Nothing here reaches the network, and no text is written but in the user's
+cache folder.
+"""
+
+import hashlib
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import platformdirs
+import safetensors.torch
+import torch
+from jaxtyping import Int
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from helpers.corpus.documents import (
+    Document,
+    digest_of,
+    read_documents,
+    split_documents,
+    standard_library,
+)
+from helpers.corpus.tokenizer import D_VOCAB, label, open_tokenizer, tokenise, train_tokenizer
+from helpers.files import write_atomically
+from helpers.sequences import Batch
+from helpers.sequences.batch import after_bos
+
+CACHE_FORMAT = 1  # raise it when the same documents would give other tokens
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a corpus was made of, both splits together. `digest`: sha256 over every name and
+    text."""
+
+    n_documents: int
+    n_bytes: int
+    n_tokens: int
+    digest: str
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """Tokenised text: two int64 streams of joined documents, each document preceded by id 0. All on
+    the CPU."""
+
+    tokenizer: Tokenizer
+    train: Int[Tensor, " train_tokens"]
+    validation: Int[Tensor, " validation_tokens"]
+    d_vocab: int
+    source: Source
+
+    def windows(
+        self, batch: int, n_ctx: int, generator: torch.Generator, split: str = "train"
+    ) -> Batch:
+        """Random windows. At offset o, targets are stream[o : o + n_ctx] and tokens are BOS and
+        then stream[o : o + n_ctx - 1]; all rows count as determined.
+
+        Raises ValueError for an unknown split or a window longer than its stream.
+        """
+        stream = self._stream(split, n_ctx)
+        if batch < 1:
+            raise ValueError(f"batch={batch}: expected at least 1 window; try 32")
+        offsets = torch.randint(len(stream) - n_ctx + 1, (batch,), generator=generator)
+        return _batch(stream.unfold(0, n_ctx, 1)[offsets])
+
+    def validation_windows(self, n_ctx: int, limit: int | None = None) -> Batch:
+        """Fixed windows over validation, as `windows` gives them: in order, none overlapping
+        another.
+
+        All that fit, or `limit` of them spread evenly, so that a few windows still read many files.
+        Raises ValueError for a window longer than the stream or a limit below 1.
+        """
+        windows = self._stream("validation", n_ctx).unfold(0, n_ctx, n_ctx)
+        if limit is not None and limit < 1:
+            raise ValueError(f"limit={limit}: expected at least 1 window, or None for all; try 64")
+        kept = min(limit or len(windows), len(windows))
+        return _batch(windows[torch.arange(kept) * len(windows) // kept])
+
+    @cached_property
+    def counts(self) -> Int[Tensor, " d_vocab"]:
+        """How often each id occurs in train. Id 0 counts the documents; bytes that never stand
+        alone count 0."""
+        return torch.bincount(self.train, minlength=self.d_vocab)
+
+    def commonest_ids(self) -> Int[Tensor, " d_vocab_without_bos"]:
+        """Every id but 0, the commonest in train first; equal counts keep the order of ids."""
+        return 1 + self.counts[1:].argsort(descending=True, stable=True)
+
+    def middle_ids(self, most: float = 0.02, least: float = 0.2) -> Int[Tensor, " ids"]:
+        """The ids left when the share `most` of the commonest and `least` of the least common are
+        dropped, and BOS: those to probe heads with."""
+        ids = self.commonest_ids()
+        return ids[int(most * len(ids)) : len(ids) - int(least * len(ids))]
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of `text`, without an opening id 0. A lone surrogate is a UnicodeEncodeError,
+        so a ValueError."""
+        # fails on a surrogate and says where; the library would call the text "not a str"
+        text.encode()
+        return self.tokenizer.encode(text, add_special_tokens=False).ids
+
+    def decode(self, ids: Sequence[int] | Int[Tensor, " tokens"]) -> str:
+        """The text of `ids`, the inverse of `encode`; a cut character gives U+FFFD. ValueError on a
+        foreign id."""
+        return self.tokenizer.decode(self._checked(ids), skip_special_tokens=False)
+
+    def token_strings(self, ids: Sequence[int] | Int[Tensor, " tokens"]) -> list[str]:
+        """One label an id: space `·`, newline `⏎`, tab `⇥`, other invisibles `\\u001b`, a cut
+        character `\\xe2`."""
+        return [label(self.tokenizer.id_to_token(token)) for token in self._checked(ids)]
+
+    def _stream(self, split: str, n_ctx: int) -> Int[Tensor, " tokens"]:
+        if split not in ("train", "validation"):
+            raise ValueError(
+                f"split={split!r}: expected 'train' or 'validation'; try split='train'"
+            )
+        stream = self.train if split == "train" else self.validation
+        if not 1 <= n_ctx <= len(stream):
+            raise ValueError(
+                f"n_ctx={n_ctx}: expected 1 to {len(stream)}, the length of the {split} stream; "
+                "try a shorter window or more text"
+            )
+        return stream
+
+    def _checked(self, ids: Sequence[int] | Int[Tensor, " tokens"]) -> list[int]:
+        ids = torch.as_tensor(ids)
+        if ids.ndim != 1 or (len(ids) and not 0 <= ids.min() <= ids.max() < self.d_vocab):
+            raise ValueError(
+                f"token ids of shape {tuple(ids.shape)}, {ids.min()} to {ids.max()}: expected one "
+                "axis and "
+                f"0 to {self.d_vocab - 1}; try ids from this corpus' encode, or one row of a batch"
+            )
+        return ids.tolist()
+
+
+def load(
+    folder: str | Path | None = None,
+    d_vocab: int | None = None,
+    tokenizer: str | Path | Tokenizer | None = None,
+    progress: bool = False,
+    cache: str | Path | None = None,
+    suffixes: Sequence[str] | None = None,
+) -> Corpus:
+    """The standard library, or the text in `folder`, as a Corpus; tokenised once, then read from
+    the cache.
+
+    `tokenizer`: one made before, or its JSON file; None trains one of `d_vocab` ids (default 1024)
+    on the train split. `cache`: a folder; else the environment variable INDUCTION_COURSE_CACHE,
+    else the user's cache folder. A cache that was cut or edited is made anew. `progress` draws bars
+    on stderr. `suffixes` as in `read_documents`.
+
+    Raises what `read_documents`, `split_documents`, `train_tokenizer` and `open_tokenizer` raise,
+    and ValueError when `d_vocab` is given and is not the tokenizer's.
+    """
+    documents = read_documents(folder, suffixes)
+    train, validation = split_documents(documents)
+    digest = digest_of(documents)
+    if tokenizer is None:
+        d_vocab = D_VOCAB if d_vocab is None else d_vocab
+        recipe = str(d_vocab)
+    else:
+        tokenizer = open_tokenizer(tokenizer)
+        recipe = tokenizer.to_str()
+        if d_vocab not in (None, tokenizer.get_vocab_size()):
+            raise ValueError(
+                f"d_vocab={d_vocab}: expected {tokenizer.get_vocab_size()}, the tokenizer's; try "
+                "d_vocab=None"
+            )
+    key = hashlib.sha256(f"{CACHE_FORMAT}\n{digest}\n{recipe}".encode()).hexdigest()
+    cache = (
+        cache
+        or os.environ.get("INDUCTION_COURSE_CACHE")
+        or platformdirs.user_cache_dir("induction-course")
+    )
+    path = Path(cache, f"{key}.tokens")
+    kept = _read_cache(path)
+    if kept is None:
+        tokenizer = tokenizer or train_tokenizer(train, d_vocab, progress)
+        kept = {
+            "train": tokenise(tokenizer, train, progress),
+            "validation": tokenise(tokenizer, validation, progress),
+            "tokenizer": torch.frombuffer(
+                bytearray(tokenizer.to_str().encode()), dtype=torch.uint8
+            ),
+        }
+        _write_cache(path, kept)
+    tokenizer = open_tokenizer(Tokenizer.from_buffer(kept["tokenizer"].numpy().tobytes()))
+    n_bytes = sum(len(document.text.encode()) for document in documents)
+    source = Source(len(documents), n_bytes, len(kept["train"]) + len(kept["validation"]), digest)
+    return Corpus(
+        tokenizer,
+        kept["train"].long(),
+        kept["validation"].long(),
+        tokenizer.get_vocab_size(),
+        source,
+    )
+
+
+def _batch(targets: Int[Tensor, "batch n_ctx"]) -> Batch:
+    return after_bos(targets, torch.ones_like(targets, dtype=torch.bool))
+
+
+def _read_cache(path: Path) -> dict[str, Tensor] | None:
+    """The tensors kept at `path`, or None without a file whose first 64 bytes are the sha256 of the
+    rest."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    is_whole = hashlib.sha256(content[64:]).hexdigest().encode() == content[:64]
+    return safetensors.torch.load(content[64:]) if is_whole else None
+
+
+def _write_cache(path: Path, tensors: dict[str, Tensor]) -> None:
+    """64 hexadecimal digits of sha256, then safetensors. A cache that cannot be written costs time,
+    not the run."""
+    payload = safetensors.torch.save(tensors)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, hashlib.sha256(payload).hexdigest().encode() + payload)
+    except OSError as error:
+        warnings.warn(
+            f"tokens not cached ({error}); try another folder in INDUCTION_COURSE_CACHE",
+            stacklevel=3,
+        )

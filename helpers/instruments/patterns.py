@@ -1,0 +1,120 @@
+"""What one pattern says on the tokens it was seen on: prefix matching, previous token, copying; and
+the patterns of ideal heads.
+
+Every score looks at the rows and keys that the tokens themselves single out, never at a bare
+diagonal: 1 means all the attention of every such row, 0 none of it. Its chance line is what the
+same function gives for `uniform_pattern`.
+
+Source: Olsson et al. 2022, In-context Learning and Induction Heads, "Model Analysis Table" (head
+activation evaluators).
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+def induction_targets(tokens: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch query key"]:
+    """Where an induction head looks: the keys right after an earlier copy of the query's token.
+    Token 0 of each sequence is BOS and a copy of nothing."""
+    before = F.pad(tokens[:, :-1], (1, 0), value=-1)  # the token in front of each key
+    match = tokens[:, :, None] == before[:, None, :]
+    match[:, :, :2] = False  # in front of key 1 stands BOS, in front of key 0 nothing
+    return match.tril()
+
+
+def rows_with_a_target(tokens: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch pos"]:
+    """The rows whose token has occurred before. ValueError when there is none."""
+    rows = induction_targets(tokens).any(-1)
+    if not rows.any():
+        raise ValueError(
+            f"no token occurs twice in any of {len(tokens)} sequences of {tokens.shape[1]}, so no "
+            "row has an induction target; use repeated tokens (heads.probe)"
+        )
+    return rows
+
+
+def prefix_matching(
+    pattern: Float[Tensor, "batch head query key"], tokens: Int[Tensor, "batch pos"]
+) -> Float[Tensor, " head"]:
+    """Attention that falls on any of the row's induction targets, averaged over the rows that have
+    one.
+
+    The published text leaves open whether a row with several targets counts their sum; tables with
+    values near 1 settle it, because the mean over single cells could not exceed 1/2 there.
+    ValueError when no token occurs twice.
+    """
+    targets, rows = induction_targets(tokens), rows_with_a_target(tokens)
+    on_target = (pattern * targets[:, None]).sum(-1)
+    return on_target.transpose(0, 1)[:, rows].mean(-1)
+
+
+def previous_token(pattern: Float[Tensor, "batch head query key"]) -> Float[Tensor, " head"]:
+    """Attention one step back, averaged over rows 2 and later: before row 1 stands BOS, where idle
+    heads rest. ValueError without a row 2."""
+    if pattern.shape[-1] < 3:
+        raise ValueError(
+            f"{pattern.shape[-1]} positions are too few for a previous-token score: only from row "
+            "2 on the token before is not BOS; give 3 or more"
+        )
+    return pattern.diagonal(-1, 2, 3)[..., 1:].mean((0, 2))
+
+
+def uniform_pattern(pos: int) -> Float[Tensor, "1 1 query key"]:
+    """Attention spread evenly over the present and all earlier positions: the chance line of every
+    pattern score."""
+    return (torch.ones(pos, pos).tril() / torch.arange(1, pos + 1)[:, None])[None, None]
+
+
+def copying(
+    pattern: Float[Tensor, "batch head query key"],
+    z: Float[Tensor, "batch query head d_head"],
+    W_O: Float[Tensor, "head d_head d_model"],
+    W_U: Float[Tensor, "d_model d_vocab"],
+    tokens: Int[Tensor, "batch pos"],
+) -> Float[Tensor, " head"]:
+    """Does a head raise the logits of the tokens it attends to? From -1, never, to 1, those and no
+    others.
+
+    The head's output goes straight to the unembedding. Its raise of a token is that logit minus the
+    mean logit, or zero if negative. With a the raise of the attended tokens (weighted by the
+    pattern) and S the raise of all the tokens of the sequence, the score is 2 a / S - 1 with both
+    summed over the rows that have an induction target. The paper gives the range and not the
+    formula; 4 a / (a + S) - 1 shares the endpoints and would fit it as well. BOS is left out.
+    ValueError when no token occurs twice.
+    """
+    rows = rows_with_a_target(tokens)
+    # [batch, key, d_model]: what raises the token at a key above the mean
+    direct = W_U.T[tokens] - W_U.mean(1)
+    reads = torch.einsum("hdm,bkm->bhdk", W_O, direct)
+    raised = (
+        torch.einsum("bqhd,bhdk->bhqk", z, reads).relu() * (tokens != tokens[:, :1])[:, None, None]
+    )
+    # a token that stands at several keys counts once in S
+    times = (tokens[:, :, None] == tokens[:, None, :]).sum(-1)
+    attended = (pattern * raised).sum(-1).transpose(0, 1)[:, rows].sum(-1)
+    total = (raised / times[:, None, None]).sum(-1).transpose(0, 1)[:, rows].sum(-1)
+    return 2 * attended / total.clamp_min(1e-30) - 1
+
+
+def ideal_patterns(
+    tokens: Int[Tensor, "batch pos"],
+) -> dict[str, Float[Tensor, "batch 1 query key"]]:
+    """What perfect heads would do on these tokens: the known cases by which a score is
+    calibrated."""
+    targets = induction_targets(tokens).float()
+    here = torch.eye(tokens.shape[1]).expand_as(targets)
+    before = here.roll(-1, -1).tril()
+    rest = torch.zeros_like(targets)
+    rest[..., 0] = 1  # on BOS
+    induction = targets / targets.sum(-1, keepdim=True).clamp_min(1)
+    chosen = {
+        "induction": induction,
+        "previous token": before,
+        "present token": here,
+        "rest on BOS": rest,
+    }
+    return {
+        name: torch.where(A.any(-1, keepdim=True), A, rest)[:, None] for name, A in chosen.items()
+    }

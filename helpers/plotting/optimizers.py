@@ -1,0 +1,368 @@
+"""Pictures of what an optimiser does to a stream that has no axes: twins, tails, and the cost of
+rounding."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import ticker
+from matplotlib.axis import Axis
+
+from helpers.plotting.core import COLOUR, Picture, chance_line, figure, styled, two_digits
+
+OPTIMISER = {
+    "AdamW": COLOUR["accent"],
+    "SGD": "#56B4E9",
+    "Muon everywhere": "#8A7F00",
+    "Muon": "#8A7F00",
+}
+DASH = {
+    "AdamW": "solid",
+    "SGD": (0, (5, 1.5)),
+    "Muon everywhere": (0, (1, 1.2)),
+    "Muon": (0, (4, 1.2, 1, 1.2)),
+}
+MARK = {"AdamW": "o", "SGD": "s", "Muon everywhere": "^", "Muon": "v"}
+
+
+@styled
+def twin_gaps(
+    records: Sequence[Mapping[str, Any]], names: Mapping[tuple[str, str], str], title: str = ""
+) -> Picture:
+    """How far the losses of rotated twins are apart, step by step, every seed a line; above it the
+    losses themselves.
+
+    `names[optimizer, turn]` names a group of records; those without a name are left out.
+    """
+    fig = figure(9, 5.4)
+    above, below = fig.subplots(2, 1, sharex=True, height_ratios=[1, 1.9])
+    worst: dict[str, list[float]] = {}
+    for record in records:
+        key = (record["optimizer"], record["turn"])
+        if key not in names:
+            continue
+        colour = "#888888" if record["turn"] == "order" else OPTIMISER[record["optimizer"]]
+        steps, gaps = np.arange(1, len(record["gaps"]) + 1), np.array(record["gaps"])
+        first = names[key] not in worst
+        worst.setdefault(names[key], []).append(gaps.max())
+        above.plot(
+            steps, record["losses"], color=colour, ls=DASH[record["optimizer"]], lw=0.9, alpha=0.8
+        )
+        lately = np.array([gaps[max(0, step - 20) : step].max() for step in steps])
+        below.plot(
+            steps,
+            np.maximum(lately, 2e-8),
+            color=colour,
+            ls=DASH[record["optimizer"]],
+            lw=1.3,
+            alpha=0.9,
+            label=names[key] if first else None,
+        )
+    above.set(ylabel="loss (nats)")
+    below.axhspan(1e-8, 1e-5, color="#eef3ee", zorder=0)
+    below.text(
+        0.83,
+        0.02,
+        "rounding in float32; on the lowest line none at all",
+        fontsize=8.5,
+        color="#5b7a5b",
+        transform=below.transAxes,
+        ha="right",
+    )
+    below.set(
+        xlabel="training step",
+        ylabel="gap between the twins' losses\n(nats, most of the last 20 steps)",
+        xscale="log",
+        yscale="log",
+        ylim=(1e-8, 0.3),
+    )
+    below.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+    below.legend(loc="center right", fontsize=8.5, bbox_to_anchor=(1, 0.56))
+    above.set_title(title)
+    told = "; ".join(f"{name}, {len(gaps)} seeds: {_apart(gaps)}" for name, gaps in worst.items())
+    return fig, f"Largest gap between the twins' losses, in nats. {told}."
+
+
+def _apart(gaps: list[float]) -> str:
+    if max(gaps) < 1e-5:
+        return "below one in a hundred thousand"
+    return "above one in a thousand on each" if min(gaps) > 1e-3 else f"up to {max(gaps):.0e}"
+
+
+@styled
+def kurtosis_on_the_way(
+    records: Sequence[Mapping[str, Any]],
+    null: float,
+    at_loss: float,
+    title: str = "",
+    point: int = 2,
+) -> Picture:
+    """The kurtosis of the stream against the held-out loss, once that is below 3 nats: training
+    goes from left to right, each seed a line. An optimiser's second rate has open marks."""
+    fig = figure(9, 4)
+    ax = fig.subplots()
+    lines: dict[str, int] = {}
+    first_rate: dict[str, float] = {}
+    for record in records:
+        label = f"{record['optimizer']} {record['lr']:g}"
+        filled = record["lr"] == first_rate.setdefault(record["optimizer"], record["lr"])
+        history = record["history"]
+        best = np.minimum.accumulate([entry["loss"] for entry in history])
+        values = [entry["used"][point] for entry in history]
+        colour, dash = OPTIMISER[record["optimizer"]], DASH[record["optimizer"]]
+        ax.plot(
+            best,
+            values,
+            color=colour,
+            ls=dash,
+            marker=MARK[record["optimizer"]],
+            ms=2.5 if filled else 4.5,
+            mfc=None if filled else "white",
+            lw=1.3 if filled else 0.9,
+            alpha=0.9,
+            label=None if label in lines else label,
+        )
+        lines[label] = lines.get(label, 0) + 1
+    chance_line(ax, null)
+    ax.text(
+        0.004,
+        null * 0.955,
+        f"a vector that points anywhere: {null:.2f}",
+        transform=ax.get_yaxis_transform(),
+        fontsize=8,
+        color="#777777",
+        va="top",
+    )
+    ax.axvline(at_loss, color="#444444", lw=0.9, ls=(0, (1, 2)))
+    ax.text(
+        at_loss,
+        0.985,
+        "compared here ",
+        fontsize=8.5,
+        va="top",
+        ha="right",
+        color="#444444",
+        transform=ax.get_xaxis_transform(),
+    )
+    ax.set(
+        xlim=(3.0, min(entry["loss"] for record in records for entry in record["history"]) - 0.03),
+        ylim=(2.4, None),
+    )
+    ax.set(
+        xlabel="held-out loss (nats), better to the right",
+        ylabel="kurtosis of the last stream",
+        yscale="log",
+    )
+    _count(ax.yaxis, [3, 5, 10, 20])
+    ax.legend(loc="upper left", fontsize=8.5)
+    ax.set_title(title)
+    ends = {
+        label: [
+            r["history"][-1]["used"][point]
+            for r in records
+            if f"{r['optimizer']} {r['lr']:g}" == label
+        ]
+        for label in lines
+    }
+    told = "; ".join(
+        f"{label}: {min(values):.1f} to {max(values):.1f}" for label, values in ends.items()
+    )
+    return (
+        fig,
+        f"Kurtosis of the last stream at the end of training, over {max(lines.values())} seeds. "
+        f"{told}. Null {null:.2f}.",
+    )
+
+
+@styled
+def kurtosis_sweep(
+    records: Sequence[Mapping[str, Any]], null: float, title: str = "", point: int = 2
+) -> Picture:
+    """The last kurtosis and the last loss of every run over its learning rate; open marks: after a
+    random rotation."""
+    fig = figure(9, 3.6)
+    left, right = fig.subplots(1, 2, width_ratios=[1.25, 1])
+    for name in dict.fromkeys(record["optimizer"] for record in records):
+        mine = [record for record in records if record["optimizer"] == name]
+        rates = sorted({record["lr"] for record in mine})
+        for ax, value in (
+            (left, lambda r: r["history"][-1]["used"][point]),
+            (right, lambda r: r["history"][-1]["loss"]),
+        ):
+            ax.scatter(
+                [r["lr"] for r in mine],
+                [value(r) for r in mine],
+                color=OPTIMISER[name],
+                marker=MARK[name],
+                s=30,
+                label=name,
+                zorder=3,
+            )
+            middle = [np.median([value(r) for r in mine if r["lr"] == rate]) for rate in rates]
+            ax.plot(rates, middle, color=OPTIMISER[name], ls=DASH[name], lw=1.4)
+        left.scatter(
+            [r["lr"] for r in mine],
+            [r["history"][-1]["turned"][point] for r in mine],
+            facecolors="none",
+            edgecolors="#777777",
+            marker=MARK[name],
+            s=26,
+            zorder=2,
+        )
+    chance_line(left, null)
+    left.set(
+        xscale="log", yscale="log", xlabel="learning rate", ylabel="kurtosis of the last stream"
+    )
+    _count(left.yaxis, [3, 5, 10, 20, 40])
+    left.scatter(
+        [],
+        [],
+        facecolors="none",
+        edgecolors="#777777",
+        marker="o",
+        s=26,
+        label="after a random rotation",
+    )
+    left.legend(fontsize=8.5, loc="upper left")
+    right.set(xscale="log", xlabel="learning rate", ylabel="held-out loss (nats)")
+    left.set_title(title)
+    turned = [record["history"][-1]["turned"][point] for record in records]
+    adam = {
+        r: [
+            x["history"][-1]["used"][point]
+            for x in records
+            if x["optimizer"] == "AdamW" and x["lr"] == r
+        ]
+        for r in sorted({x["lr"] for x in records if x["optimizer"] == "AdamW"})
+    }
+    told = ", ".join(f"{rate:g}: {np.median(values):.1f}" for rate, values in adam.items())
+    return (
+        fig,
+        f"Median kurtosis of AdamW by learning rate: {told}; after a random rotation at most "
+        f"{max(turned):.1f}; null {null:.2f}.",
+    )
+
+
+@styled
+def kurtosis_by_basis(
+    groups: Mapping[str, Sequence[Mapping[str, Any]]], null: float, title: str = "", point: int = 2
+) -> Picture:
+    """The last kurtosis of runs that store their weights in other coordinates (a group each), read
+    in the coordinates in which weights are used and in those in which a reader is stored: a dot a
+    seed."""
+    fig = figure(8, 3.2)
+    ax = fig.subplots()
+    looks = {
+        "used": ("in the model's coordinates", "#777777", "s", -0.15),
+        "stored": ("in those of the stored weights", COLOUR["accent"], "o", 0.15),
+    }
+    middle = {}
+    for x, (how, records) in enumerate(groups.items()):
+        for basis, (name, colour, marker, shift) in looks.items():
+            values = [record["history"][-1][basis][point] for record in records]
+            middle[how, name] = float(np.median(values))
+            ax.scatter(
+                [x + shift] * len(values),
+                values,
+                color=colour,
+                marker=marker,
+                s=42,
+                label=name if x == 0 else None,
+                zorder=3,
+            )
+            ax.annotate(
+                f"{middle[how, name]:.1f}",
+                (x + shift, middle[how, name]),
+                xytext=(9, -3),
+                textcoords="offset points",
+                fontsize=8.5,
+            )
+    chance_line(ax, null, f"null: {null:.2f}")
+    ax.set_xticks(range(len(groups)), list(groups))
+    ax.set(yscale="log", ylabel="kurtosis of the last stream", xlim=(-0.5, len(groups) - 0.4))
+    _count(ax.yaxis, [3, 5, 10, 20])
+    ax.legend(fontsize=8.5, loc="upper right")
+    ax.set_title(title)
+    told = "; ".join(
+        f"stored {' '.join(how.split())}, {name}: {value:.1f}"
+        for (how, name), value in middle.items()
+    )
+    return fig, f"Median kurtosis of the last stream. {told}. Null {null:.2f}."
+
+
+@styled
+def rounding_cost(
+    groups: Mapping[str, Sequence[Mapping[str, Any]]],
+    null: float,
+    bits: Sequence[int] = (4, 3),
+    title: str = "",
+) -> Picture:
+    """What rounding the stream costs each model over the kurtosis of its last stream: filled as
+    trained, open after a random rotation, a line from one to the other. A group of records each, by
+    name; a panel for each number of bits."""
+    fig = figure(9.6, 3.7)
+    axes = fig.subplots(1, len(bits))
+    told = []
+    for ax, few in zip(axes, map(str, bits), strict=True):
+        for number, (name, records) in enumerate(groups.items()):
+            colour, marker = OPTIMISER[records[0]["optimizer"]], "osD"[number]
+            kurtosis, before, after = np.array(
+                [(r["kurtosis"], r["as_trained"][few], r["rotated"][few]) for r in records]
+            ).T
+            ax.vlines(kurtosis, after, before, color=colour, lw=1.1, zorder=1)
+            ax.scatter(kurtosis, before, color=colour, marker=marker, s=34, label=name, zorder=3)
+            ax.scatter(
+                kurtosis,
+                after,
+                facecolors="white",
+                edgecolors=colour,
+                marker=marker,
+                s=34,
+                linewidths=1.5,
+                zorder=2,
+            )
+            told.append(
+                f"{name}, {few} bits: {two_digits(np.median(before))} to "
+                f"{two_digits(np.median(after))}"
+            )
+        ax.axvline(null, color=COLOUR["chance"], lw=1, ls=(0, (1, 2)), zorder=0)
+        ax.annotate(
+            "null",
+            (null, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(3, -8),
+            textcoords="offset points",
+            fontsize=8,
+            color="#777777",
+        )
+        ax.set(
+            xscale="log",
+            xlim=(2.4, 45),
+            ylim=(0, None),
+            xlabel="kurtosis of the last stream, as trained",
+        )
+        ax.set_title(f"{few} bits", fontsize=10)
+        _count(ax.xaxis, [3, 5, 10, 20, 40])
+    axes[0].set_ylabel("rise of the loss by rounding (nats)")
+    axes[0].scatter(
+        [],
+        [],
+        facecolors="white",
+        edgecolors="#777777",
+        s=34,
+        linewidths=1.5,
+        label="each rotated first",
+    )
+    axes[0].legend(fontsize=8.5, loc="upper left", bbox_to_anchor=(0.13, 1))
+    fig.suptitle(title, x=0.01, ha="left", fontsize=11)
+    return (
+        fig,
+        "Median rise of the loss in nats when the stream is rounded, as trained and rotated "
+        f"first: {'; '.join(told)}.",
+    )
+
+
+def _count(axis: Axis, ticks: Sequence[float]) -> None:
+    """These ticks on a logarithmic axis, as plain numbers."""
+    axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
+    axis.set_minor_formatter(ticker.NullFormatter())
