@@ -55,14 +55,46 @@ def test_curves_tell_which_seeds_pass_one_half_and_when():
     assert "ours, 3 of 3 seeds, median step 10" in says and says.endswith("control, 0 of 1 seeds.")
 
 
-def test_shares_are_told_in_digits_or_in_words():
-    bars = {"exact": 0.96, "half": 0.5, "wrong": -3.0, "nearly nothing": 0.1}
+def test_shares_are_told_in_digits_or_in_words_with_their_spread():
+    bars = {"exact": [0.96, 0.961], "half": [0.5, 0.25], "wrong": [-3.0, -2.0], "some": [0.1, 0.3]}
     fig, says = plotting.recovered({"toy": bars, "text": bars}, ["wrong"], coarse=["text"])
-    assert (
-        "toy: exact 0.96, half 0.50, wrong -3.00" in says
-        and "text: exact most, half part, wrong none, nearly nothing little" in says
+    assert "toy: exact 0.96, half 0.25 to 0.50, wrong -3.00 to -2.00" in says
+    assert "text: exact most, half part, wrong none, some little to part" in says
+    assert any("← -3.00 to -2.00" in text.get_text() for text in fig.axes[0].texts)
+    assert fig.axes[0].get_title(loc="left") == "toy (2 trainings)"
+    assert [bar.get_hatch() for bar in fig.axes[0].patches] == [None, None, "//", None]
+
+
+def test_the_worst_model_and_one_layer_are_told_by_period():
+    fig, says = plotting.accuracy_by_period(
+        [4, 9], [[0.9, 0.3], [0.5, 0.8]], [0.2, 0.1], [False, True], 0.02
     )
-    assert any("← -3.00" in text.get_text() for text in fig.axes[0].texts)
+    assert says == (
+        "Accuracy by the tokens in the block, the worst of 2 models: 4 0.50, 9 0.30; one layer: "
+        "4 0.20, 9 0.10."
+    )
+    assert [bar.get_hatch() for bar in fig.axes[0].patches] == [None, "//"]
+
+
+def test_a_training_tells_from_which_step_each_curve_is_up():
+    training = dict(matching=[0.2, 0.35, 0.9], pull=[0.1, 0.2, 0.4], looking_back=[0.1, 0.1, 0.2])
+    _, says = plotting.first_layer_story([0, 8, 16], training)
+    assert "matching, in the weights from step 8, rows pulled to the token before from" in says
+    assert "step 16, attention on the token before at no step" in says
+
+
+def test_which_comes_first_is_counted_over_the_pairs_of_thresholds():
+    lines = ([0.1], [0.2, 0.3])
+    fig, says = plotting.who_is_first(
+        {"a before b": [[0.95, 0.4]], "b before c": [[0.1, 0.2]]},
+        {"a before b": lines, "b before c": lines},
+    )
+    assert "a before b, in 1 of 2 pairs of thresholds" in says
+    assert "b before c, in 0 of 2 pairs" in says
+    ax = fig.axes[0]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("b: above", "a: above")
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["0.2", "0.3"]
+    assert [text.get_text() for text in ax.texts] == ["0.95", "0.40"]
 
 
 def test_fits_tell_when_the_median_is_halved():

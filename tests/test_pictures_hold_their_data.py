@@ -97,6 +97,7 @@ def texts(ax) -> dict[tuple[int, int], str]:
 
 
 ONE, TWO, WIDE = pattern(), pattern(), signed(2, 3)
+DATED = DRAW.random((2, 3))
 TALK = np.where(np.arange(6).reshape(2, 3) == 3, np.nan, DRAW.random((2, 3)))
 PARTS = {"K": signed(5), "sum": signed(5)}
 MAPS = {
@@ -138,6 +139,13 @@ MAPS = {
     ),
     "signed_board": lambda: (plotting.signed_board(WIDE, NAMES[:2], NAMES[:3], "nats"), [WIDE]),
     "pulls": lambda: (plotting.pulls({"now": ONE}), [past(ONE / ONE.max(1, keepdims=True))]),
+    "who_is_first": lambda: (
+        plotting.who_is_first(
+            {"a before b": TALK[:1], "b before c": DATED},
+            {"a before b": ([0.1], [0.2, 0.3, 0.4]), "b before c": ([0.1, 0.2], [0.3, 0.4, 0.5])},
+        ),
+        [TALK[:1], DATED],
+    ),
     "signed_maps": lambda: (
         plotting.signed_maps(
             {"here": {"W": WIDE, "V": 2 * WIDE}, "there": {"W": -WIDE, "V": WIDE}}
@@ -278,8 +286,20 @@ CURVES = {
         [at(range(4), curve) for curve in (*SEEDS, np.median(SEEDS, 0))],
     ),
     "recovered": lambda: (
-        plotting.recovered({"toy": {"a": 0.2, "b": 0.9}}),
-        [at([0.2, 0.9], [0, 1])],
+        plotting.recovered({"toy": {"a": [0.2, 0.4, 0.7], "b": [0.9, -0.3]}}),
+        [at([0.2], [0]), at([0.4, 0.7], [0, 0]), at([0.9], [1]), at([-0.3], [1])],
+    ),
+    "accuracy_by_period": lambda: (
+        plotting.accuracy_by_period(
+            [4, 9], [[0.9, 0.3], [0.5, 0.8]], [0.2, 0.1], [True, False], 0.02
+        ),
+        [at([0, 1], [0.5, 0.3]), at([0, 1], [0.2, 0.1])],
+    ),
+    "first_layer_story": lambda: (
+        plotting.first_layer_story(
+            [0, 4, 9], dict(matching=[0.1, 0.5, 0.9], pull=[0.2, 0.3, 0.4], looking_back=[0.0] * 3)
+        ),
+        [at([0, 4, 9], curve) for curve in ([0.1, 0.5, 0.9], [0.2, 0.3, 0.4], [0.0] * 3)],
     ),
     "fits": lambda: (
         plotting.fits({"none": SEEDS}),

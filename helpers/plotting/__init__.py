@@ -14,10 +14,8 @@ from helpers.plotting.attention import pattern_row, patterns
 from helpers.plotting.basis import allowed, broken_turns, changes, signed_maps
 from helpers.plotting.core import COLOUR, show
 from helpers.plotting.interventions import (
+    accuracy_by_period,
     composition,
-    fits,
-    lottery,
-    pulls,
     recovered,
     seed_curves,
     signed_board,
@@ -40,6 +38,7 @@ from helpers.plotting.optimizers import (
     rounding_cost,
     twin_gaps,
 )
+from helpers.plotting.plateau import first_layer_story, fits, lottery, pulls, who_is_first
 from helpers.plotting.reading import reading, sequences
 from helpers.plotting.rotation import turning
 from helpers.plotting.stream import stream_diagram

@@ -1,10 +1,10 @@
-"""Pictures of what a model loses, of why, and of how much chance there is in it."""
+"""Pictures of what a model loses without its parts, and of what stands in for them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib import ticker
+from matplotlib.axes import Axes
 
 from helpers.plotting.core import (
     COLOUR,
@@ -18,11 +18,6 @@ from helpers.plotting.core import (
     styled,
     two_digits,
 )
-
-LATE = {"prefix_matching": NAME["prefix_matching"], "previous_token": NAME["previous_token"]} | {
-    "copying_weights": "copying, in the weights",
-    "matching_weights": "matching, in the weights",
-}
 
 
 @styled
@@ -181,13 +176,13 @@ def seed_curves(
 
 @styled
 def recovered(
-    by_model: Mapping[str, Mapping[str, float]],
+    by_model: Mapping[str, Mapping[str, Sequence[float]]],
     wrong: Sequence[str] = (),
     title: str = "",
     coarse: Sequence[str] = (),
 ) -> Picture:
-    """The share of the heads' worth that is left when they are replaced, a panel a model and a bar
-    a replacement.
+    """The share of the heads' worth that is left when they are replaced, a panel a kind of model
+    and a bar a replacement: the bar of the first training, a dot for each further one.
 
     Bars of `wrong` are controls: replacements that contradict the story. The sentence gives the
     numbers of the models in `coarse` in words: they were measured on text that is not the same on
@@ -196,25 +191,13 @@ def recovered(
     fig = figure(9.6, 0.42 * len(next(iter(by_model.values()))) + 1.4)
     axes = fig.subplots(1, len(by_model), squeeze=False, sharey=True)[0]
     for ax, (model, bars) in zip(axes, by_model.items(), strict=True):
-        values = np.array(list(bars.values()))
-        drawn = ax.barh(list(bars), values.clip(-0.6, None), color=COLOUR["copying"], height=0.66)
-        for name, bar in zip(bars, drawn, strict=True):
-            if name in wrong:
-                bar.set(facecolor="#d5d9dc", hatch="//", edgecolor="white")
-        for place, value in enumerate(values):
-            cut = "\u2190 " if value < -0.6 else ""  # the bar goes on beyond the axis
-            ax.text(
-                max(value, 0) + 0.02,
-                place,
-                cut + two_digits(value),
-                va="center",
-                fontsize=8.5,
-                bbox=dict(facecolor="white", lw=0, pad=1),
-            )
+        for place, (name, values) in enumerate(bars.items()):
+            _draw_shares(ax, place, values, name in wrong)
         for at, dash in ((0, "solid"), (1, (0, (3, 2)))):
             ax.axvline(at, color="#777777", lw=0.9, ls=dash, zorder=0)
-        ax.set(xlim=(-0.6, 1.25), xlabel="share of the loss recovered")
-        ax.set_title(model)
+        ax.set_yticks(range(len(bars)), list(bars))
+        ax.set(xlim=(-0.6, 1.25), xlabel="share of the heads' worth that is left")
+        ax.set_title(f"{model} ({len(next(iter(bars.values())))} trainings)")
         ax.tick_params(axis="y", length=0)
     axes[0].invert_yaxis()
     if title:
@@ -222,10 +205,31 @@ def recovered(
     told = []
     for model, bars in by_model.items():
         word = _share if model in coarse else two_digits
-        told.append(
-            f"{model}: " + ", ".join(f"{name} {word(value)}" for name, value in bars.items())
-        )
-    return fig, f"Share of the loss recovered. {'; '.join(told)}."
+        shares = [f"{name} {_spread(values, word)}" for name, values in bars.items()]
+        told.append(f"{model}: {', '.join(shares)}")
+    return fig, f"Left of what the heads are worth. {'; '.join(told)}."
+
+
+def _draw_shares(ax: Axes, place: int, values: Sequence[float], is_wrong: bool) -> None:
+    first, *others = values
+    look = dict(color="#d5d9dc", hatch="//", edgecolor="white") if is_wrong else {}
+    ax.barh(place, max(first, -0.6), **(dict(color=COLOUR["copying"], height=0.66) | look))
+    inside = [value for value in others if value >= -0.6]
+    ax.plot(inside, [place] * len(inside), "o", color="#222222", mfc="white", ms=5, mew=1.2)
+    cut = "\u2190 " if first < -0.6 else ""  # the bar goes on beyond the axis
+    ax.text(
+        max(0.0, *values) + 0.04,
+        place,
+        cut + _spread(values, two_digits),
+        va="center",
+        fontsize=8.5,
+        bbox=dict(facecolor="white", lw=0, pad=1),
+    )
+
+
+def _spread(values: Sequence[float], word: Callable[[float], str]) -> str:
+    least, greatest = word(min(values)), word(max(values))
+    return least if least == greatest else f"{least} to {greatest}"
 
 
 def _share(value: float) -> str:
@@ -233,127 +237,43 @@ def _share(value: float) -> str:
 
 
 @styled
-def fits(losses: Mapping[str, object]) -> Picture:
-    """The loss of a product of factors over steps [seeds, steps]: thin lines single draws, thick
-    ones their median."""
-    fig = figure(7.6, 3.4)
+def accuracy_by_period(
+    periods: Sequence[int],
+    trained: object,
+    one_layer: object,
+    is_new: Sequence[bool],
+    guess: float,
+    title: str = "",
+) -> Picture:
+    """The accuracy on blocks of each length: a bar for the worst of the trained models
+    [model, period], a diamond for one layer [period]. The bars of new periods are hatched; `guess`
+    is what guessing gives."""
+    trained, one_layer, places = array(trained), array(one_layer), np.arange(len(periods))
+    worst = trained.min(0)
+    fig = figure(0.5 * len(periods) + 1.6, 3.4)
     ax = fig.subplots()
-    looks = zip(
-        (COLOUR["loss"], COLOUR["previous_token"], COLOUR["prefix_matching"]),
-        ("solid", (0, (6, 2)), "dashdot"),
-        strict=True,
+    drawn = ax.bar(places, worst, width=0.72, color="#b9bfc4")
+    for new, bar in zip(is_new, drawn, strict=True):
+        if new:
+            bar.set(facecolor=COLOUR["prefix_matching"], hatch="//", edgecolor="white")
+    ax.bar_label(drawn, fmt=two_digits, padding=2, fontsize=8.5)
+    look = dict(color=COLOUR["previous_token"], mec="white", ms=7, lw=1.2)
+    ax.plot(
+        places, one_layer, "D-", label=f"diamonds: one layer; bars: worst of {len(trained)}", **look
     )
-    halves = []
-    for (name, curves), (colour, dash) in zip(losses.items(), looks, strict=False):
-        curves = array(curves)
-        steps = np.arange(1, curves.shape[1] + 1)
-        ax.plot(steps, curves.T, color=colour, lw=0.5, alpha=0.3)
-        ax.plot(steps, np.median(curves, 0), color=colour, ls=dash, lw=2.4, label=name)
-        halves.append(f"{name} about {float(f'{(np.median(curves, 0) < 0.5).argmax():.1g}'):g}")
-    ax.set(
-        xscale="log",
-        xlabel="step of gradient descent",
-        ylabel="loss\n(1: nothing is known)",
-        ylim=(-0.02, 1.25),
-    )
-    ax.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
-    ax.legend(fontsize=8.5)
-    ax.set_title("A product of three factors learns nothing, and then everything")
-    return fig, f"Steps until the median loss is halved: {', '.join(halves)}."
-
-
-@styled
-def pulls(by_match: Mapping[str, object]) -> Picture:
-    """Where one gradient step pulls the first layer's attention: maps [query, key], every row
-    relative to its largest entry."""
-    fig = figure(3.1 * len(by_match) + 1.2, 3.4)
-    axes = fig.subplots(1, len(by_match), squeeze=False, sharey=True)[0]
-    told = []
-    for ax, (name, pull) in zip(axes, by_match.items(), strict=True):
-        pull = array(pull)
-        future = np.triu(np.ones_like(pull, dtype=bool), 1)
-        relative = pull / np.abs(pull).max(1, keepdims=True).clip(1e-12)
-        image = ax.imshow(
-            np.ma.masked_array(relative, future),
-            cmap=SIGNED.with_extremes(bad="#dddddd"),
-            vmin=-1,
-            vmax=1,
+    chance_line(ax, guess, f"guessing: {guess:.2f}")
+    ax.set_xticks(places, periods)
+    ax.set(xlabel="tokens in the block", ylabel="accuracy")
+    ax.margins(x=0.02, y=0.14)
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), fontsize=8.5)
+    ax.set_title(title)
+    told = [
+        ", ".join(
+            f"{period} {two_digits(value)}" for period, value in zip(periods, values, strict=True)
         )
-        ax.set_title(name, fontsize=9.5, pad=5)
-        ax.spines[:].set_visible(False)
-        ax.tick_params(length=2, labelsize=7)
-        rows = range(2, len(pull) - 1)
-        hits = sum(
-            pull[row, : row + 1].argmax() == row - 1 and pull[row, row - 1] > 0 for row in rows
-        )
-        told.append(
-            f"{name}, in {hits} of {len(rows)} rows"
-            if np.any(pull)
-            else f"{name}, nowhere, for every entry is zero"
-        )
-    axes[0].set(xlabel="key (attended to)", ylabel="query (attending)")
-    bar = fig.colorbar(image, ax=axes, shrink=0.75, aspect=25, ticks=[-1, 0, 1])
-    bar.ax.set_yticklabels(["less attention", "no pull", "more attention"], fontsize=8.5)
-    fig.suptitle(
-        "Where the gradient pulls the first layer, each row to its own scale",
-        x=0.01,
-        ha="left",
-        fontsize=11,
-    )
-    fig.get_layout_engine().set(h_pad=0.1)
-    return fig, f"Where the pull is strongest on the token before: {'; '.join(told)}."
-
-
-@styled
-def lottery(seeds) -> Picture:
-    """Left: when each thing is first seen, as a histogram over the seeds. Right: which head of the
-    last layer was first to match prefixes."""
-    events = dict(
-        copying_weights=0.5, matching_weights=0.5, previous_token=0.1, prefix_matching=0.5
-    )
-    colours = dict(copying_weights=COLOUR["copying"], matching_weights=COLOUR["accent"])
-    fig = figure(9.6, 3.9)
-    left, right = fig.subplots(1, 2, width_ratios=[2.6, 1])
-    told = []
-    for row, (name, threshold) in enumerate(events.items()):
-        steps = array(seeds.first(name, threshold))
-        values, counts = np.unique(steps[~np.isnan(steps)], return_counts=True)
-        left.bar(
-            values,
-            0.85 * counts / counts.max(),
-            width=1.7,
-            bottom=-row,
-            color=colours.get(name, COLOUR.get(name)),
-        )
-        left.axhline(-row, color="#cccccc", lw=0.8, zorder=0)
-        left.text(
-            93,
-            -row + 0.12,
-            f"{LATE[name]} above {threshold:g}",
-            fontsize=9,
-            ha="left",
-            color=colours.get(name, COLOUR.get(name)),
-        )
-        told.append(
-            f"{LATE[name]} above {threshold:g}, median step {np.nanmedian(steps):.0f} "
-            f"({values.min():.0f} to {values.max():.0f})"
-        )
-    left.set(xlabel="training step", yticks=[], xlim=(-2, 150), ylim=(-len(events) + 0.75, 1.0))
-    left.spines["left"].set_visible(False)
-    left.set_title(f"The order of things, in {len(seeds.loss)} seeds")
-    winners = np.bincount(seeds.first_heads(), minlength=seeds.prefix_matching.shape[-1])
-    bars = right.bar(
-        [f"head {i}" for i in range(len(winners))],
-        winners,
-        color=COLOUR["prefix_matching"],
-        width=0.7,
-    )
-    right.bar_label(bars, padding=2, fontsize=9)
-    chance_line(right, len(seeds.loss) / len(winners), "an even\nshare")
-    right.set(ylabel="seeds", ylim=(0, winners.max() * 1.2))
-    right.set_title("Who is first? A lottery")
-    return (
-        fig,
-        f"First seen: {'; '.join(told)}. First to match prefixes: each of the {len(winners)} heads "
-        f"of the last layer in {winners.min()} to {winners.max()} seeds.",
+        for values in (worst, one_layer)
+    ]
+    return fig, (
+        f"Accuracy by the tokens in the block, the worst of {len(trained)} models: {told[0]}; one "
+        f"layer: {told[1]}."
     )
