@@ -22,6 +22,12 @@ from helpers.plotting.basis import (
     signed_maps,
     twin_gaps,
 )
+from helpers.plotting.composing import (
+    boards,
+    composition_panels,
+    matching_and_copying,
+    score_row,
+)
 from helpers.plotting.core import COLOUR, show
 from helpers.plotting.interventions import (
     composition,
@@ -43,17 +49,9 @@ from helpers.plotting.one_layer import (
     term_board,
     token_maps,
 )
+from helpers.plotting.paths import orders
 from helpers.plotting.reading import reading, sequences
 from helpers.plotting.rotation import turning
 from helpers.plotting.stream import stream_diagram
 from helpers.plotting.training import bars, birth_frame, movie, training_story
-from helpers.plotting.virtual import (
-    activation_places,
-    angles,
-    boards,
-    composition_panels,
-    matching_and_copying,
-    orders,
-    score_row,
-    talk_map,
-)
+from helpers.plotting.virtual import activation_places, angles, talk_map
