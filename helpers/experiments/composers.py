@@ -8,7 +8,7 @@ Sources: Elhage et al. 2021, A Mathematical Framework for Transformer Circuits, 
 Attention-Only Transformers"; the null is the course's own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Generator, Tensor
 
+from helpers.handmade import planted_composer
 from helpers.instruments.circuits import OV, QK
 from helpers.instruments.composition import (
     Kind,
@@ -51,6 +52,9 @@ class Judged(NamedTuple):
         return self.scores - self.null.mean(0)
 
 
+Boards = Mapping[Kind, Judged]
+
+
 def judge(model, kind: Kind, draws: int = 499, seed: int = 0) -> Judged:
     """Every pair of a model by one kind. Errors as in `composition_scores`."""
     null = composition_null(model, kind, draws, Generator().manual_seed(seed))
@@ -58,13 +62,13 @@ def judge(model, kind: Kind, draws: int = 499, seed: int = 0) -> Judged:
     return Judged(scores, null, p_values(scores, null), spectrum_ceiling(model, kind))
 
 
-def judge_all(model, draws: int = 499, seed: int = 0) -> dict[Kind, Judged]:
+def judge_all(model, draws: int = 499, seed: int = 0) -> Boards:
     """The same by all three kinds. These are three tests, so each p counts threefold."""
     boards = {kind: judge(model, kind, draws, seed) for kind in ("Q", "K", "V")}
-    return {kind: board._replace(p=3 * board.p) for kind, board in boards.items()}
+    return {kind: board._replace(p=(3 * board.p).clamp_max(1)) for kind, board in boards.items()}
 
 
-def edges(model, boards: Mapping[Kind, Judged]) -> tuple[list[Edge], list[Edge]]:
+def edges(model, boards: Boards) -> tuple[list[Edge], list[Edge]]:
     """The edges from earlier to later heads that score above chance, and all others."""
     above, rest = [], []
     pairs = list(product(enumerate(writing_heads(model)), enumerate(reading_heads(model))))
@@ -82,3 +86,15 @@ def score_in_wrong_order(model, kind: Kind, writer: Head, reader: Head) -> float
     later = OV(model, *reader) if kind == "V" else QK(model, *reader)
     earlier = OV(model, *writer)
     return ((later @ earlier).norm() / (later.norm() * earlier.norm())).item()
+
+
+def times_found(models: Sequence, directions: int, seed: int = 1) -> int:
+    """Plant a pair that shares so many directions, by the key, in each of these models of two
+    layers: in how many is it above chance, and ahead of all other pairs."""
+    generator, found = Generator().manual_seed(seed), 0
+    for model in models:
+        writer, reader = ((layer, model.cfg.n_heads - 1) for layer in (0, 1))
+        planted = planted_composer(model, "K", writer, reader, generator, directions)
+        *others, own = judge(planted, "K", draws=99).p.flatten().tolist()
+        found += own < min(LEVEL, *others)
+    return found

@@ -11,7 +11,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from helpers.instruments.heads import induction_targets
-from helpers.instruments.paths import score_expansion
+from helpers.instruments.paths import score_expansion, score_terms
 from helpers.model import Head
 
 
@@ -34,3 +34,16 @@ def peak_shares(
     terms = expand(model, tokens, *head)
     heights = {name: (of[targets].mean() - of[others].mean()).item() for name, of in terms.items()}
     return {name: height / sum(heights.values()) for name, height in heights.items()}
+
+
+@torch.no_grad()
+def through_present(model, tokens: Int[Tensor, "batch pos"], head: Head) -> tuple[float, float]:
+    """How much the first layer's best present-token head attends to its own token, and the share of
+    a second-layer head's peak in which the query passes through it and the key through any head of
+    the first layer. The first 20 rows, which have few other keys, are left out."""
+    _, cache = model.run_with_cache(tokens)
+    at_itself = cache["pattern", 0].diagonal(0, 2, 3)[..., 20:].mean((0, 2))
+    present = f"0.{at_itself.argmax()}"
+    shares = peak_shares(model, tokens, head, score_terms)
+    through = sum(shares[present, f"0.{key}"] for key in range(model.cfg.n_heads))
+    return at_itself.max().item(), through

@@ -19,6 +19,7 @@ Recognition, figure 2.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -131,3 +132,16 @@ def misses(place: Place, strength: float = 1.0, seed: int = 0, inputs: int = 200
     real = trace.read[last]
     by_weights = relative_error(predicted_read(network, trace, last), real)
     return Misses(by_weights, relative_error(fitted_read(trace, last), real[half:]))
+
+
+def curves(strengths: Sequence[float]) -> dict[str, list[float]]:
+    """The relative errors over the strength of the activation, by what is said and where the
+    activation stands."""
+    inside, outside = (
+        [misses(place, strength) for strength in strengths] for place in ("layer", "stream")
+    )
+    return {
+        "in the layer": [error.by_weights for error in inside],
+        "on the stream": [error.by_weights for error in outside],
+        "on the stream, best fitted matrices": [error.fitted for error in outside],
+    }

@@ -55,14 +55,14 @@ def score_row(
 
 @styled
 def composition_panels(
-    models: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    models: Mapping[str, Mapping[str, Any]],
     writers: Mapping[str, Sequence[str]],
     title: str = "",
 ) -> Picture:
     """Composition scores of every pair over what chance gives: a row a model, a column a kind.
 
-    `models[name][kind]` holds scores, p and ceiling [writer, reader], and null [draw, writer,
-    reader].
+    `models[name][kind]` has scores, p and ceiling [writer, reader], and null [draw, writer,
+    reader], as `composers.judge` gives them.
     """
     kinds = list(next(iter(models.values())))
     fig = figure(11, 3.0 * len(models) + 0.3)
@@ -71,7 +71,7 @@ def composition_panels(
     for row, (name, of_kind) in zip(axes, models.items(), strict=True):
         for ax, kind in zip(row, kinds, strict=True):
             scores, null, p, ceiling = (
-                array(of_kind[kind][part]) for part in ("scores", "null", "p", "ceiling")
+                array(getattr(of_kind[kind], part)) for part in ("scores", "null", "p", "ceiling")
             )
             parts = ax.violinplot(
                 null.ravel()[:20000], positions=[-1], widths=0.9, showextrema=False
@@ -115,7 +115,7 @@ def composition_panels(
             fontsize=8,
             color="#777777",
         )
-        row[0].set_ylim(0, 1.1 * max(array(of["ceiling"]).max() for of in of_kind.values()))
+        row[0].set_ylim(0, 1.1 * max(array(of.ceiling).max() for of in of_kind.values()))
     for ax, kind in zip(axes[0], kinds, strict=True):
         ax.set_title(f"{kind}-composition", color=KIND[kind])
     for ax in axes[-1]:

@@ -23,15 +23,16 @@ from helpers.plotting.core import (
 
 @styled
 def talk_map(
-    scores, writers: Sequence[str], readers: Sequence[str], chance: float, title: str = ""
+    scores, writers: Sequence, readers: Sequence, chance: float, title: str = ""
 ) -> Picture:
     """Norm of each virtual weight over the norms of its two matrices [writer, reader], as a board
     centred on chance.
 
-    Pairs that cannot talk (nan) are hatched. Readers whose names share a beginning up to a space
-    stand together.
+    Pairs that cannot talk (nan) are hatched. The sides of one head stand together. Writers and
+    readers are names, or heads and their sides as `virtual_weights` gives them.
     """
     scores = array(scores)
+    writers, readers = ([_name(end) for end in ends] for ends in (writers, readers))
     fig = figure(0.46 * len(readers) + 2.4, 0.4 * len(writers) + 1.9)
     ax = fig.subplots()
     reach = np.nanmax(np.abs(scores - chance))
@@ -183,3 +184,8 @@ def activation_places(
         f"Relative error of what virtual weights predict, at a full ReLU: {last}; without an "
         "activation all are 0.0.",
     )
+
+
+def _name(end) -> str:
+    """A head (1, 0) as 1.0, its key (1, 0, "K") as 1.0 K, and a name as it is."""
+    return end if isinstance(end, str) else " ".join([f"{end[0]}.{end[1]}", *end[2:]])
