@@ -88,13 +88,16 @@ def score_in_wrong_order(model, kind: Kind, writer: Head, reader: Head) -> float
     return ((later @ earlier).norm() / (later.norm() * earlier.norm())).item()
 
 
-def times_found(models: Sequence, directions: int, seed: int = 1) -> int:
+def times_found(models: Sequence, directions: int, seed: int = 999) -> int:
     """Plant a pair that shares so many directions, by the key, in each of these models of two
-    layers: in how many is it above chance, and ahead of all other pairs."""
+    layers: in how many is it above chance, and no other pair further.
+
+    `seed`: of the planting; not one of a model's own, or the two would be made of one draw.
+    """
     generator, found = Generator().manual_seed(seed), 0
     for model in models:
         writer, reader = ((layer, model.cfg.n_heads - 1) for layer in (0, 1))
         planted = planted_composer(model, "K", writer, reader, generator, directions)
         *others, own = judge(planted, "K", draws=99).p.flatten().tolist()
-        found += own < min(LEVEL, *others)
+        found += own < LEVEL and own <= min(others)
     return found
