@@ -131,15 +131,25 @@ def planted_composer(
     writer: tuple[int, int],
     reader: tuple[int, int],
     generator: Generator,
+    directions: int | None = None,
 ) -> AttentionOnlyTransformer:
     """The model, but `writer` writes into a random subspace that the query, key or value of
     `reader` reads, all of it and evenly: a perfect composer of one kind, whose score is the ceiling
-    1 / sqrt(d_head). Nothing else is special about the two heads. ValueError for another kind than
-    Q, K, V and for a reader that is not in a later layer."""
+    1 / sqrt(d_head). Nothing else is special about the two heads.
+
+    `directions`: a weaker one, that reads so many of the d_head directions written, and others at
+    random. ValueError for another kind than Q, K, V, for a reader that is not in a later layer, and
+    for directions that are not there.
+    """
     if kind not in ("Q", "K", "V") or not writer[0] < reader[0]:
         raise ValueError(
             f"kind {kind!r} from {writer} to {reader}; choose 'Q', 'K' or 'V' and a reader in a "
             "later layer"
+        )
+    directions = model.cfg.d_head if directions is None else directions
+    if not 0 <= directions <= model.cfg.d_head:
+        raise ValueError(
+            f"{directions} directions of what a head writes; give 0 to d_head, {model.cfg.d_head}"
         )
     planted = AttentionOnlyTransformer(model.cfg).requires_grad_(False)
     planted.load_state_dict(model.state_dict())
@@ -154,6 +164,8 @@ def planted_composer(
     for name in ("W_Q", "W_K", "W_V"):
         getattr(planted, name)[reader] = shared if name == f"W_{kind}" else frame()
     planted.W_O[reader] = frame().T
+    if directions < model.cfg.d_head:
+        getattr(planted, f"W_{kind}")[reader][:, directions:] = frame()[:, directions:]
     return planted
 
 

@@ -187,7 +187,7 @@ RUN = SimpleNamespace(
 )
 SCORES = {kind: DRAW.random(6) for kind in "QKV"}
 PAIRS = {
-    kind: dict(
+    kind: SimpleNamespace(
         scores=DRAW.random((2, 3)),
         null=DRAW.random((9, 2, 3)),
         p=np.ones((2, 3)),
@@ -257,7 +257,7 @@ CURVES = {
     "composition_panels": lambda: (
         plotting.composition_panels({"toy": PAIRS}, {"toy": NAMES[:2]}),
         [
-            at([w + 0.16 * (r - 1)], [PAIRS[kind]["scores"][w, r]])
+            at([w + 0.16 * (r - 1)], [PAIRS[kind].scores[w, r]])
             for kind in "QK"
             for w in (0, 1)
             for r in (0, 1, 2)

@@ -1,5 +1,7 @@
 """The pictures of notebook 02: what they say is what their data say."""
 
+from types import SimpleNamespace
+
 import matplotlib as mpl
 import pytest
 import torch
@@ -14,7 +16,7 @@ def board(seed: int = 0) -> torch.Tensor:
 def kinds(p: float) -> dict:
     null = torch.rand(50, 2, 3, generator=torch.Generator().manual_seed(1))
     return {
-        kind: dict(
+        kind: SimpleNamespace(
             scores=board(), null=null, p=torch.full((2, 3), p), ceiling=torch.full((2, 3), 0.9)
         )
         for kind in "QKV"
@@ -133,3 +135,9 @@ def test_the_corner_tells_the_extremes_of_each_group_and_the_cloud():
         and "left over: matching 0.2 to 0.2, copying -0.4 to -0.4" in says
     )
     assert "within 0.1 of zero" in says
+
+
+def test_heads_are_named_as_they_are_given():
+    fig, says = plotting.talk_map(TALK, ["embed", (0, 0)], [(1, 0, "Q"), (1, 0, "K")], 0.125)
+    assert "from embed to 1.0 K with 0.30" in says
+    assert [label.get_text() for label in fig.axes[0].get_yticklabels()] == ["embed", "0.0"]

@@ -3,7 +3,16 @@
 import pytest
 import torch
 
-from helpers.experiments.resnet import ResidualNetwork, fitted_read, predicted_read, relative_error
+from helpers.experiments.resnet import (
+    ResidualNetwork,
+    curves,
+    fitted_read,
+    misses,
+    predicted_read,
+    relative_error,
+)
+
+PLACES = ("layer", "stream")
 
 
 def inputs(count: int = 600, seed: int = 1) -> torch.Tensor:
@@ -81,3 +90,24 @@ def test_other_places_and_strengths_are_refused(shapes_unchecked):
     for strength in (-0.1, 1.5):
         with pytest.raises(ValueError, match=f"strength is {strength}; give 0"):
             ResidualNetwork("layer", strength)
+
+
+def test_misses_are_those_of_the_last_layer_on_the_inputs_of_its_seed():
+    for place in ("layer", "stream"):
+        network = ResidualNetwork(place, 0.5, seed=2)
+        x = torch.randn(600, 32, generator=torch.Generator().manual_seed(102))
+        trace = network.run(x)
+        expected = relative_error(predicted_read(network, trace, 3), trace.read[3])
+        found = misses(place, 0.5, seed=2, inputs=600)
+        assert found.by_weights == pytest.approx(expected, abs=1e-7)
+        assert found.fitted == relative_error(fitted_read(trace, 3), trace.read[3][300:])
+
+
+def test_a_curve_is_named_for_its_place_and_its_prediction():
+    found = curves([0, 1])
+    in_layer, on_stream = ([misses(place, strength) for strength in (0, 1)] for place in PLACES)
+    assert found == {
+        "in the layer": [error.by_weights for error in in_layer],
+        "on the stream": [error.by_weights for error in on_stream],
+        "on the stream, best fitted matrices": [error.fitted for error in on_stream],
+    }

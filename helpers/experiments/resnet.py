@@ -19,6 +19,7 @@ Recognition, figure 2.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -112,3 +113,35 @@ def relative_error(
 ) -> float:
     """Root mean square of the difference, over that of the real values."""
     return ((predicted - real).norm() / real.norm()).item()
+
+
+class Misses(NamedTuple):
+    """How far off one is about what the last layer reads: by virtual weights, and by the best
+    matrices fitted on one half of the inputs and asked about the other."""
+
+    by_weights: float
+    fitted: float
+
+
+def misses(place: Place, strength: float = 1.0, seed: int = 0, inputs: int = 2000) -> Misses:
+    """Both relative errors for one network of random weights on random inputs. Errors as in
+    `ResidualNetwork`."""
+    network = ResidualNetwork(place, strength, seed=seed)
+    trace = network.run(torch.randn(inputs, 32, generator=Generator().manual_seed(100 + seed)))
+    last, half = len(trace.read) - 1, inputs // 2
+    real = trace.read[last]
+    by_weights = relative_error(predicted_read(network, trace, last), real)
+    return Misses(by_weights, relative_error(fitted_read(trace, last), real[half:]))
+
+
+def curves(strengths: Sequence[float]) -> dict[str, list[float]]:
+    """The relative errors over the strength of the activation, by what is said and where the
+    activation stands."""
+    inside, outside = (
+        [misses(place, strength) for strength in strengths] for place in ("layer", "stream")
+    )
+    return {
+        "in the layer": [error.by_weights for error in inside],
+        "on the stream": [error.by_weights for error in outside],
+        "on the stream, best fitted matrices": [error.fitted for error in outside],
+    }

@@ -12,6 +12,12 @@ print their numbers.
 
 from helpers.plotting.attention import pattern_row, patterns
 from helpers.plotting.basis import allowed, broken_turns, changes, signed_maps
+from helpers.plotting.composing import (
+    boards,
+    composition_panels,
+    matching_and_copying,
+    score_row,
+)
 from helpers.plotting.core import COLOUR, show
 from helpers.plotting.interventions import (
     accuracy_by_period,
@@ -38,18 +44,10 @@ from helpers.plotting.optimizers import (
     rounding_cost,
     twin_gaps,
 )
+from helpers.plotting.paths import orders
 from helpers.plotting.plateau import first_layer_story, fits, lottery, pulls, who_is_first
 from helpers.plotting.reading import reading, sequences
 from helpers.plotting.rotation import turning
 from helpers.plotting.stream import stream_diagram
 from helpers.plotting.training import bars, birth_frame, movie, training_story
-from helpers.plotting.virtual import (
-    activation_places,
-    angles,
-    boards,
-    composition_panels,
-    matching_and_copying,
-    orders,
-    score_row,
-    talk_map,
-)
+from helpers.plotting.virtual import activation_places, angles, talk_map

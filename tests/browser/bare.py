@@ -25,7 +25,8 @@ SITE = "http://course.test"
 THEMES = Path(get_app_dir()) / "themes" / "@jupyterlab"
 # Room to scroll above and below, and a Tab stop on either side. Margins, in a wide and in a narrow
 # window, and what a view's place looks like are JupyterLab's, measured there.
-HTML = """<!doctype html><html lang="en"><meta charset="utf-8"><title>A view</title>
+HTML = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>A view</title>
 <style id="theme"></style><script type="module" src="/tests/browser/bare.js"></script>
 <style>
 body { margin: 0; background: var(--jp-layout-color0); font-size: var(--jp-ui-font-size1) }

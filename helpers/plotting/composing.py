@@ -1,0 +1,216 @@
+"""Pictures of heads that compose: a score taken apart, every pair over what chance gives, and where
+heads lie that match and copy."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+
+from helpers.plotting.core import COLOUR, SIGNED, Picture, array, chance_line, figure, ink, styled
+
+# what a later head reads: by its query, key or value
+KIND = dict(Q="#56B4E9", K="#D55E00", V="#009E73")
+PART = dict(direct="#8a9096", Q=KIND["Q"], K=KIND["K"], both="#CC79A7", sum="#222222")
+
+
+@styled
+def score_row(
+    parts: Mapping[str, Any],
+    tokens: Sequence[str],
+    query: int,
+    targets: Sequence[int],
+    title: str = "",
+) -> Picture:
+    """One row of attention scores by key, split into parts: a strip of bars for each. Bars at
+    `targets` are filled."""
+    values = {name: array(part)[: query + 1] for name, part in parts.items()}
+    fig = figure(10, 0.95 * len(values) + 1.0)
+    axes = fig.subplots(len(values), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+    for ax, (name, bars) in zip(axes, values.items(), strict=True):
+        colour = PART.get(name, "#222222")
+        drawn = ax.bar(range(len(bars)), bars, color=mpl.colors.to_rgba(colour, 0.35), width=0.8)
+        for target in targets:
+            drawn[target].set(facecolor=colour, hatch="///", edgecolor="white")
+        ax.axhline(0, color="#999999", lw=0.8)
+        ax.set_ylabel(name, rotation=0, ha="right", va="center", color=colour, fontsize=9.5)
+        ax.tick_params(axis="y", labelsize=7.5)
+    axes[-1].set_xticks(range(query + 1), [tokens[i] for i in range(query + 1)], fontsize=7)
+    axes[-1].get_xticklabels()[query].set(weight="bold")
+    for target in targets:
+        axes[-1].get_xticklabels()[target].set(weight="bold")
+    axes[-1].set_xlabel(
+        "key, by its token; the query is the last one. Hatched: right after an earlier copy of it"
+    )
+    fig.supylabel("score before the softmax", fontsize=9, x=0.0)
+    axes[0].set_title(title)
+    at = list(targets)
+    heights = ", ".join(f"{name} {bars[at].mean():.0f}" for name, bars in values.items())
+    return (
+        fig,
+        f"One row of scores in {len(values)} strips; at the key right after the earlier copy they "
+        f"are: {heights}.".replace(" -0", " 0"),
+    )
+
+
+@styled
+def composition_panels(
+    models: Mapping[str, Mapping[str, Any]],
+    writers: Mapping[str, Sequence[str]],
+    title: str = "",
+) -> Picture:
+    """Composition scores of every pair over what chance gives: a row a model, a column a kind.
+
+    `models[name][kind]` has scores, p and ceiling [writer, reader], and null [draw, writer,
+    reader], as `composers.judge` gives them.
+    """
+    kinds = list(next(iter(models.values())))
+    fig = figure(11, 3.0 * len(models) + 0.3)
+    axes = fig.subplots(len(models), len(kinds), sharey="row", squeeze=False)
+    found = []
+    for row, (name, of_kind) in zip(axes, models.items(), strict=True):
+        for ax, kind in zip(row, kinds, strict=True):
+            scores, null, p, ceiling = (
+                array(getattr(of_kind[kind], part)) for part in ("scores", "null", "p", "ceiling")
+            )
+            parts = ax.violinplot(
+                null.ravel()[:20000], positions=[-1], widths=0.9, showextrema=False
+            )
+            for body in parts["bodies"]:
+                body.set(facecolor="#bbbbbb", alpha=1)
+            chance_line(ax, float(null.mean()))
+            for (writer, reader), score in np.ndenumerate(scores):
+                sure = p[writer, reader] < 0.05
+                x = writer + 0.16 * (reader - (scores.shape[1] - 1) / 2)
+                ax.plot(x, ceiling[writer, reader], "_", color="#666666", ms=7)
+                ax.plot(
+                    x,
+                    score,
+                    "o",
+                    ms=6.5,
+                    mew=1.2,
+                    mec=KIND[kind],
+                    mfc=KIND[kind] if sure else "white",
+                    zorder=3,
+                )
+            found.append(f"{kind} {(p < 0.05).sum()} of {p.size}")
+            ax.set_xticks([-1, *range(len(scores))], ["chance", *writers[name]], fontsize=8.5)
+            ax.set_xlim(-1.7, len(scores) - 0.4)
+        row[0].set_ylabel(f"{name}\ncomposition score")
+        row[-1].annotate(
+            "highest score each pair could have",
+            (len(scores) - 0.45, ceiling.max()),
+            xytext=(0, 5),
+            textcoords="offset points",
+            ha="right",
+            fontsize=8,
+            color="#666666",
+        )
+        row[-1].annotate(
+            r"chance, $1/\sqrt{d}$",
+            (len(scores) - 0.45, null.mean()),
+            xytext=(0, 4),
+            textcoords="offset points",
+            ha="right",
+            fontsize=8,
+            color="#777777",
+        )
+        row[0].set_ylim(0, 1.1 * max(array(of.ceiling).max() for of in of_kind.values()))
+    for ax, kind in zip(axes[0], kinds, strict=True):
+        ax.set_title(f"{kind}-composition", color=KIND[kind])
+    for ax in axes[-1]:
+        ax.set_xlabel("earlier head; each dot a later head\n(filled: p below 0.05, all counted)")
+    fig.suptitle(title, x=0.01, ha="left", fontsize=11)
+    each = len(kinds)
+    texts = [
+        f"{name}: {', '.join(found[i * each : (i + 1) * each])}" for i, name in enumerate(models)
+    ]
+    return (
+        fig,
+        "Composition scores over their null. Pairs above chance at p below 0.05: "
+        f"{'; '.join(texts)}.",
+    )
+
+
+@styled
+def boards(
+    panels: Mapping[str, Any],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    label: str,
+    title: str = "",
+    ends: tuple[str, str] = ("earlier head", "later head"),
+) -> Picture:
+    """Signed boards [row, column] side by side on one scale, with their numbers; `ends` says what
+    rows and columns are."""
+    values = {name: array(panel) for name, panel in panels.items()}
+    reach = max(np.abs(panel).max() for panel in values.values())
+    fig = figure(3.1 * len(values) + 1.2, 0.5 * len(rows) + 1.7)
+    axes = fig.subplots(1, len(values), squeeze=False)[0]
+    shades = SIGNED
+    for ax, (name, panel) in zip(axes, values.items(), strict=True):
+        image = ax.imshow(panel, cmap=shades, vmin=-reach, vmax=reach, aspect="auto")
+        for (y, x), value in np.ndenumerate(panel):
+            ax.text(
+                x,
+                y,
+                f"{round(float(value), 2) + 0.0:+.2f}",
+                ha="center",
+                va="center",
+                fontsize=8.5,
+                color=ink(shades(value / (2 * reach) + 0.5)),
+            )
+        ax.set_xticks(range(len(columns)), columns)
+        ax.set_yticks(range(len(rows)), rows)
+        ax.tick_params(length=0)
+        ax.spines[:].set_visible(False)
+        ax.set(xlabel=ends[1])
+        ax.set_title(name, fontsize=10)
+    axes[0].set_ylabel(ends[0])
+    fig.colorbar(image, ax=axes, shrink=0.9, aspect=18, label=label)
+    fig.suptitle(title, x=0.01, ha="left", fontsize=11)
+    spans = "; ".join(
+        f"{' '.join(name.split())} from {panel.min():+.2f} to {panel.max():+.2f}"
+        for name, panel in values.items()
+    )
+    return fig, f"{len(values)} board{'s' * (len(values) > 1)} of {label}: {spans}."
+
+
+@styled
+def matching_and_copying(
+    cloud, named: Mapping[str, tuple[Sequence[float], Sequence[float]]], title: str = ""
+) -> Picture:
+    """Later heads by how much they match equal tokens (x) and copy (y), both from -1 to 1; `cloud`
+    are random ones [n, 2]."""
+    cloud = array(cloud)
+    fig = figure(5.6, 4.6)
+    ax = fig.subplots()
+    ax.axhline(0, color="#cccccc", lw=0.8, zorder=0)
+    ax.axvline(0, color="#cccccc", lw=0.8, zorder=0)
+    ax.plot(
+        cloud[:, 0], cloud[:, 1], ".", color="#b5b5b5", ms=4, label=f"{len(cloud)} random pairs"
+    )
+    colours = (COLOUR["prefix_matching"], KIND["Q"], COLOUR["copying"], COLOUR["accent"])
+    for (name, (x, y)), colour, mark, size in zip(
+        named.items(), colours, "osD*", (15, 10, 6, 5), strict=False
+    ):
+        # a ring: others may lie in it
+        face = dict(mfc="none", mew=2) if mark == "o" else dict(mec="white", mew=0.8)
+        ax.plot(x, y, mark, color=colour, ms=size, label=name, clip_on=False, zorder=3, **face)
+    ticks = [-1, -0.5, 0, 0.5, 1]
+    ax.set(xlim=(-1.04, 1.04), ylim=(-1.04, 1.04), xticks=ticks, yticks=ticks, aspect="equal")
+    ax.set(
+        xlabel="matching: positivity of its eigenvalues",
+        ylabel="copying: positivity of its eigenvalues",
+    )
+    ax.legend(loc="lower left", fontsize=8.5, labelspacing=0.8)
+    ax.set_title(title)
+    told = [
+        f"{name}: matching {min(x):.1f} to {max(x):.1f}, copying {min(y):.1f} to {max(y):.1f}"
+        for name, (x, y) in named.items()
+    ]
+    return (
+        fig,
+        f"{'; '.join(told)}; nine in ten random pairs stay within "
+        f"{np.quantile(np.abs(cloud).max(1), 0.9):.1f} of zero.",
+    )
