@@ -10,7 +10,7 @@ values in a diverging map centred on zero. Colour never stands alone: lines diff
 print their numbers.
 """
 
-from helpers.plotting.attention import pattern_row, patterns
+from helpers.plotting.attention import pattern_row, patterns, scores_and_pattern
 from helpers.plotting.basis import (
     allowed,
     broken_turns,
@@ -22,6 +22,8 @@ from helpers.plotting.basis import (
     signed_maps,
     twin_gaps,
 )
+from helpers.plotting.bigrams import bigrams, loss_and_levels, rank_sweep
+from helpers.plotting.circuits import copying_plane, term_board, token_maps
 from helpers.plotting.core import COLOUR, show
 from helpers.plotting.interventions import (
     composition,
@@ -32,19 +34,9 @@ from helpers.plotting.interventions import (
     seed_curves,
     signed_board,
 )
-from helpers.plotting.one_layer import (
-    bigrams,
-    copying_plane,
-    final_losses,
-    loss_and_levels,
-    rank_sweep,
-    scores_and_pattern,
-    skip_trigram_board,
-    term_board,
-    token_maps,
-)
 from helpers.plotting.reading import reading, sequences
 from helpers.plotting.rotation import turning
+from helpers.plotting.skip_trigrams import final_losses, skip_trigram_board
 from helpers.plotting.stream import stream_diagram
 from helpers.plotting.training import bars, birth_frame, movie, training_story
 from helpers.plotting.virtual import (
