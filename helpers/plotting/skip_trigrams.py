@@ -26,6 +26,7 @@ def skip_trigram_board(
     0.
     """
     values = {name: array(part) for name, part in parts.items()}
+    planted, bugs = array(planted), array(bugs)
     most = max(float(np.abs(part).max()) for part in values.values())
     fig = figure(11.5, 2.9)
     axes = fig.subplots(1, len(values))
@@ -73,7 +74,8 @@ def final_losses(
     title: str = "",
 ) -> Picture:
     """The final loss of every seed, a row a model, with levels drawn. Filled: below `solved`."""
-    fig = figure(9, 0.6 * len(losses) + 1.5)
+    most = max(map(len, losses.values()))
+    fig = figure(9, max(0.6, 0.07 * most) * len(losses) + 1.5)
     ax = fig.subplots()
     for name, level in levels.items():
         ax.axvline(level, color=COLOUR["chance"], lw=1, ls=(0, (1, 2)), zorder=0)
@@ -90,7 +92,7 @@ def final_losses(
     for row, values in enumerate(losses.values()):
         values = np.sort(np.asarray(values))
         # apart, so that equal losses can be counted
-        height = row + 0.09 * (np.arange(len(values)) - (len(values) - 1) / 2)
+        height = row + min(0.09, 0.8 / most) * (np.arange(len(values)) - (len(values) - 1) / 2)
         done = values < solved
         ax.scatter(
             values[done],
