@@ -5,10 +5,10 @@ import math
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Generator, Tensor
 
-from helpers.checks import Exercise, causal_patterns, different
+from helpers.checks import Exercise, causal_patterns, different, written_head
 
 # ---- the causal mask and the scale
 
@@ -334,12 +334,6 @@ copying_statistic = Exercise(
 
 # ---- a head written by hand
 
-# in logits: what the answer must gain over all others, and what may change elsewhere
-RAISED, QUIET = (
-    5.0,
-    0.5,
-)
-
 
 def skip_trigram_head(d_vocab, source, destination, out):
     W_Q, W_K, W_V = torch.zeros(3, d_vocab, 2)
@@ -359,121 +353,21 @@ def _a_skip_trigram(generator: Generator) -> dict[str, int]:
     return dict(d_vocab=d_vocab, source=source, destination=destination, out=out)
 
 
-def _contribution(
-    head: tuple[Tensor, ...], tokens: Int[Tensor, "batch pos"]
-) -> Float[Tensor, "batch pos d_vocab"]:
-    """What the head adds to the logits of a model whose embedding and unembedding are the
-    identity."""
-    *_, W_V, W_O = head
-    return _pattern(head, tokens) @ (W_V[tokens] @ W_O)
-
-
-def _pattern(
-    head: tuple[Tensor, ...], tokens: Int[Tensor, "batch pos"]
-) -> Float[Tensor, "batch query key"]:
-    W_Q, W_K, *_ = head
-    return _masked(_scores(W_Q[tokens], W_K[tokens])).softmax(-1)
-
-
-def _sentences(d_vocab: int, source: int, destination: int) -> tuple[Tensor, Tensor]:
-    """[BOS, noise, source, noise, destination, noise], for several draws of the noise; and the same
-    without the source."""
-    noise = [token for token in range(1, d_vocab) if token not in (source, destination)]
-    draws = torch.tensor(noise)[
-        torch.randint(len(noise), (32, 10), generator=Generator().manual_seed(0))
-    ]
-    draws[:, 0], draws[:, 8] = 0, destination
-    planted = draws.clone()
-    planted[torch.arange(32), 1 + torch.arange(32) % 6] = source
-    return planted, draws
-
-
-def _margin(head: tuple[Tensor, ...], planted: Tensor, out: int) -> float:
-    """By how many logits the answer gains on all other tokens, at the destination where it gains
-    least."""
-    added = _contribution(head, planted)[:, 8]
-    others = added.clone()
-    others[:, out] = -torch.inf
-    return (added[:, out] - others.max(-1).values).min().item()
-
-
-def _rests(head: tuple[Tensor, ...], tokens: Tensor, rows: slice) -> bool:
-    return bool((_contribution(head, tokens)[:, rows].abs() < QUIET).all())
-
-
-def _judge(
-    answer: tuple[Tensor, ...], d_vocab: int, source: int, destination: int, out: int
-) -> str | None:
-    if (
-        not isinstance(answer, tuple | list)
-        or len(answer) != 4
-        or not all(isinstance(W, Tensor) and W.ndim == 2 for W in answer)
-    ):
-        return "Expected four matrices: W_Q, W_K, W_V [d_vocab, d_head] and W_O [d_head, d_vocab]."
-    head = tuple(W.detach().float() for W in answer)
-    shapes, d_head = [tuple(W.shape) for W in head], head[0].shape[1]
-    if shapes != [(d_vocab, d_head)] * 3 + [(d_head, d_vocab)]:
-        return (
-            f"The shapes are {shapes}; expected [d_vocab, d_head] three times, and [d_head, "
-            "d_vocab] for W_O."
-        )
-    planted, without = _sentences(d_vocab, source, destination)
-    margin = _margin(head, planted, out)
-    if not margin > RAISED:
-        for why, (_, repair) in SPOILED.items():
-            if _margin(repair(*head), planted, out) > RAISED:
-                return why
-        seen = (_pattern(head, planted)[:, 8] * (planted == source)).sum(-1).mean()
-        return (
-            f"After {source} ... {destination} the answer {out} stands {margin:.1f} logits above "
-            f"all others; expected {RAISED:.0f}. "
-            f"Of the destination's attention {seen:.0%} goes to the source."
-        )
-    if not _rests(head, without, slice(8, 9)):
-        return NO_REST
-    if not _rests(head, planted, slice(0, 8)):
-        return OTHERS_FIRE
-    return None
-
-
-# What spoils a head that works, and what repairs it.
-SPOILED = {
-    "queries and keys have changed places: the destination asks, the source answers": 2
-    * (lambda q, k, v, o: (k, q, v, o),),
-    "W_V and W_O have changed places: the value reads the source, W_O writes the answer": 2
-    * (lambda q, k, v, o: (q, k, o.T, v.T),),
-    "the answer is lowered, not raised: look at the sign": 2 * (lambda q, k, v, o: (q, k, v, -o),),
-    "the scores are too small: they are divided by sqrt(d_head), and every other key has a share "
-    "too": (
-        lambda q, k, v, o: (q / 100, k, v, o),
-        lambda q, k, v, o: (q * 100, k, v, o),
-    ),
-    "what reaches the logits is too small: make W_V or W_O larger": (
-        lambda q, k, v, o: (q, k, v, o / 20),
-        lambda q, k, v, o: (q, k, v, o * 100),
-    ),
-}
-NO_REST = (
-    "without the source the head still speaks: give the destination a place to rest, such as BOS"
-)
-OTHERS_FIRE = "tokens other than the destination let the head speak: they need a place to rest too"
-
-
 def _with(change: Callable[..., tuple[Tensor, ...]]) -> Callable[..., tuple[Tensor, ...]]:
     """The solution with its four matrices changed."""
     return lambda *trigram: change(*skip_trigram_head.solution(*trigram))
 
 
-# every value says the answer, that of BOS too
-# all ask for the source
 skip_trigram_head = Exercise(
     solution=skip_trigram_head,
     draw=_a_skip_trigram,
-    judge=_judge,
+    judge=written_head.judge,
     mistakes={
-        **{why: _with(spoil) for why, (spoil, _) in SPOILED.items()},
-        NO_REST: _with(lambda q, k, v, o: (q, k, torch.ones_like(v), o)),
-        OTHERS_FIRE: _with(lambda q, k, v, o: (q.amax(0).expand_as(q), k, v, o)),
+        **{why: _with(spoil) for why, (spoil, _) in written_head.SPOILED.items()},
+        # every value says the answer, that of BOS too
+        written_head.NO_REST: _with(lambda q, k, v, o: (q, k, torch.ones_like(v), o)),
+        # all ask for the source
+        written_head.OTHERS_FIRE: _with(lambda q, k, v, o: (q.amax(0).expand_as(q), k, v, o)),
     },
     hints=(
         "Two questions, two circuits: who should look where (W_Q, W_K), and what should be said "

@@ -10,14 +10,11 @@ values in a diverging map centred on zero. Colour never stands alone: lines diff
 print their numbers.
 """
 
-from helpers.plotting.attention import pattern_row, patterns
+from helpers.plotting.attention import pattern_row, patterns, scores_and_pattern
 from helpers.plotting.basis import allowed, broken_turns, changes, signed_maps
-from helpers.plotting.composing import (
-    boards,
-    composition_panels,
-    matching_and_copying,
-    score_row,
-)
+from helpers.plotting.bigrams import bigrams, loss_and_levels, rank_sweep
+from helpers.plotting.circuits import copying_plane, term_board, token_maps
+from helpers.plotting.composing import boards, composition_panels, matching_and_copying, score_row
 from helpers.plotting.core import COLOUR, show
 from helpers.plotting.interventions import (
     accuracy_by_period,
@@ -25,17 +22,6 @@ from helpers.plotting.interventions import (
     recovered,
     seed_curves,
     signed_board,
-)
-from helpers.plotting.one_layer import (
-    bigrams,
-    copying_plane,
-    final_losses,
-    loss_and_levels,
-    rank_sweep,
-    scores_and_pattern,
-    skip_trigram_board,
-    term_board,
-    token_maps,
 )
 from helpers.plotting.optimizers import (
     kurtosis_by_basis,
@@ -48,6 +34,7 @@ from helpers.plotting.paths import orders
 from helpers.plotting.plateau import first_layer_story, fits, lottery, pulls, who_is_first
 from helpers.plotting.reading import reading, sequences
 from helpers.plotting.rotation import turning
+from helpers.plotting.skip_trigrams import final_losses, skip_trigram_board
 from helpers.plotting.stream import stream_diagram
 from helpers.plotting.training import bars, birth_frame, movie, training_story
 from helpers.plotting.virtual import activation_places, angles, talk_map

@@ -7,7 +7,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 
-from helpers.plotting.core import COLOUR, NAME, Picture, array, figure, styled
+from helpers.plotting.core import COLOUR, NAME, SIGNED, Picture, array, figure, styled
 
 
 @styled
@@ -83,6 +83,38 @@ def pattern_row(panels: Mapping[str, Any], title: str = "") -> Picture:
         fig,
         f"{len(panels)} attention patterns side by side: "
         f"{'; '.join(' '.join(name.split()) for name in panels)}.",
+    )
+
+
+@styled
+def scores_and_pattern(scores, pattern, labels: Sequence[str], title: str = "") -> Picture:
+    """One head on one sequence: the scores it gives, and the pattern that mask and softmax make of
+    them."""
+    scores, pattern = array(scores), array(pattern)
+    past = np.ma.masked_array(scores, np.triu(np.ones_like(scores, dtype=bool), 1))
+    fig = figure(10.5, 4.9)
+    left, right = fig.subplots(1, 2)
+    most = float(np.abs(past).max())
+    image = left.imshow(past, cmap=SIGNED.with_extremes(bad="#f4f4f2"), vmin=-most, vmax=most)
+    fig.colorbar(image, ax=left, shrink=0.75, label="score")
+    fig.colorbar(
+        draw_pattern(right, pattern), ax=right, shrink=0.75, label="attention (probability)"
+    )
+    for ax, name in ((left, "scores, the future hidden"), (right, "softmax over each row")):
+        ax.set_xticks(
+            range(len(labels)), labels, rotation=90, fontsize=7, family="DejaVu Sans Mono"
+        )
+        ax.set_yticks(range(len(labels)), labels, fontsize=7, family="DejaVu Sans Mono")
+        ax.tick_params(length=0)
+        ax.spines[:].set_visible(False)
+        ax.set_title(name, fontsize=10)
+    left.set(ylabel="query (attending)", xlabel="key (attended to)")
+    fig.suptitle(title, x=0.01, ha="left", fontsize=11)
+    row = int(pattern[1:, 1:].max(-1).argmax()) + 1
+    column = int(pattern[row].argmax())
+    return fig, (
+        f"Scores of {len(labels)} tokens with one another, and the attention pattern they become; "
+        f"the sharpest row is that of {labels[row]!r}, which attends to {labels[column]!r}."
     )
 
 

@@ -1,0 +1,160 @@
+"""Pictures of what zero layers compute: a loss that comes to rest, a table of pairs, its rank."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib import patheffects
+
+from helpers.plotting.core import COLOUR, SIGNED, Picture, array, figure, styled
+
+
+@styled
+def loss_and_levels(
+    losses: Sequence[float], levels: Mapping[str, float], title: str = ""
+) -> Picture:
+    """The loss over training, and the losses of those who know something exactly, as horizontal
+    lines."""
+    fig = figure(9, 3.4)
+    ax = fig.subplots()
+    ax.plot(np.arange(1, len(losses) + 1), losses, color=COLOUR["loss"], lw=1.2)
+    lowest = min(levels, key=levels.get)
+    for (name, level), dash in zip(
+        levels.items(), ((0, (1, 2)), (0, (5, 2)), (0, (3, 1, 1, 1))), strict=False
+    ):
+        best = name == lowest
+        ax.axhline(
+            level,
+            color=COLOUR["copying" if best else "chance"],
+            lw=2 if best else 1.4,
+            ls="solid" if best else dash,
+            zorder=3 if best else 0,
+        )
+        place = dict(
+            xytext=(-4, -17 if best else 4), textcoords="offset points", ha="right", fontsize=9
+        )
+        text = ax.annotate(
+            f"{name}: {level:.2f}", (1, level), xycoords=("axes fraction", "data"), **place
+        )
+        # the loss runs through it
+        text.set_path_effects([patheffects.withStroke(linewidth=3, foreground="white")])
+    ax.set(xlabel="training step", ylabel="loss (nats a token)", xlim=(0, len(losses)), title=title)
+    ax.set_ylim(levels[lowest] - 0.2 * (max(levels.values()) - levels[lowest]))
+    near = abs(float(np.mean(losses[-30:])) - levels[lowest]) < 0.1
+    return fig, (
+        f"The loss falls from above {max(levels.values()):.1f} nats and "
+        f"{'comes to rest at' if near else 'stays away from'} the line "
+        f"{lowest!r} at {levels[lowest]:.2f} nats, far below the other lines."
+    )
+
+
+@styled
+def bigrams(true, learned, weight, title: str = "") -> Picture:
+    """Row-centred log probabilities beside the row-centred product of the weights, as maps and pair
+    by pair.
+
+    `weight`: how often each pair occurs (probability). What is rarer than one pair in ten thousand
+    is drawn pale.
+    """
+    true, learned, weight = (array(values) for values in (true, learned, weight))
+    fig = figure(11.5, 3.7)
+    maps = fig.subplots(1, 3, width_ratios=[1, 1, 1.05])
+    for ax, values, name in zip(maps, (true, learned), (r"$\log P$", r"$W_E W_U$"), strict=False):
+        image = ax.imshow(values, cmap=SIGNED, vmin=-5, vmax=5, aspect="equal")
+        ax.set(title=f"{name}, rows centred", xlabel="next token", xticks=[], yticks=[])
+    maps[0].set_ylabel("present token")
+    fig.colorbar(image, ax=maps[:2], shrink=0.8, label="nats", extend="both")
+    ax, often = maps[2], weight > 1e-4
+    ax.axline((0, 0), slope=1, color=COLOUR["chance"], lw=1, ls=(0, (1, 2)))
+    for mask, colour, mark, label in (
+        (~often, "#BBBBBB", "x", "rarely seen"),
+        (often, COLOUR["copying"], "o", "seen"),
+    ):
+        ax.scatter(
+            true[mask],
+            learned[mask],
+            s=9,
+            c=colour,
+            marker=mark,
+            lw=0.8 if mark == "x" else 0,
+            alpha=0.8,
+            label=label,
+        )
+    ax.set(xlabel="true (nats)", ylabel="learned (nats)", title="one mark a pair")
+    ax.legend(loc="upper left", fontsize=8, handletextpad=0.2)
+    fig.suptitle(title, x=0.01, ha="left", fontsize=11)
+    correlation = np.corrcoef(true[often], learned[often])[0, 1]
+    return fig, (
+        "Two maps that look alike, the true log probabilities and what the weights multiply to; "
+        "pair by pair the seen ones lie "
+        f"{'close to' if correlation > 0.9 else 'away from'} the diagonal."
+    )
+
+
+@styled
+def rank_sweep(
+    trained: Mapping[int, float], written: Mapping[int, float], none: float, title: str = ""
+) -> Picture:
+    """Excess loss against the width of the stream: trained, and written down from a truncated SVD
+    without training."""
+    fig = figure(8.5, 3.5)
+    ax = fig.subplots()
+    ax.axhline(none, color=COLOUR["chance"], lw=1, ls=(0, (1, 2)))
+    ax.annotate(
+        "knows only how common each token is",
+        (0.99, none),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 4),
+        textcoords="offset points",
+        ha="right",
+        color="#777777",
+        fontsize=8,
+    )
+    shown = {width: max(excess, 1e-3) for width, excess in written.items()}
+    for width, excess in written.items():
+        if excess < 1e-3:  # a log axis has no zero
+            ax.annotate(
+                "0: exact",
+                (width, 1e-3),
+                xytext=(-8, -1),
+                textcoords="offset points",
+                ha="right",
+                va="center",
+                fontsize=8,
+            )
+    ax.plot(
+        list(shown),
+        list(shown.values()),
+        color=COLOUR["accent"],
+        ls=(0, (4, 1.5)),
+        marker="s",
+        ms=4,
+        label="truncated SVD of log P, no training",
+    )
+    ax.plot(
+        list(trained),
+        list(trained.values()),
+        color=COLOUR["copying"],
+        marker="o",
+        ms=5,
+        label="trained",
+    )
+    ax.set(
+        yscale="log",
+        xlabel="d_model, the largest rank of the product",
+        ylabel="loss above the entropy (nats)",
+        title=title,
+        xticks=list(trained),
+    )
+    ax.legend(fontsize=9, loc="lower left")
+    narrow, wide = min(trained), max(trained)
+    better = "better" if trained[narrow] < written[narrow] else "worse"
+    return fig, (
+        "The loss above the entropy goes with the width of the stream, from "
+        f"{_side(trained[narrow], 0.5)} nats at {narrow} to {_side(trained[wide], 0.05)} at "
+        f"{wide}; trained, the narrowest streams do {better} than a truncated SVD."
+    )
+
+
+def _side(value: float, threshold: float) -> str:
+    """For numbers of a live training, whose last digits differ from machine to machine."""
+    return f"{'more' if value > threshold else 'less'} than {threshold}"

@@ -1,0 +1,139 @@
+"""Pictures of a head's circuits: what each term says, where a head looks, what it moves, whether it
+copies."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import TwoSlopeNorm
+
+from helpers.plotting.core import COLOUR, SIGNED, Picture, array, figure, ink, styled
+
+
+@styled
+def term_board(terms: Mapping[str, Any], labels: Sequence[str], title: str = "") -> Picture:
+    """What each term adds to some logits, centred over the vocabulary; a row a term, with their sum
+    in the last row."""
+    names, values = list(terms), np.array([array(term) for term in terms.values()])
+    values = np.vstack([values, values.sum(0)])
+    fig = figure(0.85 * len(labels) + 2.4, 0.46 * len(values) + 1.0)
+    ax = fig.subplots()
+    signed_map(ax, values, [*names, "sum"], labels, numbers=True)
+    ax.axhline(len(names) - 0.5, color="#222222", lw=2)
+    ax.set(
+        title=title,
+        xlabel="next token (logits, each row measured from its mean over the vocabulary)",
+    )
+    best = int(values[-1].argmax())
+    return fig, (
+        f"{len(names)} terms that sum to the logits. The sum is largest for {labels[best]!r}, "
+        f"which gets most from {names[int(values[:-1, best].argmax())]!r}."
+    )
+
+
+@styled
+def token_maps(
+    panels: Mapping[str, tuple],
+    title: str = "",
+    names: tuple[str, str] = ("query token", "key token"),
+) -> Picture:
+    """Maps from tokens to tokens, each panel (matrix, row labels, column labels, axis names), on
+    scales of their own."""
+    fig = figure(5.4 * len(panels) + 0.4, 5.3)
+    strongest = []
+    for ax, (name, (matrix, rows, columns, axes)) in zip(
+        fig.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
+    ):
+        matrix = array(matrix)
+        image = signed_map(ax, matrix, rows, columns)
+        fig.colorbar(image, ax=ax, shrink=0.7, label="logits" if "output" in axes[1] else "score")
+        ax.set(title=name, ylabel=axes[0], xlabel=axes[1])
+        row, column = np.unravel_index(matrix.argmax(), matrix.shape)
+        strongest.append(f"{name}: strongest {rows[row]!r} and {columns[column]!r}")
+    fig.suptitle(title, x=0.01, ha="left", fontsize=11)
+    return fig, f"{len(panels)} token-by-token maps; {'; '.join(strongest)}."
+
+
+@styled
+def copying_plane(heads: Mapping[str, Any], null, title: str = "") -> Picture:
+    """Eigenvalues in the complex plane, a panel a head, over the cloud of random matrices of the
+    same shapes.
+
+    Each set is divided by its own mean size, so that only directions and spread are compared.
+    """
+    null = array(null)
+    fig = figure(2.75 * len(heads) + 0.4, 3.3)
+    cloud = (null / np.abs(null).mean(-1, keepdims=True)).ravel()
+    found = []
+    for ax, (name, values) in zip(
+        fig.subplots(1, len(heads), squeeze=False, sharex=True, sharey=True)[0],
+        heads.items(),
+        strict=True,
+    ):
+        values = array(values)
+        statistic = values.sum().real / np.abs(values).sum()
+        values = values / np.abs(values).mean()
+        ax.scatter(cloud.real, cloud.imag, s=3, color="#CCCCCC", lw=0, label="random")
+        ax.scatter(
+            values.real,
+            values.imag,
+            s=22,
+            color=COLOUR["copying"],
+            edgecolor="white",
+            lw=0.5,
+            label="this head",
+        )
+        ax.axhline(0, color="#999999", lw=0.7, zorder=0)
+        ax.axvline(0, color="#999999", lw=0.7, zorder=0)
+        ax.set(
+            title=f"{name}\nstatistic {statistic:+.2f}",
+            xlabel="real part",
+            aspect="equal",
+            xlim=(-4.2, 4.2),
+            ylim=(-3.2, 3.2),
+        )
+        ax.title.set_fontsize(9)
+        found.append(f"{name} {statistic:+.2f}")
+    fig.axes[0].set_ylabel("imaginary part")
+    marks = (
+        fig.axes[0]
+        .legend(fontsize=8, loc="lower left", handletextpad=0.1, borderpad=0.1)
+        .legend_handles
+    )
+    marks[0].set(sizes=[12], color="#999999")
+    fig.suptitle(title, x=0.01, ha="left", fontsize=11)
+    return (
+        fig,
+        "Eigenvalues of the OV circuit over a round random cloud; copying statistic: "
+        f"{', '.join(found)}.",
+    )
+
+
+def signed_map(
+    ax: Axes,
+    values: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    numbers: bool = False,
+    digits: int = 1,
+    most: float | None = None,
+):
+    """A map centred on zero, with its tokens on both sides and, if asked for, its numbers."""
+    most = most or max(float(np.abs(values).max()), 1e-9)
+    norm = TwoSlopeNorm(0, -most, most)
+    image = ax.imshow(values, cmap=SIGNED, norm=norm, aspect="auto")
+    ax.set_xticks(
+        range(len(columns)),
+        columns,
+        rotation=0 if numbers else 90,
+        fontsize=9 if numbers else 7,
+        family="DejaVu Sans Mono",
+    )
+    ax.set_yticks(range(len(rows)), rows, fontsize=9 if numbers else 7, family="DejaVu Sans Mono")
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    for (y, x), value in np.ndenumerate(values) if numbers else ():
+        text = f"{round(float(value), digits) + 0.0:.{digits}f}"
+        ax.text(x, y, text, ha="center", va="center", fontsize=9, color=ink(SIGNED(norm(value))))
+    return image

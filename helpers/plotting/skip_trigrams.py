@@ -1,0 +1,125 @@
+"""Pictures of planted skip-trigrams: what a trained head says of them, and who learns them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+
+from helpers.plotting.circuits import signed_map
+from helpers.plotting.core import COLOUR, Picture, array, figure, styled
+
+
+@styled
+def skip_trigram_board(
+    parts: Mapping[str, Any],
+    pairs: Sequence[str],
+    outs: Sequence[str],
+    planted: Sequence[int],
+    bugs: Sequence[int],
+    title: str = "",
+) -> Picture:
+    """Parts that sum to the logits, each [pair, out]: framed solid what the data plant, framed
+    dashed the bug cells.
+
+    `planted[pair]` and `bugs[pair]` are columns. Each row is measured from the noise tokens, at
+    0.
+    """
+    values = {name: array(part) for name, part in parts.items()}
+    planted, bugs = array(planted), array(bugs)
+    most = max(float(np.abs(part).max()) for part in values.values())
+    fig = figure(11.5, 2.9)
+    axes = fig.subplots(1, len(values))
+    for place, (ax, (name, part)) in enumerate(zip(axes, values.items(), strict=True)):
+        signed_map(
+            ax,
+            part,
+            pairs if place == 0 else [""] * len(pairs),
+            outs,
+            numbers=True,
+            digits=0,
+            most=most,
+        )
+        for row, (right, bug) in enumerate(zip(planted, bugs, strict=True)):
+            for column, style, colour in (
+                (right, "solid", COLOUR["copying"]),
+                (bug, (0, (2, 1.2)), "#111111"),
+            ):
+                for line in (dict(ec="white", lw=4.4), dict(ec=colour, lw=2.4, ls=style)):
+                    ax.add_patch(
+                        mpl.patches.Rectangle(
+                            (column - 0.46, row - 0.44), 0.92, 0.88, fill=False, **line
+                        )
+                    )
+        ax.set_title(
+            ("= " if place == len(values) - 1 else "+ " if place else "") + name, fontsize=10
+        )
+    fig.suptitle(title, x=0.01, ha="left", fontsize=11)
+    rows, last = np.arange(len(pairs)), list(values.values())[-1]
+    others = last.copy()
+    others[rows, planted] = others[rows, bugs] = np.inf
+    right, risen = (last.argmax(-1) == planted).sum(), (last[rows, bugs] > others.min(-1)).sum()
+    return fig, (
+        f"{len(values)} maps of {len(pairs)} contexts by {len(outs)} answers, the last the sum of "
+        f"the others. There the planted answer is highest in {right} of {len(pairs)} rows, and the "
+        f"bug cell higher than the least of the other cells in {risen}."
+    )
+
+
+@styled
+def final_losses(
+    losses: Mapping[str, Sequence[float]],
+    levels: Mapping[str, float],
+    solved: float,
+    title: str = "",
+) -> Picture:
+    """The final loss of every seed, a row a model, with levels drawn. Filled: below `solved`."""
+    most = max(map(len, losses.values()))
+    fig = figure(9, max(0.6, 0.07 * most) * len(losses) + 1.5)
+    ax = fig.subplots()
+    for name, level in levels.items():
+        ax.axvline(level, color=COLOUR["chance"], lw=1, ls=(0, (1, 2)), zorder=0)
+        ax.annotate(
+            name,
+            (level, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, 3),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
+            color="#555555",
+        )
+    for row, values in enumerate(losses.values()):
+        values = np.sort(np.asarray(values))
+        # apart, so that equal losses can be counted
+        height = row + min(0.09, 0.8 / most) * (np.arange(len(values)) - (len(values) - 1) / 2)
+        done = values < solved
+        ax.scatter(
+            values[done],
+            height[done],
+            s=36,
+            color=COLOUR["copying"],
+            label="solved" if row == 0 else None,
+        )
+        ax.scatter(
+            values[~done], height[~done], s=36, facecolor="white", edgecolor=COLOUR["loss"], lw=1.6
+        )
+    ax.set_yticks(range(len(losses)), losses)
+    ax.set(
+        ylim=(len(losses) - 0.45, -0.55),
+        xlim=(-0.04, 0.78),
+        xlabel="final loss (nats). Filled: solved",
+    )
+    ax.set_title(title, pad=22)
+    few, many = (
+        (np.asarray(values) < solved).mean()
+        for values in (list(losses.values())[0], list(losses.values())[-1])
+    )
+    return fig, (
+        f"Final losses of {len(next(iter(losses.values())))} seeds each: with {list(losses)[0]} "
+        f"{_share(few)} are solved, with {list(losses)[-1]} {_share(many)}."
+    )
+
+
+def _share(share: float) -> str:
+    return "less than half" if share < 0.5 else "more than half" if share > 0.5 else "half"
