@@ -9,6 +9,7 @@ from helpers.experiments.studies import Study
 from helpers.instruments import heads, virtual_weights
 from helpers.instruments.interventions import Edge, patch_effect
 from helpers.model import AttentionOnlyTransformer, ModelConfig
+from helpers.training import runs
 
 TOKENS = heads.probe(32, 48)
 WRITTEN = Study(handmade.induction_head(32, 48), TOKENS)
@@ -47,6 +48,12 @@ def test_what_is_counted_is_what_the_boards_say():
     assert RANDOM.p_by_keys().tolist() == [
         RANDOM.boards["K"].p[previous, RANDOM.induction[1]].item()
     ]
+
+
+def test_the_next_head_is_not_the_previous_token_head():
+    trained = Study(runs.load(runs.DATA / "runs" / "two_layers").model_at(), heads.probe(64, 48))
+    over = trained.boards["K"].over_mean[:, trained.induction[1]].sort(descending=True)
+    assert over.indices[0] == trained.previous[1] and trained.next_head() == over.values[1]
 
 
 def test_cutting_what_scores_costs_what_cutting_that_edge_costs():
