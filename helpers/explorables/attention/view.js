@@ -6,7 +6,7 @@ import { decimal } from "../shared/formats.js";
 import { arrowIn, onArrows } from "../shared/keys.js";
 import { clamp } from "../shared/numbers.js";
 import { layOver, paintPattern, pointAtEntries } from "../shared/pattern.js";
-import { holds, tokenStrip } from "../shared/tokens.js";
+import { changes, holds, tokenStrip } from "../shared/tokens.js";
 import { everyHead, headName } from "../shared/words.js";
 import { FROM, TO, atEntry, entryOf, readPatterns, stepped } from "./patterns.js";
 import { HINTS, sentence, tokenLook } from "./words.js";
@@ -52,7 +52,7 @@ function render({ model, el }) {
   // ---- what pointer and keys do
 
   function lookAt(next) {
-    if (Object.entries(next).every(([name, value]) => look[name] === value)) return;
+    if (!changes(look, next)) return; // the pointer also moves within a token
     look = { ...look, ...next };
     draw();
   }

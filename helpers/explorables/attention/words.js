@@ -5,7 +5,7 @@ import { indexOfLargest } from "../shared/numbers.js";
 import { isTarget, targetWords } from "../shared/words.js";
 import { FROM, entryOf, isMasked } from "./patterns.js";
 
-export const WORTH_A_NUMBER = 0.05; // share of the scale from which a token carries its number
+const WORTH_A_NUMBER = 0.05; // share of the scale from which a token carries its number
 const RESTS = 0.2; // attention on the first position from which its weighting needs a word
 
 export const HINTS = {

@@ -2,7 +2,7 @@
 
 import { begin, caption, heed, make } from "../shared/common.js";
 import { decimal, nats } from "../shared/formats.js";
-import { holds, tokenStrip } from "../shared/tokens.js";
+import { changes, holds, tokenStrip } from "../shared/tokens.js";
 import { makeLosses } from "./losses.js";
 import { makePredictions } from "./predictions.js";
 import { Sums, switched } from "./sums.js";
@@ -49,6 +49,7 @@ function render({ model, el }) {
   }
 
   function lookAt(next) {
+    if (!changes(look, next)) return; // the pointer also moves within a token
     look = { ...look, ...next };
     drawTokens();
   }

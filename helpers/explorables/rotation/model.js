@@ -208,14 +208,16 @@ export class TurningModel {
     const { shape, table } = this, radians = (degrees * Math.PI) / 180;
     const weights = turn(this.along, radians, table, shape.d_model, this.turned);
     const now = forward(shape, weights, table, this.stream), stream = now.streams.at(-1);
+    const change = largestChange(now.logits, this.start.logits);
     return {
-      ...now, weights, stream,
-      change: largestChange(now.logits, this.start.logits),
+      ...now, weights, stream, change,
+      fine: change <= this.rounding,
+      flipped: this.flipped(now.logits),
       kurtosis: kurtosis(stream, shape.d_model),
     };
   }
 
-  // Positions whose top prediction is another one than at 0 degrees, but for ties that rounding
+  // How many positions have another top prediction than at 0 degrees, but for ties that rounding
   // decides.
   flipped(logits) {
     const { pos, d_vocab } = this.shape, begun = this.start.logits;

@@ -138,8 +138,6 @@ function render({ model, el }) {
   function draw() {
     if (stale) prepare();
     now = turning.at(get("angle"));
-    now.fine = now.change <= turning.rounding;
-    now.flips = turning.flipped(now.logits);
     drawGraph(graph, {
       angle: get("angle"), now, rounding: turning.rounding, spread, nullKurtosis: shape.null,
       history, key: remember(),
@@ -210,8 +208,8 @@ function render({ model, el }) {
   }
 
   function save() { // the kernel hears of what one settles on, not of every move
-    const { change, kurtosis: peaks, flips } = now;
-    model.set("measured", { angle: get("angle"), change, kurtosis: peaks, flipped: flips });
+    const { change, flipped } = now;
+    model.set("measured", { angle: get("angle"), change, kurtosis: now.kurtosis, flipped });
     model.save_changes();
     unsaved = false;
   }

@@ -30,7 +30,7 @@ export function sentence({ angle, breaks, turned }, measured, begun, { pos, d_vo
       .map((name) => `${NAMES.turned[name]} not turned`),
   ];
   return `At ${angle}°${broken.length ? `, with ${broken.join(" and ")}` : ""}: of `
-    + `${pos} × ${d_vocab} logits ${moveWords(measured)}; ${flipWords(measured.flips, pos)}. The `
+    + `${pos} × ${d_vocab} logits ${moveWords(measured)}; ${flipWords(measured.flipped, pos)}. The `
     + `coordinates' kurtosis is ${measured.kurtosis.toFixed(1)}; it was ${begun.toFixed(1)}.`;
 }
 
@@ -40,8 +40,8 @@ function moveWords({ change, fine }) {
     : `the most moved one moves by ${scientific(change)}`;
 }
 
-const flipWords = (flips, pos) => (flips
-  ? `${flips} of ${pos} top predictions change${flips === 1 ? "s" : ""}`
+const flipWords = (flipped, pos) => (flipped
+  ? `${flipped} of ${pos} top predictions change${flipped === 1 ? "s" : ""}`
   : `all ${pos} top predictions stay`);
 
 // ---- what a screen reader hears of the controls and the pictures

@@ -68,6 +68,10 @@ export function tokenStrip(name, at) {
   };
 }
 
+// Whether something that one looks at becomes another by what is next.
+export const changes = (look, next) =>
+  Object.entries(next).some(([name, value]) => look[name] !== value);
+
 // A click holds its token, so that the pointer can read others beside it; the next lets go.
 export const holds = ({ chosen, held }, position) => !held || position !== chosen;
 

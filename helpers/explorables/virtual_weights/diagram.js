@@ -161,7 +161,7 @@ function drawNodes(context, camera, scene, colours, { kind, lit, pointed, others
     }
     context.globalAlpha = strong ? clamp(3 - k, 0, 1) : alpha; // the matrix has names of its own
     const size = clamp(Math.min(scene.gap * 0.52, 12) * k ** 0.62, 9.5, 26);
-    drawName(context, camera, node, at, radius, size, strong, rgba(style.colour), colours);
+    drawName(context, camera, node, at, colours, { ...style, radius, size, strong });
     context.globalAlpha = 1;
   }
 }
@@ -201,8 +201,9 @@ function drawDisc(context, [x, y], radius, colours, { fill, stroke, alpha, width
 }
 
 // Beside its node; a lit one that would be cut off stands above it, inside the view.
-function drawName(context, camera, { side, end }, [x, y], radius, size, strong, colour, colours) {
-  const writes = side === "writer", words = END_WORDS[end.name] ?? end.name, role = roleWords(end);
+function drawName(context, camera, { side, end }, [x, y], colours, style) {
+  const { radius, size, strong, colour } = style, writes = side === "writer";
+  const words = END_WORDS[end.name] ?? end.name, role = roleWords(end);
   const fonts = [`${strong ? 700 : 500} ${size}px ${FONT}`, `${size * 0.88}px ${FONT}`];
   const widthOf = (text, font) => {
     context.font = font;
@@ -222,7 +223,7 @@ function drawName(context, camera, { side, end }, [x, y], radius, size, strong, 
   for (const [text, at, font] of parts) {
     context.font = fonts[font];
     if (level !== y) halo(context, text, at, level, colours);
-    context.fillStyle = font ? colour : rgba(colours.ink);
+    context.fillStyle = rgba(font ? colour : colours.ink);
     context.fillText(text, at, level);
   }
 }
