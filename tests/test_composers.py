@@ -90,4 +90,5 @@ def test_planted_pairs_are_found_and_none_where_none_are():
         AttentionOnlyTransformer(ModelConfig(n_heads=8, d_head=8, n_ctx=4, d_vocab=3, seed=seed))
         for seed in range(8)
     ]
-    assert [composers.times_found(models, directions) for directions in (8, 4, 0)] == [8, 8, 0]
+    found = [composers.times_found(models, directions, seed=1000) for directions in (8, 4, 0)]
+    assert found == [8, 8, 0]
