@@ -2,6 +2,7 @@
 for both."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,11 @@ VIEWS = sorted(HERE.glob("*/view.js"))
 FILES = sorted(HERE.rglob("*.js"))
 
 
+# Modules that compute, and run where there is no document.
+PURE = [path for path in FILES if "Needs no page." in path.read_text(encoding="utf-8")]
+PAGE = {"document", "window", "matchMedia", "requestAnimationFrame", "setTimeout", "Path2D"}
+
+
 def read(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
@@ -21,31 +27,31 @@ def name(path: Path) -> str:
     return path.relative_to(HERE).as_posix()
 
 
+# What a module consists of, in code and in a template's words.
+IN_CODE = re.compile(
+    r"""//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[`{}]|[^`{}"'/]+|/""", re.DOTALL
+)
+IN_TEMPLATE = re.compile(r"`|\$\{|(?:\\.|\$(?!\{)|[^`\\$])+", re.DOTALL)
+
+
+@cache
 def code(source: str) -> str:
     """A module without its comments and without the words of its strings and templates. What stands
     in a template's `${ }` is code and stays."""
-    kept, inside, at = [], ["code"], 0  # inside: of templates and braces, the innermost last
+    kept, inside, at = [], ["{"], 0  # inside: of braces and templates, the innermost last
     while at < len(source):
-        words = re.compile(
-            r"(?:\\.|\$(?!\{)|[^`\\$])+"
-            if inside[-1] == "template"
-            else r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'",
-            re.DOTALL,
-        ).match(source, at)
-        if words:
-            at = words.end()
-            kept.append('""' if words[0][0] in "\"'" and inside[-1] != "template" else "")
-            continue
-        sign = source[at]
-        if sign == "`":
-            inside.pop() if inside[-1] == "template" else inside.append("template")
-        elif source.startswith("${", at) and inside[-1] == "template":
-            inside.append("code")
-            at, sign = at + 1, "{"
-        elif sign in "{}":
-            inside.append("code") if sign == "{" else inside.pop()
-        kept.append(sign)
-        at += 1
+        is_template = inside[-1] == "`"
+        part = (IN_TEMPLATE if is_template else IN_CODE).match(source, at)[0]
+        at += len(part)
+        if part == ("`" if is_template else "}"):
+            inside.pop()
+        elif part in ("`", "{", "${"):
+            inside.append(part[-1])
+        elif is_template or part.startswith(("//", "/*")):
+            part = ""
+        elif part[0] in "\"'":
+            part = '""'
+        kept.append(part[-1:] if part == "${" else part)
     return "".join(kept)
 
 
@@ -58,6 +64,7 @@ def declared(source: str) -> list[str]:
     return names
 
 
+@cache
 def outermost(source: str) -> str:
     """What stands in no brackets."""
     before = None
@@ -143,6 +150,19 @@ def test_every_import_is_offered_and_used(path):
         assert set(names) <= used(IMPORT.sub("", source)), place
 
 
+@pytest.mark.parametrize("view", VIEWS, ids=name)
+def test_a_view_asks_for_nothing_off_the_machine(view):
+    addresses = re.findall(r"https?://[^\s\"']+", script(view) + style(view))
+    assert set(addresses) == {"http://www.w3.org/2000/svg"}  # a name, and no address
+
+
+@pytest.mark.parametrize("path", PURE, ids=name)
+def test_what_needs_no_page_uses_none(path):
+    for module in modules(path):
+        assert not used(read(module)) & PAGE, name(module)
+        assert module in PURE, f"{name(module)} does not say so"
+
+
 def test_every_module_is_part_of_a_view():
     assert {path for view in VIEWS for path in modules(view)} == set(FILES)
     styles = {path.with_suffix(".css") for path in FILES}
@@ -201,6 +221,44 @@ def test_a_circle_is_named(tmp_path):
         script(view)
 
 
+# The house's rules
+
+
+def bracketed(source: str, before: str) -> list[str]:
+    """What stands in the brackets that follow each place where the pattern `before` matches."""
+    found = []
+    for match in re.finditer(before + r"\(", source):
+        depth, end = 1, match.end()
+        while depth:
+            depth += {"(": 1, ")": -1}.get(source[end], 0)
+            end += 1
+        found.append(source[match.end() : end - 1])
+    return found
+
+
+def spreads(source: str) -> list[str]:
+    """Calls that take as many arguments as there are data."""
+    given = bracketed(code(source), r"(?:Math\.(?:max|min)|\.(?:push|unshift))")
+    return [each for each in given if "..." in outermost(each)]
+
+
+def assignments(source: str) -> list[str]:
+    """Conditions that change what they ask about."""
+    conditions = bracketed(code(source), r"\b(?:if|while) ")
+    return [each for each in conditions if re.search(r"(?<![=!<>])=(?![=>])", each)]
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_no_data_is_spread_into_arguments(path):
+    """A stack holds some 100,000 arguments: a long training has more numbers."""
+    assert spreads(read(path)) == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_no_condition_assigns(path):
+    assert assignments(read(path)) == []
+
+
 # The tests above can fail.
 
 
@@ -226,8 +284,40 @@ def test_a_name_declared_twice_is_seen():
     assert twice({"a": "const x = 1;", "b": "function y(x) {}"}) == []
 
 
+def test_a_page_is_seen():
+    assert used("const x = document.body, y = z.window;") & PAGE == {"document"}
+    assert {"numbers.js", "model.js", "scene.js"} <= {path.name for path in PURE}
+
+
 def test_a_name_used_without_an_import_is_seen():
     theirs = "export const clamp = 1;"
     assert borrowed({"a": theirs, "b": "const x = clamp + 1;"}) == ["b uses clamp of a"]
     assert borrowed({"a": theirs, "b": "const x = y.clamp + { clamp: 1 }.z;"}) == []
     assert borrowed({"a": theirs, "b": 'import { clamp } from "./a.js";\nconst x = clamp;'}) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "seen"),
+    [
+        ("Math.max(...all)", True),
+        ("Math.min(1, ...all.flat(), 2)", True),
+        ("parts.push(...more)", True),
+        ("Math.max(a, f(b)); g(...c)", False),
+        ("parts.push([...more])", False),
+    ],
+)
+def test_a_spread_is_seen(source, seen):
+    assert bool(spreads(source)) == seen
+
+
+@pytest.mark.parametrize(
+    ("source", "seen"),
+    [
+        ("if (a !== (a = b)) c()", True),
+        ("while (a = next()) {}", True),
+        ("if (a === b && c <= d) e = f", False),
+        ("if (all.some((x) => x >= y)) z = 1", False),
+    ],
+)
+def test_an_assignment_in_a_condition_is_seen(source, seen):
+    assert bool(assignments(source)) == seen

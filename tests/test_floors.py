@@ -13,6 +13,7 @@ FLOORS = ({"instruments", "training"}, {"checks", "experiments"}, {"explorables"
 FLOOR = {name: height for height, floor in enumerate(FLOORS, 1) for name in floor}
 GROUND = {"model", "hooks", "sequences", "corpus", "claims", "plotting", "handmade", "lens"}
 MOST_LINES = {"model.py": 300}
+MOST_COLUMNS = 100
 
 Graph = dict[str, set[str]]
 
@@ -95,9 +96,18 @@ def _file_of(name: str, files: dict[str, Path]) -> str | None:
     return next((at for at in (name, name.rpartition(".")[0]) if at in files), None)
 
 
-def source_lines() -> dict[Path, int]:
-    files = [path for kind in ("*.py", "*.js", "*.css") for path in HELPERS.rglob(kind)]
-    return {path: len(path.read_text(encoding="utf-8").splitlines()) for path in files}
+def source_lines(*kinds: str) -> dict[Path, list[str]]:
+    files = [path for kind in kinds for path in HELPERS.rglob(kind)]
+    return {path: path.read_text(encoding="utf-8").splitlines() for path in files}
+
+
+def wide_lines(sources: dict[Path, list[str]]) -> list[str]:
+    return [
+        f"{path.parent.name}/{path.name}:{number}"
+        for path, lines in sources.items()
+        for number, line in enumerate(lines, 1)
+        if len(line) > MOST_COLUMNS
+    ]
 
 
 def test_every_room_has_a_floor():
@@ -126,11 +136,16 @@ def test_only_the_bridge_imports_transformer_lens():
 
 def test_no_file_outgrows_its_reader():
     long = {
-        path.name: count
-        for path, count in source_lines().items()
-        if count > MOST_LINES.get(path.name, 400)
+        path.name: len(lines)
+        for path, lines in source_lines("*.py", "*.js", "*.css").items()
+        if len(lines) > MOST_LINES.get(path.name, 400)
     }
     assert long == {}
+
+
+def test_no_line_of_a_view_is_wider_than_the_page():
+    """As ruff holds for Python."""
+    assert wide_lines(source_lines("*.js", "*.css")) == []
 
 
 def test_annotations_are_evaluated():
@@ -189,6 +204,10 @@ def test_a_circle_is_seen():
     graph = {"heads": {"runs"}, "runs": {"training"}, "training": {"heads"}, "basis": {"model"}}
     assert circle(graph) == {"heads", "runs", "training"}
     assert circle({**graph, "training": set()}) == set()
+
+
+def test_a_wide_line_is_seen():
+    assert wide_lines({ROOT / "a" / "b.js": ["", "x" * 100, "y" * 101]}) == ["a/b.js:3"]
 
 
 def test_the_house_is_read_at_all():

@@ -257,27 +257,6 @@ def test_the_two_numbers_the_issue_asks_for_fit_one_message():
     assert sum(map(len, blocks)) + len(json.dumps(told)) < 1_000_000
 
 
-def test_the_view_is_whole_and_asks_for_nothing():
-    source = VirtualWeights._esm
-    for defined in (
-        "function makeCamera",
-        "function drawScene",
-        "function drawTile",
-        "function render",
-        "function begin",
-    ):
-        assert source.count(defined) == 1
-    assert (
-        source.index("function begin")
-        < source.index("function makeCamera")
-        < source.index("function render")
-    )
-    assert source.count("export default") == 1 and "import " not in source
-    assert set(re.findall(r"https?://[^\s\"']+", source + VirtualWeights._css)) == {
-        "http://www.w3.org/2000/svg"
-    }
-
-
 # ---- its static twin
 
 

@@ -1,6 +1,6 @@
 // What test_modules.py asks of one module; the module comes first, then what the test gives.
 
-// ---- virtual_weights/camera
+// ---- virtual_weights/camera and virtual_weights/pointers
 
 export function camera({ makeCamera }, changed = () => {}) {
   const made = makeCamera(() => changed(made));
@@ -20,13 +20,14 @@ export async function flight(module, [target, k]) {
 
 // After each turn of the wheel over a canvas, with the focus or without it: the zoom, and whether
 // the page was kept from scrolling.
-export function wheel(module, events) {
+export async function wheel({ followPointers }, events) {
+  const module = await import("/helpers/explorables/virtual_weights/camera.js");
   const made = camera(module), canvas = document.createElement("canvas");
   Object.assign(canvas, { tabIndex: 0, width: 800, height: 600 });
   document.querySelector("main").append(canvas);
   const nothing = () => {};
   const heard = { point: nothing, leave: nothing, tap: nothing, doubleTap: nothing };
-  module.followPointers(canvas, made, heard);
+  followPointers(canvas, made, heard);
   const seen = events.map(([focused, given]) => {
     if (focused) canvas.focus();
     else canvas.blur();
@@ -49,7 +50,7 @@ export function strip({ tokenStrip }, { labels, keys, width }) {
     heard.push([position, how]);
     paint(position ?? 0);
   });
-  const paint = (position) => made.paint(position, (i) => ({
+  const paint = (position) => made.paint({ chosen: position, held: false }, (i) => ({
     shade: i <= position ? i / labels.length : null, note: String(i), says: `token ${i}`,
   }));
   document.querySelector("main").append(made.element);
@@ -76,11 +77,12 @@ export function strip({ tokenStrip }, { labels, keys, width }) {
 // ---- virtual_weights/scene and virtual_weights/matrix
 
 // Where everything of a diagram is, and whether it is found there.
-export function laidOut({ layOut, whatIsAt }, [told, width]) {
+export function laidOut({ layOut, portsOf, whatIsAt }, [told, width]) {
   const scene = layOut(told, width);
-  const at = ([x, y], reach) => whatIsAt(scene, [x, y], reach, "K", told.level);
+  const at = ([x, y], reach) => whatIsAt(scene, [x, y], reach, "K", told);
   const found = scene.nodes.map((node) => at([node.x, node.y], 7)?.node === node);
-  const ports = scene.nodes.filter(({ side }) => side === "reader").flatMap(scene.ports);
+  const ports = scene.nodes.filter(({ side }) => side === "reader")
+    .flatMap((node) => portsOf(scene, node));
   return {
     found, ports: ports.map(({ kind, x, y }) => at([x, y], 2).port === kind), height: scene.height,
     places: scene.nodes.map(({ side, end, x, y }) => [side, end.layer, x, y]),
@@ -89,14 +91,14 @@ export function laidOut({ layOut, whatIsAt }, [told, width]) {
 }
 
 // The matrix of every link, its numbers as bytes.
-export function matrices({ makeMatrix }, [told, packed, bare, colours]) {
+export function matrices({ makeMatrix }, [told, packed, bare]) {
   const histograms = new Set(told.links.map((link) => link.null.at));
   told.blocks = packed.map((text, i) => {
     const { buffer } = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
     return histograms.has(i) ? new Uint16Array(buffer) : new Float32Array(buffer);
   });
   return told.links.map((link) => {
-    const { rows, columns, values, most } = makeMatrix(told, link, bare, colours);
+    const { rows, columns, values, most } = makeMatrix(told, link, bare);
     const bytes = String.fromCharCode(...new Uint8Array(values.buffer));
     return { rows, columns, values: btoa(bytes), most };
   });
@@ -112,7 +114,7 @@ export function tile({ placeTile, entryAt }, places) {
   return [made, entries];
 }
 
-// ---- shared/common
+// ---- shared/common and shared/numbers
 
 // A button that is clicked once, and the namespaces of two other elements.
 export function made({ make }) {

@@ -41,7 +41,7 @@ def probe(modules):
     + [(99.94, "99.9"), (99.95, "100"), (1234.5, "1235")],
 )
 def test_a_tokens_number_has_three_digits(ask, number, written):
-    assert ask("shared/tokens", "({ shown }, number) => shown(number)", number) == written
+    assert ask("shared/formats", "({ decimal }, number) => decimal(number)", number) == written
 
 
 @pytest.mark.parametrize(
@@ -50,11 +50,13 @@ def test_a_tokens_number_has_three_digits(ask, number, written):
     + [(0.00234, "2 × 10⁻³"), (9.96e-13, "1 × 10⁻¹²")],
 )
 def test_a_change_is_short_over_all_its_decades(ask, number, written):
-    assert ask("rotation/pictures", "({ short }, number) => short(number)", number) == written
+    assert (
+        ask("shared/formats", "({ scientific }, number) => scientific(number)", number) == written
+    )
 
 
 def test_shades_are_cividis_and_grow_lighter(ask):
-    shades = torch.tensor(ask("shared/common", "({ SHADES }) => SHADES"))
+    shades = torch.tensor(ask("shared/cividis", "({ SHADES }) => SHADES"), dtype=torch.float)
     assert shades.shape == (256, 3)
     assert shades[0].tolist() == [0x00, 0x22, 0x4E] and shades[255].tolist() == [0xFE, 0xE8, 0x38]
     assert ((shades @ torch.tensor([0.2126, 0.7152, 0.0722])).diff() > 0).all()
@@ -62,7 +64,7 @@ def test_shades_are_cividis_and_grow_lighter(ask):
 
 def test_bytes_at_any_offset_are_numbers(probe):
     """Bytes from Python begin anywhere in a larger buffer."""
-    assert probe("shared/common", "atAnyOffset") == [1.5, -2]
+    assert probe("shared/numbers", "atAnyOffset") == [1.5, -2]
 
 
 def test_an_element_is_made_of_what_is_given(probe):
@@ -73,13 +75,15 @@ def test_an_element_is_made_of_what_is_given(probe):
 
 def test_a_share_is_nothing_at_chance_and_all_at_the_ceiling(ask):
     links = [dict(score=s, mean=0.1, ceiling=0.5) for s in (0.0, 0.1, 0.3, 0.5, 0.9)]
-    shares = ask("virtual_weights/scene", "({ share }, links) => links.map(share)", links)
+    shares = ask(
+        "virtual_weights/links", "({ shareOfCeiling }, links) => links.map(shareOfCeiling)", links
+    )
     assert shares == pytest.approx([0, 0, 0.5, 1, 1])
 
 
 def test_softmax_and_kurtosis_are_pythons(ask):
     rows = torch.randn(3, 9, generator=torch.Generator().manual_seed(0)).double() * 30
-    softmax = ask("rotation/model", "({ softmax }, row) => softmax(row)", rows[0].tolist())
+    softmax = ask("shared/numbers", "({ softmax }, row) => softmax(row)", rows[0].tolist())
     assert softmax == pytest.approx(rows[0].softmax(0).tolist(), abs=1e-9)
     whole = "({ kurtosis }, values) => kurtosis(values, 9)"
     found = ask("rotation/model", whole, rows.flatten().tolist())
@@ -172,7 +176,7 @@ def test_the_wheel_is_the_pages_until_the_diagram_has_the_focus(probe):
     inwards, outwards, far = dict(deltaY=-100), dict(deltaY=100), dict(deltaY=9999)
     events = [[False, inwards], [False, inwards | dict(ctrlKey=True)], [True, inwards]]
     events += [[True, outwards], [True, far], [True, far], [True, outwards]]
-    seen = probe(CAMERA, "wheel", events)
+    seen = probe("virtual_weights/pointers", "wheel", events)
     logs = [0, 1, 1 + 0.22, 1, 1 - 2.4 * 0.22, 0, 0]
     assert [k for k, _ in seen] == pytest.approx([math.exp(log) for log in logs])
     assert [taken for _, taken in seen] == [False, True, True, True, True, True, False]
@@ -224,14 +228,11 @@ def test_everything_has_its_place_and_is_found_there(probe, diagram, width):
         assert max(left) < x < min(right) and min(start, end) - 20 <= y <= max(start, end) + 20
 
 
-COLOURS = dict.fromkeys(["paper", "ink", "faint", "rule", "match", "before", "now"], [0, 0, 0])
-
-
 @pytest.mark.parametrize("bare_weights", [False, True])
 def test_every_matrix_is_the_product_that_python_takes(probe, diagram, bare_weights):
     told, blocks = diagram._sent["model"]
     packed = [base64.b64encode(block).decode() for block in blocks]
-    given = [told, packed, bare_weights, COLOURS]
+    given = [told, packed, bare_weights]
     drawn = probe("virtual_weights/matrix", "matrices", given)
     for link, matrix in zip(diagram.links["model"], drawn, strict=True):
         before, weights, after, *_ = virtual_weights.chain(trained(), link.writer, link.reader)

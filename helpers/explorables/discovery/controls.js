@@ -1,0 +1,77 @@
+// The controls of Discovery: buttons, what there is to choose, and the scrubber.
+
+import { make, options } from "../shared/common.js";
+
+const GOES = ["ready", "training", "paused"]; // the states in which a training can go on
+
+// `on.train()`, `on.step()` and `on.reset(settings)` say what was pressed.
+export function makeControls(on) {
+  const train = make("button", { class: "main", onclick: on.train });
+  const step = make("button", { onclick: on.step }, "Step");
+  const reset = make("button", { onclick: () => on.reset(settings()) }, "Reset");
+  const inputs = {
+    task: make("select", {}, ...options(["random periods", "one fixed period", "text"])),
+    n_layers: make("select", {}, ...options([1, 2, 3])),
+    n_heads: make("select", {}, ...options([1, 2, 4, 8])),
+    smeared_keys: make("input", { type: "checkbox" }),
+    muon_lr: make("input", { type: "number", min: 0.001, max: 1, step: 0.005 }),
+    seed: make("input", { type: "number", min: 0, step: 1 }),
+  };
+  for (const [name, input] of Object.entries(inputs))
+    input.addEventListener("change", () => {
+      const { muon_lr, ...others } = settings();
+      on.reset(name === "task" ? others : { ...others, muon_lr }); // a task brings its own rate
+    });
+  const numberIn = ({ value }, empty) => (value === "" ? empty : +value);
+
+  function settings() {
+    return {
+      n_layers: +inputs.n_layers.value, n_heads: +inputs.n_heads.value,
+      smeared_keys: inputs.smeared_keys.checked, task: inputs.task.value,
+      muon_lr: numberIn(inputs.muon_lr, 0), seed: numberIn(inputs.seed, -1), // refused, in words
+    };
+  }
+
+  // Show how things stand. True if the focus stood on a button that is now disabled.
+  function follow({ status, settings: chosen }) {
+    const over = !GOES.includes(status), held = [train, step].includes(document.activeElement);
+    train.textContent = status === "training" ? "Pause" : "Train";
+    train.disabled = step.disabled = over;
+    if (status !== "loading") // until then they keep what the reader chose
+      for (const [name, input] of Object.entries(inputs))
+        if (name === "smeared_keys") input.checked = chosen[name];
+        else input.value = chosen[name];
+    return over && held;
+  }
+
+  const names = {
+    task: "data", n_layers: "layers", n_heads: "heads", smeared_keys: "smeared keys",
+    muon_lr: "learning rate", seed: "seed",
+  };
+  const element = make("div", { class: "row" }, train, step, reset,
+    ...Object.entries(names).map(([name, words]) => make("label", {}, words, inputs[name])));
+  return { element, follow };
+}
+
+// One place a snapshot: `go(index)`, and `toBirth()`.
+export function makeScrubber(go, toBirth) {
+  const scrubber = make("input", {
+    type: "range", min: 0, max: 0, step: 1, "aria-label": "Scrub through the training",
+    oninput: () => go(+scrubber.value),
+  });
+  const where = make("span", { class: "where" });
+  const birth = make("button", { onclick: toBirth }, "To the birth");
+
+  function draw({ here, snapshots, index, born, shape }) {
+    scrubber.max = snapshots.length - 1;
+    scrubber.value = index;
+    scrubber.setAttribute("aria-valuetext", `step ${here.step}`);
+    where.textContent = `step ${here.step} of ${shape().steps}`;
+    birth.disabled = !born;
+    birth.title = born ? `step ${snapshots[born.at].step}: the first head passes one half`
+      : "no head has passed one half yet";
+  }
+
+  const element = make("div", { class: "scrub" }, scrubber, where, birth);
+  return { element, draw, focus: () => scrubber.focus({ preventScroll: true }) };
+}

@@ -1,0 +1,56 @@
+// The sentences of Discovery. Needs no page.
+
+import { indexOfLargest } from "../shared/numbers.js";
+import { isTarget, targetWords } from "../shared/words.js";
+import { BORN } from "./training.js";
+
+const TEXT = "Text takes minutes where random tokens take seconds. In the run that ships with the "
+  + "course, the first head passed one half after a third of the steps.";
+const LOADING = "Reading Python's standard library and cutting it into tokens. The first time this "
+  + "takes a while; then it is kept.";
+export const GONE = "The kernel has been restarted, and this training is lost with it. Run the "
+  + "cell again for a new one.";
+
+// What there is to say above the pictures. It is read aloud when it changes, so the minutes are
+// whole ones.
+export function noteWords({ status, trouble, settings }, training) {
+  if (status === "loading") return LOADING;
+  if (trouble) return trouble;
+  const text = settings.task === "text" && status !== "finished" ? TEXT : "";
+  const left = timeLeft(training), { step } = training.snapshots.at(-1) ?? {};
+  if (status === "training" && left)
+    return `To the end: ${left}. Pause whenever you like; Train goes on from there. ${text}`.trim();
+  if (status === "paused" && left)
+    return `Paused, and nothing is lost: Train goes on from step ${step}, ${left} to the end.`;
+  return text;
+}
+
+// "" where it is not known, or so little that nobody asks.
+function timeLeft({ snapshots, shape }) {
+  const { step = 0, seconds = 0 } = snapshots.at(-1) ?? {};
+  const minutes = step ? ((shape().steps - step) * seconds) / step / 60 : 0;
+  if (minutes <= 0.5) return "";
+  return `about ${Math.round(minutes) || 1} minute${minutes < 1.5 ? "" : "s"}`;
+}
+
+// The sentence below the pictures: on the row that is pointed at, or on the step.
+export function sentence(training, row, column) {
+  return row === null ? stepWords(training.here) : rowWords(training, row, column);
+}
+
+function stepWords({ step, loss, loss_new, prefix_matching }) {
+  const scores = prefix_matching.flat(), above = scores.filter((score) => score > BORN).length;
+  return `Step ${step}: loss ${loss.toFixed(2)} nats where the token came before, `
+    + `${loss_new.toFixed(2)} where it is new. `
+    + (above ? `${above} of ${scores.length} heads match prefixes.` : "No head matches prefixes.");
+}
+
+// Without a column: of the one that the row attends to most.
+function rowWords(training, row, column) {
+  const { labels, tokens } = training.shape();
+  const shares = Array.from({ length: row + 1 }, (_, at) => training.attention(row, at));
+  const at = column === undefined || column > row ? indexOfLargest(shares) : column;
+  return `From position ${row} (${labels[row]}), ${(100 * shares[at]).toFixed(0)}% of the `
+    + `attention goes to position ${at} (${labels[at]})`
+    + (isTarget(tokens, row, at) ? `, ${targetWords(labels[row])}.` : ".");
+}
