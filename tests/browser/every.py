@@ -1,6 +1,7 @@
 """All five explorables, for what holds of every one of them, and what a test asks of any view."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -65,6 +66,15 @@ EVERY = {
     "discovery": One(Discovery, ".board button:nth-child(8)", "canvas", "ArrowUp"),
 }
 NAMES = list(EVERY)
+
+
+def endless(discovery: Discovery) -> Discovery:
+    """Let it train until it is told to stop: a test that is slow finds it so. Nor is a view that is
+    slow taken for closed."""
+    recipe = discovery.scene.recipe
+    discovery.scene.recipe = replace(recipe, training=replace(recipe.training, steps=10**6))
+    discovery._left_alone = lambda: False
+    return discovery
 
 
 def stands(page: Page, name: str) -> None:

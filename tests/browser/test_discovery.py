@@ -14,7 +14,7 @@ from helpers.explorables import discovery as module
 from helpers.explorables.discovery import Discovery
 from helpers.instruments import heads
 from helpers.training import recipes
-from tests.browser.every import stands, trained
+from tests.browser.every import endless, stands, trained
 from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.browser
@@ -79,6 +79,7 @@ def almost_there(discovery) -> None:
 
 
 def test_one_trains_pauses_steps_scrubs_and_resets_by_keyboard(bare, page, discovery):
+    endless(discovery)
     press(page, "Train")
     reach(page, 40)
     press(page, "Pause")
@@ -113,6 +114,7 @@ def test_one_trains_pauses_steps_scrubs_and_resets_by_keyboard(bare, page, disco
 def test_the_scrubber_moves_all_views_together_while_it_trains(bare, page, discovery):
     """Back to the birth: loss, scores, composition, copying, board and pattern stand at one step,
     and training goes on."""
+    endless(discovery)
     press(page, "Train")
     page.wait_for_function("() => !document.querySelector('.discovery .scrub button').disabled")
     page.get_by_label(SCRUB).focus()

@@ -4,7 +4,7 @@ motion, and when its output has gone."""
 import pytest
 
 from tests.browser.bare import Bare
-from tests.browser.every import EVERY, NAMES, stands, use
+from tests.browser.every import EVERY, NAMES, endless, stands, use
 
 pytestmark = pytest.mark.browser
 
@@ -166,6 +166,8 @@ def test_without_motion_the_angle_goes_in_steps(bare):
 def test_what_moves_ends_with_its_output(bare, name):
     bare.stop_time()
     widget, page = bare.show(EVERY[name].make()), bare.page
+    if name == "discovery":
+        endless(widget)
     bare.pass_time(1000)
     bare.measure("countFrames")
     page.locator(f".{name} {'canvas' if name == 'virtual-weights' else '.main'}").press("Enter")
