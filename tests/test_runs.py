@@ -555,7 +555,7 @@ def test_a_run_keeps_the_weights_of_as_many_snapshots_as_asked_and_always_the_la
 # ---- the command line
 
 
-# Training from the command line, in a process that is killed in the middle of its 51st step.
+# Training from the command line, in a process that is killed in the middle of its 21st step.
 KILLED = """
 import os, signal
 from helpers.training import loop, recipes
@@ -563,7 +563,7 @@ loss = loop.cross_entropy
 losses = []
 def killed(*given):
     losses.append(loss(*given))
-    if len(losses) == 51:
+    if len(losses) == 21:
         os.kill(os.getpid(), signal.SIGKILL)
     return losses[-1]
 loop.cross_entropy = killed
@@ -573,12 +573,12 @@ recipes.main()
 
 def test_a_process_killed_in_the_middle_ends_as_if_it_had_not_been(tmp_path, capsys):
     """Resumed here, and compared with one that was left alone."""
-    options = ["one_layer", "--steps", "200", "--weights", "4", "--seed", "3", "--out"]
+    options = ["one_layer", "--steps", "40", "--weights", "4", "--seed", "3", "--out"]
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     command = [sys.executable, "-c", KILLED, *options, str(killed)]
     process = subprocess.run(command, cwd=ROOT, stderr=subprocess.DEVNULL)
     assert process.returncode == -signal.SIGKILL
-    assert 3 <= runs.load(killed).history[-1]["step"] < 200
+    assert 3 <= runs.load(killed).history[-1]["step"] < 40
 
     recipes.main([*options, str(killed), "--resume"])
     resumed = capsys.readouterr().out

@@ -21,12 +21,11 @@ def views(settings: Settings) -> Iterator[Row]:
     with sync_playwright() as playwright:
         browser = launch(playwright)
         for name, times in MEASURED.items():
-            bare = Bare(browser.new_page(viewport=WINDOW))
-            bare.show(EVERY[name].make())
-            stands(bare.page, name)
-            for what, milliseconds in times(bare):
-                yield row(f"{name}: {what}", milliseconds)
-            bare.page.close()
+            with Bare(browser.new_page(viewport=WINDOW)).empty() as bare:
+                bare.show(EVERY[name].make())
+                stands(bare.page, name)
+                for what, milliseconds in times(bare):
+                    yield row(f"{name}: {what}", milliseconds)
         browser.close()
 
 
@@ -40,8 +39,8 @@ def row(measure: str, milliseconds: list[float]) -> Row:
 
 def took(bare: Bare, name: str, given) -> list[float] | None:
     """What one of the functions of views.js measures."""
-    module = bare.page.evaluate_handle("() => import('/tests/benchmarks/views.js')")
-    return bare.page.evaluate(f"([module, given]) => module.{name}(given)", [module, given])
+    views = "import('/tests/benchmarks/views.js')"
+    return bare.page.evaluate(f"(given) => {views}.then((views) => views.{name}(given))", given)
 
 
 Times = Iterator[tuple[str, list[float]]]

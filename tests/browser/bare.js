@@ -1,11 +1,6 @@
 // What JupyterLab and anywidget's own JavaScript do for a view, as little as will do: a model whose state and messages
 // go to Python and back, and a place for the view. `window.sendToPython` and `window.hearPython` are the wire.
 
-import * as measure from "./measure.js";
-import * as probes from "./probes.js";
-
-Object.assign(window, { measure, probes });
-
 const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 const unpack = (text) => new DataView(bytes(text).buffer); // as in JupyterLab
 const pack = (buffer) => {
@@ -78,3 +73,36 @@ window.openView = async (text) => {
   const clean = await view.render({ model, el });
   window.views.push({ model, el, remove: () => { clean?.(); el.remove(); } });
 };
+
+// ---- for every test
+
+const frame = () => new Promise(requestAnimationFrame);
+
+async function frames(count) {
+  while (count-- > 0) await frame();
+}
+
+// Five frames in which pictures, words and page stay as they are.
+async function still() {
+  const pictures = () => [...document.querySelectorAll("canvas")].map((one) => one.toDataURL());
+  const seen = () => [scrollY, document.querySelector("main").innerText, ...pictures()].join();
+  for (let same = 0, before = ""; same < 5; ) {
+    await frame();
+    const now = seen();
+    same = now === before ? same + 1 : 0;
+    before = now;
+  }
+}
+
+// As JupyterLab changes its theme: first the colours, then the name, with everything hidden until the
+// next frame.
+async function wear([theme, css]) {
+  document.querySelector("#theme").textContent = css;
+  document.body.dataset.jpThemeLight = theme === "Light";
+  document.body.dataset.jpThemeName = `JupyterLab ${theme}`;
+  document.body.style.display = "none";
+  await frame();
+  document.body.style.display = "";
+}
+
+window.page = { frames, still, wear };

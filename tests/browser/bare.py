@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ from uuid import uuid4
 from greenlet import greenlet
 from ipywidgets.widgets.widget import _remove_buffers
 from jupyterlab.commands import get_app_dir
-from playwright.sync_api import JSHandle, Page, Route
+from playwright.sync_api import Page, Route
 
 from tests.browser import SCREENSHOTS
 from tests.course import ROOT
@@ -27,7 +28,8 @@ THEMES = Path(get_app_dir()) / "themes" / "@jupyterlab"
 # window, and what a view's place looks like are JupyterLab's, measured there.
 HTML = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>A view</title>
-<style id="theme"></style><script type="module" src="/tests/browser/bare.js"></script>
+<link rel="icon" href="data:,"><style id="theme">{theme}</style>
+<script type="module">{script}</script>
 <style>
 body { margin: 0; background: var(--jp-layout-color0); font-size: var(--jp-ui-font-size1) }
 body[data-jp-theme-light="false"] { color-scheme: dark }
@@ -36,9 +38,22 @@ main > div { box-sizing: border-box; position: relative }
 @media (max-width: 760px) { main { padding-left: 62px } }
 hr { height: 1500px; margin: 0; border: 0 }
 </style>
-<body><hr><button id="before">before</button><main></main><button id="after">after</button><hr>
+<body data-jp-theme-light="true" data-jp-theme-name="JupyterLab Light">
+<hr><button id="before">before</button><main></main><button id="after">after</button><hr>
 """
 TYPES = {".js": "text/javascript", ".css": "text/css"}
+
+
+def theme(name: str) -> str:
+    """JupyterLab's own style, "Light" or "Dark"."""
+    return (THEMES / f"theme-{name.lower()}-extension" / "index.css").read_text("utf-8")
+
+
+@cache
+def html() -> str:
+    """The page, with all that it needs in one."""
+    script = (ROOT / "tests" / "browser" / "bare.js").read_text("utf-8")
+    return HTML.replace("{theme}", theme("Light")).replace("{script}", script)
 
 
 def in_turn(action: Callable[[], object]) -> None:
@@ -79,19 +94,20 @@ class Bare:
     widgets'; `strays` the addresses that something asks for and nobody here has."""
 
     def __init__(self, page: Page):
-        self.page, self.errors, self.strays, self.stopped = page, [], [], False
+        self.page, self.stopped = page, False
+        self.errors: list[str] = []
+        self.strays: list[str] = []
         self.widgets: dict[str, Any] = {}
         page.set_default_timeout(1000 * PATIENCE)
         page.on("pageerror", lambda error: self.errors.append(f"page: {error}"))
         page.on("console", self._listen)
         page.route("**/*", self._serve)
         page.expose_function("sendToPython", self._hear)
-        page.goto(SITE)
-        self.wear("Light")
 
     @contextmanager
-    def watched(self) -> Iterator["Bare"]:
-        """In the end nothing may have complained or left the machine."""
+    def empty(self) -> Iterator["Bare"]:
+        """With nothing on it. In the end nothing may have complained or left the machine."""
+        self._clear()
         log, complaints = logging.getLogger("traitlets"), Complaints()
         log.addHandler(complaints)
         try:
@@ -103,6 +119,14 @@ class Bare:
         complained = [f"asked for outside this machine: {url}" for url in self.strays]
         complained += self.errors + complaints.heard
         assert not complained, "\n".join(complained)
+
+    def _clear(self) -> None:
+        self.errors.clear()
+        self.strays.clear()
+        self.widgets = {}
+        self.page.mouse.move(0, 0)  # where no view will be
+        self.page.emulate_media(reduced_motion="null")
+        self.page.goto(SITE)
 
     # ---- the page
 
@@ -118,9 +142,7 @@ class Bare:
             self.strays.append(route.request.url)
             route.abort()
         elif address.path == "/":
-            route.fulfill(body=HTML, content_type="text/html")
-        elif address.path == "/favicon.ico":
-            route.fulfill(status=204)
+            route.fulfill(body=html(), content_type="text/html")
         elif path.suffix in TYPES and path.is_file():
             route.fulfill(path=path, content_type=TYPES[path.suffix])
         else:
@@ -159,39 +181,42 @@ class Bare:
         """Take a view away, as JupyterLab does with a cleared output."""
         self.page.evaluate("view => views[view].remove()", view)
 
-    def module(self, name: str) -> JSHandle:
-        """One module of the explorables by itself, such as "virtual_weights/camera": what it
-        exports."""
-        return self.page.evaluate_handle(
-            "path => import(path)", f"{SITE}/helpers/explorables/{name}.js"
+    def ask(self, module: str, function: str, given: Any = None) -> Any:
+        """What a function makes of a module of the explorables and of something given:
+        `ask("shared/numbers", "({ clamp }, number) => clamp(number, 0, 1)", 3)`."""
+        return self.page.evaluate(
+            f"([path, given]) => import(path).then((module) => ({function})(module, given))",
+            [f"/helpers/explorables/{module}.js", given],
         )
+
+    def probe(self, module: str, name: str, given: Any = None) -> Any:
+        """The same with a longer function, of probes.js."""
+        probes = "import('/tests/browser/probes.js')"
+        function = f"(module, given) => {probes}.then((probes) => probes.{name}(module, given))"
+        return self.ask(module, function, given)
 
     def measure(self, name: str, given: Any = None) -> Any:
         """What one of the functions of measure.js gives."""
-        return self.page.evaluate(f"given => measure.{name}(given)", given)
-
-    def probe(self, module: str, name: str, given: Any = None) -> Any:
-        """What one of the functions of probes.js finds out of a module."""
+        measure = "import('/tests/browser/measure.js')"
         return self.page.evaluate(
-            f"([module, given]) => probes.{name}(module, given)", [self.module(module), given]
+            f"(given) => {measure}.then((measure) => measure.{name}(given))", given
         )
 
-    def wear(self, theme: str) -> None:
+    def wear(self, name: str) -> None:
         """JupyterLab's theme "Light" or "Dark"."""
-        css = THEMES / f"theme-{theme.lower()}-extension" / "index.css"
-        self.measure("wear", [theme, css.read_text(encoding="utf-8")])
+        self.page.evaluate("(worn) => page.wear(worn)", [name, theme(name)])
 
     def drawn(self) -> None:
         """Wait until what has happened has been drawn: two frames, for one may ask for another."""
         if self.stopped:
             self.pass_time(50)
         else:
-            self.measure("frames", 2)
+            self.page.evaluate("() => page.frames(2)")
 
     def still(self) -> None:
         """Wait until nothing moves: five frames in which pictures, words and page stay as they
         are."""
-        self.measure("still")
+        self.page.evaluate("() => page.still()")
 
     def until(self, condition: Callable[[], Any]) -> Any:
         """Wait until something holds here in Python, while the page goes on."""

@@ -3,6 +3,8 @@ of JupyterLab takes seconds, so the tests of a file share one."""
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -31,31 +33,61 @@ def browser():
 # ---- a bare page
 
 
+@pytest.fixture(scope="session")
+def lend(browser):
+    """`lend("touched", has_touch=True)`: a bare page by its name, as long as a block runs. It is
+    slow to make, so it is kept; but time that has been stopped in it does not go on."""
+    kept: dict[str, Bare] = {}
+
+    @contextmanager
+    def lend(name: str, **options) -> Iterator[Bare]:
+        if name not in kept:
+            kept[name] = Bare(browser.new_context(**options).new_page())
+        bare = kept[name]
+        bare.page.set_viewport_size(options["viewport"])
+        try:
+            with bare.empty():
+                yield bare
+        finally:
+            if bare.stopped:
+                kept.pop(name).page.context.close()
+
+    return lend
+
+
 @pytest.fixture
-def bare(browser):
+def bare(lend):
     """An empty page of the usual size. In the end nothing may have complained or left the
     machine."""
-    context = browser.new_context(viewport=WINDOW)
-    with Bare(context.new_page()).watched() as bare:
+    with lend("bare", viewport=WINDOW) as bare:
         yield bare
-    context.close()
+
+
+@pytest.fixture
+def touched(lend):
+    """The same on the screen of a tablet, under a finger."""
+    with lend("touched", has_touch=True, viewport={"width": 820, "height": 1180}) as bare:
+        yield bare
 
 
 @pytest.fixture(scope="module")
-def modules(browser):
-    """One such page for the tests of a file that ask modules alone, and put nothing on it."""
-    with Bare(browser.new_page()).watched() as bare:
+def modules(lend):
+    """One such page for the tests of a file that ask modules alone, and leave nothing on it."""
+    with lend("modules", viewport=WINDOW) as bare:
         yield bare
-    bare.page.close()
 
 
 @pytest.fixture
-def touched(browser):
-    """The same on the screen of a tablet, under a finger."""
-    context = browser.new_context(has_touch=True, viewport={"width": 820, "height": 1180})
-    with Bare(context.new_page()).watched() as bare:
-        yield bare
-    context.close()
+def ask(modules):
+    """`ask("shared/numbers", "({ clamp }, number) => clamp(number, 0, 1)", 3)`: what a function
+    makes of a module."""
+    return modules.ask
+
+
+@pytest.fixture
+def probe(modules):
+    """`probe("shared/common", "made")`: the same with a longer function, of probes.js."""
+    return modules.probe
 
 
 # ---- JupyterLab

@@ -1,34 +1,5 @@
 // What tests read off a page: of a view, `view` is its selector.
 
-export const frame = () => new Promise(requestAnimationFrame);
-
-export async function frames(count) {
-  while (count-- > 0) await frame();
-}
-
-// Five frames in which pictures, words and page stay as they are.
-export async function still() {
-  const pictures = () => [...document.querySelectorAll("canvas")].map((one) => one.toDataURL());
-  const seen = () => [scrollY, document.querySelector("main").innerText, ...pictures()].join();
-  for (let same = 0, before = ""; same < 5; ) {
-    await frame();
-    const now = seen();
-    same = now === before ? same + 1 : 0;
-    before = now;
-  }
-}
-
-// As JupyterLab changes its theme: first the colours, then the name, with everything hidden until the
-// next frame.
-export async function wear([theme, css]) {
-  document.querySelector("#theme").textContent = css;
-  document.body.dataset.jpThemeLight = theme === "Light";
-  document.body.dataset.jpThemeName = `JupyterLab ${theme}`;
-  document.body.style.display = "none";
-  await frame();
-  document.body.style.display = "";
-}
-
 // ---- who reaches what
 
 const within = (view, kinds) => [...document.querySelectorAll(`${view} :is(${kinds})`)];

@@ -11,19 +11,6 @@ from tests.browser.every import trained
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture
-def ask(modules):
-    """`ask("shared/numbers", "({ clamp }, number) => ...", 3)`: what a function makes of a
-    module."""
-
-    def ask(module: str, function: str, given=None):
-        return modules.page.evaluate(
-            f"([module, given]) => ({function})(module, given)", [modules.module(module), given]
-        )
-
-    return ask
-
-
 # ---- shared
 
 

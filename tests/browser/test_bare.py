@@ -119,7 +119,7 @@ def test_what_is_no_json_is_refused(bare, counter):
 
 def test_an_error_in_python_fails_the_test_that_caused_it(alone):
     with pytest.raises(AssertionError, match="should not be greater than 9"):
-        with alone.watched():
+        with alone.empty():
             counter = alone.show(Counter(number=9))
             seen = []
             counter.on_msg(lambda *_: seen.append(1))
@@ -130,7 +130,7 @@ def test_an_error_in_python_fails_the_test_that_caused_it(alone):
 
 def test_an_error_in_the_page_fails_the_test_that_caused_it(alone):
     with pytest.raises(AssertionError, match="page: .*nothing here"):
-        with alone.watched():
+        with alone.empty():
             alone.page.evaluate(
                 "() => { requestAnimationFrame(() => { throw Error('nothing here'); }); }"
             )
@@ -139,7 +139,7 @@ def test_an_error_in_the_page_fails_the_test_that_caused_it(alone):
 
 def test_an_address_elsewhere_fails_the_test_that_asked_for_it(alone):
     with pytest.raises(AssertionError, match="outside this machine: http://elsewhere.test/x"):
-        with alone.watched():
+        with alone.empty():
             alone.page.evaluate("() => fetch('http://elsewhere.test/x').catch(() => {})")
 
 

@@ -13,25 +13,6 @@ from tests.browser.every import EVERY, trained
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture
-def ask(modules):
-    """`ask("shared/common", "({ clamp }, number) => ...", 3)`: what a function makes of a
-    module."""
-
-    def ask(module: str, function: str, given=None):
-        return modules.page.evaluate(
-            f"([module, given]) => ({function})(module, given)", [modules.module(module), given]
-        )
-
-    return ask
-
-
-@pytest.fixture
-def probe(modules):
-    """`probe("shared/common", "made")`: the same with a longer function, of probes.js."""
-    return modules.probe
-
-
 # ---- numbers and colours
 
 
@@ -92,12 +73,14 @@ def test_softmax_and_kurtosis_are_pythons(ask):
 
 # ---- the camera
 
-CAMERA, VIEW = "virtual_weights/camera", "const c = probes.camera(module);"  # of 800 by 600
+CAMERA = "virtual_weights/camera"
+# A camera on a view of 800 by 600.
+VIEW = "const c = (await import('/tests/browser/probes.js')).camera(module);"
 
 
 def test_a_camera_turns_places_into_pixels_and_back(ask):
     there_and_back = (
-        f"(module) => {{ {VIEW} c.zoomAt([200, 450], 7); c.pan(31, -17);"
+        f"async (module) => {{ {VIEW} c.zoomAt([200, 450], 7); c.pan(31, -17);"
         " return [c.toWorld(c.toScreen([123, 456])), c.toScreen([0, 0]), c.k]; }"
     )
     place, origin, k = ask(CAMERA, there_and_back)
@@ -109,7 +92,7 @@ def test_a_camera_turns_places_into_pixels_and_back(ask):
 @pytest.mark.parametrize("at", [[400, 300], [10, 590], [799, 1]])
 def test_what_the_pointer_holds_stays_under_it_while_it_zooms(ask, at):
     held = (
-        f"(module, at) => {{ {VIEW} c.zoomAt([400, 300], 3); const before = c.toWorld(at);"
+        f"async (module, at) => {{ {VIEW} c.zoomAt([400, 300], 3); const before = c.toWorld(at);"
         " c.zoomAt(at, 2.5); return [before, c.toWorld(at)]; }"
     )
     before, after = ask(CAMERA, held, at)
@@ -119,7 +102,7 @@ def test_what_the_pointer_holds_stays_under_it_while_it_zooms(ask, at):
 def test_the_world_never_leaves_the_view(ask):
     """Nor does it grow larger than it may, nor smaller than the view."""
     pushed = (
-        f"(module) => {{ {VIEW} const ends = [];"
+        f"async (module) => {{ {VIEW} const ends = [];"
         " const end = () => ends.push([c.k, c.toScreen([0, 0]), c.toScreen([800, 600])]);"
         " c.zoomAt([400, 300], 4); c.pan(9999, 9999); end(); c.pan(-99999, -99999); end();"
         " c.zoomAt([1, 1], 1000); end(); c.zoomAt([1, 1], 1e-6); end(); return ends; }"
@@ -133,7 +116,7 @@ def test_the_world_never_leaves_the_view(ask):
 
 def test_another_size_keeps_the_middle(ask):
     resized = (
-        f"(module) => {{ {VIEW} c.zoomAt([600, 200], 5); const before = c.centre();"
+        f"async (module) => {{ {VIEW} c.zoomAt([600, 200], 5); const before = c.centre();"
         " c.refit(400, 900, 50); return [before, c.centre(), c.k]; }"
     )
     (x, y), after, k = ask(CAMERA, resized)
@@ -156,9 +139,8 @@ def test_without_motion_a_flight_is_a_jump(modules, probe):
 def test_a_flight_can_be_stopped(bare):
     """In a page whose time stands still, half way."""
     bare.stop_time()
-    module = bare.module(CAMERA)
-    begin = f"(module) => {{ {VIEW} c.fly([700, 500], 20, 300); window.c = c; }}"
-    bare.page.evaluate(begin, module)
+    begin = f"async (module) => {{ {VIEW} c.fly([700, 500], 20, 300); window.c = c; }}"
+    bare.ask(CAMERA, begin)
     bare.pass_time(150)
     half = bare.page.evaluate("() => [c.k, ...c.centre()]")
     assert 1 < half[0] < 20
