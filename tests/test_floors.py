@@ -29,14 +29,9 @@ Graph = dict[str, set[str]]
 
 
 def imported(source: str, package: str = "helpers") -> set[str]:
-    """The full names of all modules that the source imports, wherever in it the import stands.
-
-    Not those under `if __name__ == "__main__"`: who imports the file does not get them.
-    """
-    tree = ast.parse(source)
-    tree.body = [node for node in tree.body if not is_command(node)]
+    """The full names of all modules that the source imports, wherever in it the import stands."""
     names = set()
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -44,10 +39,6 @@ def imported(source: str, package: str = "helpers") -> set[str]:
             start = ".".join([*above, node.module or ""]).strip(".") if node.level else node.module
             names |= {f"{start}.{alias.name}" for alias in node.names}
     return names
-
-
-def is_command(node: ast.stmt) -> bool:
-    return isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
 
 
 def room(name: str) -> str | None:
@@ -181,7 +172,11 @@ def test_annotations_are_evaluated():
         ("from .heads import x", "helpers", {"helpers.heads.x"}),
         ("from ..heads import x", "helpers.explorables", {"helpers.heads.x"}),
         ("from .panel import x", "helpers.explorables", {"helpers.explorables.panel.x"}),
-        ('if __name__ == "__main__":\n    import helpers.training.runs', "helpers", set()),
+        (
+            'if __name__ == "__main__":\n    import helpers.training.runs',
+            "helpers",
+            {"helpers.training.runs"},
+        ),
         (
             "if TYPE_CHECKING:\n    import helpers.training.runs",
             "helpers",
