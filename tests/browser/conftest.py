@@ -1,5 +1,4 @@
-"""Chromium for the browser tests; `bare`, a page for views, and `lab`, JupyterLab in a tab. A start
-of JupyterLab takes seconds, so the tests of a file share one."""
+"""Chromium for the browser tests; `bare`, a page for views; `lab`, JupyterLab in a tab."""
 
 import os
 import shutil

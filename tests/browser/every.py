@@ -31,6 +31,19 @@ def batch() -> Batch:
     return repeated_block(1, 48, 64, torch.Generator().manual_seed(1), periods=[14])
 
 
+@cache
+def measured() -> tuple[VirtualWeights, dict[str, str]]:
+    """The diagram, whose links take longer to measure than to show, and what it opens with."""
+    diagram = VirtualWeights(trained())
+    return diagram, diagram.lit
+
+
+def as_it_opens() -> VirtualWeights:
+    diagram, opened = measured()
+    diagram.lit = opened
+    return diagram
+
+
 class One(NamedTuple):
     """An explorable: how to make it, what is there once it stands, and its main control with a key
     that moves it."""
@@ -54,9 +67,7 @@ EVERY = {
         ".chip[tabindex='0']",
         "ArrowLeft",
     ),
-    "virtual-weights": One(
-        lambda: VirtualWeights(trained()), ".strip circle", "canvas", "ArrowDown"
-    ),
+    "virtual-weights": One(as_it_opens, ".strip circle", "canvas", "ArrowDown"),
     "rotation": One(
         lambda: Rotation(trained(), heads.probe(64, 48)[3]),
         ".graph circle",

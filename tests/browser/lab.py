@@ -79,6 +79,12 @@ class Lab:
         if message.type == "error" and not any(known in message.text for known in BENIGN):
             self.errors.append(f"console: {message.text}")
 
+    def begin(self) -> None:
+        """Open JupyterLab as `make lab` does for the first time: nothing is remembered."""
+        self.page.request.delete(f"{self.url}/lab/api/workspaces/default?token={self.token}")
+        self.page.goto(f"{self.url}/?token={self.token}")
+        self.ready()
+
     def open(self, notebook: str) -> None:
         """Open a notebook of the course by its name."""
         self.page.goto(f"{self.url}/lab/tree/notebooks/{notebook}?token={self.token}&reset")
@@ -93,7 +99,7 @@ class Lab:
 
     def hide_sidebar(self) -> None:
         """The page for the notebook alone."""
-        self.page.evaluate("() => jupyterapp.commands.execute('application:toggle-left-area')")
+        self.page.evaluate("() => jupyterapp.shell.collapseLeft()")
 
     def check(self) -> None:
         """Nothing has complained or left the machine since the last check."""

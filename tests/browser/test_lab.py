@@ -16,13 +16,12 @@ FIRST = "00_start_here.ipynb"
 @pytest.fixture(scope="module")
 def first(tab):
     """JupyterLab as it opens, once it stands."""
-    tab.page.goto(f"{tab.url}/?token={tab.token}")
-    tab.page.get_by_role("tab", name=FIRST).first.wait_for()
-    tab.ready()
+    tab.begin()
     return tab
 
 
 def test_the_lab_opens_on_the_first_notebook(first, lab):
+    assert lab.page.get_by_role("tab", name=FIRST).first.is_visible()
     lab.page.locator(".jp-Notebook .jp-Cell").first.wait_for()
     assert lab.page.get_by_text("Jupyter news").count() == 0
 

@@ -151,22 +151,6 @@ def test_a_view_that_opens_during_training_has_the_whole_history_and_may_close(n
 # ---- away and back
 
 
-@pytest.mark.parametrize("name", ["rotation", "virtual-weights", "discovery"])
-def test_what_moves_ends_with_its_output(page, lab, name):
-    page.locator(f".{name} {'canvas' if name == 'virtual-weights' else '.main'}").press("Enter")
-    lab.clear()
-    page.locator(f".{name}").wait_for(state="detached")
-    # JupyterLab asks for a frame now and then; what moves asks for each.
-    page.wait_for_function("""async () => {
-        let asked = 0;
-        const ask = window.requestAnimationFrame;
-        window.requestAnimationFrame = (frame) => { asked++; return ask(frame); };
-        for (let frame = 0; frame < 30; frame++) await new Promise(ask);
-        window.requestAnimationFrame = ask;
-        return asked <= 2;
-    }""")
-
-
 def pictures(page, name: str) -> list[str]:
     """Its sentence and its canvases."""
     drawn = (
