@@ -16,11 +16,12 @@ import torch
 from helpers import corpus
 from helpers.explorables import discovery as module
 from helpers.explorables.discovery import Discovery
+from helpers.explorables.discovery import row as rows
 from helpers.explorables.discovery import scene as scenes
 from helpers.explorables.discovery.scene import Choices, Scene
 from helpers.instruments import circuits, composition, heads
 from helpers.model import AttentionOnlyTransformer, ModelConfig
-from helpers.training import recipes, runs
+from helpers.training import recipes, replicas, runs
 from tests.patience import PATIENCE, soon
 
 
@@ -158,6 +159,92 @@ def test_reset_starts_over_with_the_settings(explorable):
     assert (cfg.n_layers, cfg.n_heads, cfg.d_head, cfg.smeared_keys, cfg.seed) == (1, 8, 8, True, 3)
     assert explorable.settings["task"] == "random periods" and explorable.settings["n_heads"] == 8
     assert explorable.sent[-2][0] == dict(type="reset")
+
+
+# ---- the reader's row
+
+
+def test_the_riddle_is_right_on_every_stored_seed_and_a_guess_before(explorable):
+    for seed, model in replicas.models("two_layers").items():
+        after = explorable.scene.answers(model)
+        assert after["best"][0][0] == "9" and after["copied"] > 0.9, seed
+        untrained = AttentionOnlyTransformer(ModelConfig(n_ctx=48, seed=seed))
+        before = explorable.scene.answers(untrained)
+        assert before["best"][0][1] < 0.1 and before["copied"] < 0.1, seed
+
+
+def test_answers_are_the_models_own_and_follow_the_step(explorable):
+    explorable.step()
+    explorable.ask("5 6, 7 5")
+    assert explorable.row == dict(typed="5 6, 7 5", copied="6")
+    tokens = torch.tensor([[0, 5, 6, 7, 5]])
+    for step, seen in enumerate(explorable.snapshots):
+        shares = explorable.model_at(step)(tokens)[0, -1].softmax(-1)
+        assert [name for name, _ in seen["answers"]["best"]] == [
+            str(token) for token in shares.argsort(descending=True)[:3].tolist()
+        ]
+        assert seen["answers"]["copied"] == pytest.approx(shares[6].item(), abs=1e-5)
+    assert explorable.sent[-1][0] == dict(
+        type="answers", answers=[seen["answers"] for seen in explorable.snapshots]
+    )
+    explorable.step()  # and what comes later is asked the same
+    assert explorable.snapshots[-1]["answers"] == explorable.scene.answers(explorable.model)
+
+
+def test_what_is_copied_is_the_latest(explorable):
+    for typed, says in {"5 6 5 7 5": "7", "5 5": "5", "1 2 3": None, "9": None}.items():
+        explorable.ask(typed)
+        assert explorable.row["copied"] == says, typed
+
+
+@pytest.mark.parametrize(
+    "typed, says",
+    [
+        ("", "0 tokens in the row; type 1 to 47"),
+        ("3 " * 48, "48 tokens in the row; type 1 to 47"),
+        ("17 four", "'four' is no token; tokens are whole numbers from 1 to 63"),
+        ("64", "'64' is no token"),
+        ("0", "'0' is no token"),
+        ("-3", "'-3' is no token"),
+        ("²", "'²' is no token"),
+    ],
+)
+def test_a_row_that_cannot_be_read_is_refused_and_the_old_one_stays(explorable, typed, says):
+    before = explorable.row
+    explorable._hear(None, dict(do="ask", row=typed), [])
+    assert explorable.trouble.startswith(f"refused: {says}") and explorable.row == before
+    explorable._hear(None, dict(do="ask", row="1 2"), [])
+    assert explorable.trouble == "" and explorable.row["typed"] == "1 2"
+
+
+def test_the_row_outlives_a_reset_but_not_another_kind_of_tokens(explorable, a_text):
+    explorable.ask("1 2 1")
+    explorable.reset(n_layers=1)
+    assert explorable.row["typed"] == "1 2 1" and explorable.scene.asked.tolist() == [[0, 1, 2, 1]]
+    explorable.reset(task="text")
+    assert explorable.row["typed"] == rows.NAMES
+    explorable.ask("the cat⏎the")
+    assert (
+        explorable.scene.labels
+        and "".join(rows.names(explorable.scene.asked[0, 1:].tolist(), explorable.scene.recipe))
+        == "the·cat⏎the"
+    )
+
+
+def test_of_too_many_weights_every_second_goes_and_the_ends_stay(explorable, monkeypatch):
+    monkeypatch.setattr(module, "MOST_KEPT", 4)
+    for _ in range(7):
+        explorable.step()
+    kept = [at for at, weights in enumerate(explorable._weights) if weights]
+    assert len(kept) <= 4 and kept[0] == 0 and kept[-1] == 7
+    explorable.ask("1 2 1")
+    assert [bool(seen["answers"]) for seen in explorable.snapshots] == [
+        at in kept for at in range(8)
+    ]
+    before = explorable.model_at(6).state_dict()
+    assert torch.equal(before["W_E"], explorable._weights[max(kept[:-1])]["W_E"])
+    with pytest.raises(ValueError, match="step -1: the training begins at step 0"):
+        explorable.model_at(-1)
 
 
 # ---- choices
@@ -325,30 +412,27 @@ def test_random_heads_stay_in_the_copying_band():
     assert 0.88 < inside < 0.99
 
 
-# ---- how long it looks
+# ---- when it looks
 
 
-def test_looking_takes_its_share_and_no_more(explorable, monkeypatch):
-    """By a clock on which a step takes 10 ms and a look as much as four steps; then by one on which
-    a look is cheap."""
+def test_the_steps_that_it_looks_at_are_the_same_on_any_machine(explorable, monkeypatch):
+    """Every so many, and each while a head is being born: so a seed has one birth, in the view and
+    on paper."""
 
-    def watched(look_seconds: float) -> tuple[int, float]:
+    def looked_at(seconds_a_step: float) -> list[int]:
         explorable.reset()
         now = [0.0]
         monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: now[0]))
-        taking(monkeypatch, explorable.scene, "look", now, look_seconds)
-        taking(monkeypatch, explorable.trainer, "step", now, 0.01)
-        explorable._last_look = look_seconds
+        taking(monkeypatch, explorable.trainer, "step", now, seconds_a_step)
         for _ in explorable._slices():
-            assert explorable.share <= 0.15
-            if explorable.trainer.step_number >= 100:
-                return len(explorable.snapshots) - 1, now[0]
+            if explorable.trainer.step_number >= 85:
+                return [seen["step"] for seen in explorable.snapshots]
 
-    dear, seconds = watched(0.04)
-    assert 2 <= dear <= 4 and seconds > 1
-    cheap, seconds = watched(0.001)
-    assert cheap / seconds >= 10  # as often as was promised, and not much oftener
-    assert cheap / seconds <= 15
+    slow, quick = looked_at(0.5), looked_at(0.0001)
+    assert slow == quick
+    born = heads.birth(explorable.snapshots)
+    assert slow[:4] == [0, 5, 10, 15] and slow[-2:] == [80, 85]
+    assert {born - 3, born - 2, born - 1, born} <= set(slow) and born + 1 not in slow
 
 
 def taking(monkeypatch, owner, name: str, now: list[float], seconds: float) -> None:

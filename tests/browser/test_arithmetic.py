@@ -186,18 +186,21 @@ def test_a_training_shows_the_newest_until_the_reader_scrubs_back(ask):
 
 LONG = """async ({ default: { render } }, shape) => {
     const { n_layers, n_heads, pos, steps } = shape, heard = {}, el = document.createElement("div");
-    const traits = { shape, settings: {}, status: "paused", trouble: "" };
+    const row = { typed: "1 2", copied: null };
+    const traits = { shape, row, settings: {}, status: "paused", trouble: "" };
     let view;
     const gone = render({ el, model: {
         get: (name) => traits[name], on: (event, hear) => { heard[event] = hear; }, off: () => {},
         send: (said) => { view ??= said.view; },
     } });
     document.querySelector("main").append(el);
+    el.querySelector("details").open = true;
+    const answers = { best: [["1", 0.1]], copied: null };
     const grid = (rows, columns) => Array.from({ length: rows }, () => Array(columns).fill(0.2));
     const pairs = (n_layers - 1) * n_heads, size = n_layers * n_heads * pos * pos;
     for (let step = 0; step < steps; step++)
         heard["msg:custom"]({
-            type: "snapshot", view, step, seconds: step, loss: 2, loss_new: 4,
+            type: "snapshot", view, step, seconds: step, answers, loss: 2, loss_new: 4,
             prefix_matching: grid(n_layers, n_heads), previous_token: grid(n_layers, n_heads),
             copying: grid(n_layers, n_heads), composition: grid(pairs, pairs),
             composition_limit: 0.3,

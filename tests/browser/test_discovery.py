@@ -21,12 +21,16 @@ pytestmark = pytest.mark.browser
 
 STEP = "() => +document.querySelector('.discovery .where').textContent.match(/step (\\d+)/)[1]"
 SCRUB = "Scrub through the training"
+LOOKS = (
+    "() => +document.querySelector('.discovery input[type=range]')"
+    ".getAttribute('aria-valuetext').match(/of (\\d+)/)[1]"
+)
 
 
 @pytest.fixture(autouse=True)
 def steady(monkeypatch):
-    """A clock on which every look at it takes 20 ms, so that slices and snapshots have as many
-    steps on any machine; and no view is taken for closed because it is slow."""
+    """A clock on which every look at it takes 20 ms, so that slices have as many steps on any
+    machine; and no view is taken for closed because it is slow."""
     ticks = count()
     clock = SimpleNamespace(perf_counter=lambda: 0.02 * next(ticks))
     monkeypatch.setattr(module, "time", clock)
@@ -68,6 +72,11 @@ def paused(bare, discovery) -> int:
     return at
 
 
+def more(page) -> None:
+    """Ask for composition and eigenvalues too."""
+    page.locator(".discovery summary").press("Enter")
+
+
 def says(page) -> str:
     return page.locator(".discovery .says").inner_text()
 
@@ -105,25 +114,112 @@ def test_one_trains_pauses_steps_scrubs_and_resets_by_keyboard(bare, page, disco
     page.keyboard.press("Escape")
 
     press(page, "Reset")
-    page.wait_for_function(
-        f"() => ({STEP})() === 0 && document.querySelector('.discovery input[type=range]').max === "
-        "'0'"
+    page.wait_for_function(f"() => ({STEP})() === 0 && ({LOOKS})() === 1")
+
+
+def answers(page) -> list[str]:
+    """What the model says to the reader's row, as a screen reader hears it."""
+    return page.locator(".discovery .asking li").evaluate_all(
+        "all => all.map(one => one.getAttribute('aria-label'))"
     )
+
+
+def ask(page, typed: str) -> None:
+    page.get_by_label("Your row").fill(typed)
+    page.keyboard.press("Enter")
+
+
+def test_the_row_is_answered_at_every_step_and_so_is_another(page, discovery):
+    """The riddle, by chance at the start and right at the end; then one of the reader's own, which
+    is asked of all steps that were looked at."""
+    assert page.get_by_label("Your row").input_value() == "17 4 52 9 31 17 4 52"
+    guesses = answers(page)
+    almost_there(discovery)
+    press(page, "Step")
+    page.locator(".discovery .asking li.match[aria-label='9, > 99.9%']").wait_for()
+    assert "The trick says 9. The model gives it > 99.9%." in page.inner_text(".asking p")
+    assert "it answers 9, with > 99.9%" in says(page)
+
+    ask(page, "40 41 42 43 40 41")
+    page.locator(".discovery .asking li.match[aria-label^='42, ']").wait_for()
+    page.get_by_label(SCRUB).press("Home")
+    page.wait_for_function(f"() => ({STEP})() === 0")
+    assert not any(said.startswith("42, ") for said in answers(page))
+    ask(page, "17 4 52 9 31 17 4 52")
+    page.wait_for_function(
+        "before => [...document.querySelectorAll('.discovery .asking li')].map(one => "
+        "one.getAttribute('aria-label')).join() === before",
+        arg=",".join(guesses),
+    )
+    ask(page, "1, 2, 3")
+    page.get_by_text("Nothing to copy").wait_for()
+
+
+def test_a_row_that_cannot_be_read_is_refused_in_words_and_stays(page, discovery):
+    ask(page, "17 4 70 17")
+    page.locator(".discovery .note").filter(has_text="'70' is no token; tokens are").wait_for()
+    assert page.get_by_label("Your row").input_value() == "17 4 70 17"
+    assert discovery.row["typed"] == "17 4 52 9 31 17 4 52"
+    ask(page, "17 4 7 17")
+    page.locator(".discovery .note").filter(has_text="no token").wait_for(state="detached")
+
+
+def test_the_scrubber_stands_on_the_axis_of_the_graphs(page, discovery):
+    """Its thumb is where the line of the present step is, at any step; keys go from look to
+    look."""
+    for step in (100, 236, 399):
+        discovery.trainer.step_number = step - 1
+        discovery.step()
+        page.wait_for_function(f"() => ({STEP})() === {step}")
+        line, thumb = page.evaluate(
+            """() => {
+                const box = (name) => document.querySelector(name).getBoundingClientRect();
+                const scrubber = document.querySelector(".discovery input[type=range]");
+                const { left, width } = scrubber.getBoundingClientRect(), half = 8;
+                const share = scrubber.value / scrubber.max;
+                return [box(".discovery .now").left, left + half + share * (width - 2 * half)];
+            }"""
+        )
+        assert line == pytest.approx(thumb, abs=1.5)
+    page.get_by_label(SCRUB).press("ArrowLeft")
+    page.wait_for_function(f"() => ({STEP})() === 236")
+    page.get_by_label(SCRUB).press("PageDown")
+    page.wait_for_function(f"() => ({STEP})() === 0")
+
+
+def test_a_value_off_the_chart_is_told(page, discovery):
+    almost_there(discovery)
+    press(page, "Step")
+    page.wait_for_function(f"() => ({STEP})() === 400")
+    off = discovery.snapshots[-1]["loss_new"]
+    assert page.locator(".discovery svg .off").all_text_contents() == [f"{off:.1f} ↑"]
+
+
+def test_a_kernel_that_has_gone_is_noticed_without_a_click(bare, page):
+    page.evaluate(
+        "() => { const { model } = views[0]; model.gone = true; model.tell('comm_live_update'); }"
+    )
+    page.locator(".discovery .note").filter(has_text="The kernel has been restarted").wait_for()
+    assert page.get_by_role("button", name="No kernel").is_disabled()
+    assert page.locator(".discovery .row :enabled").count() == 0
+
+
+def test_it_fits_a_small_window(page):
+    assert page.locator(".discovery").bounding_box()["height"] <= 620
 
 
 def test_the_scrubber_moves_all_views_together_while_it_trains(bare, page, discovery):
     """Back to the birth: loss, scores, composition, copying, board and pattern stand at one step,
     and training goes on."""
     endless(discovery)
+    more(page)
     press(page, "Train")
     page.wait_for_function("() => !document.querySelector('.discovery .scrub button').disabled")
     page.get_by_label(SCRUB).focus()
     page.keyboard.press("Home")
     page.wait_for_function(f"() => ({STEP})() === 0")
-    newest = page.get_by_label(SCRUB).get_attribute("max")
-    page.wait_for_function(
-        f"() => +document.querySelector('.discovery input[type=range]').max > {newest} + 3"
-    )
+    newest = page.evaluate(LOOKS)
+    page.wait_for_function(f"() => ({LOOKS})() > {newest} + 3")
     assert page.evaluate(STEP) == 0  # new snapshots do not take the reader away
 
     press(page, "To the birth")
@@ -137,10 +233,7 @@ def test_the_scrubber_moves_all_views_together_while_it_trains(bare, page, disco
         f"At step {born} " in f"{label} " or f"At step {born}:" in label for label in labels
     )
     assert f"Step {born}:" in says(page)
-    first = next(
-        seen for seen in discovery.snapshots if max(map(max, seen["prefix_matching"])) > 0.5
-    )
-    assert born == first["step"]
+    assert born == heads.birth(discovery.snapshots)
     chosen = page.locator(".discovery .board button[aria-pressed=true]").get_attribute("aria-label")
     # the head on show is the one that was born
     assert float(chosen.split("prefix matching ")[1].split(",")[0]) > 0.5
@@ -153,6 +246,7 @@ def test_the_scrubber_moves_all_views_together_while_it_trains(bare, page, disco
 
 def test_a_pair_can_be_chosen(page):
     """Any writer and reader, by keyboard; the board chooses too."""
+    more(page)
     page.get_by_label("Head that reads").select_option("1.2")
     page.get_by_label("Head that writes").select_option("0.3")
     page.locator(".discovery svg[aria-label*='head 1.2 reads head 0.3 with 0.']").wait_for()
@@ -242,7 +336,9 @@ def test_choices_make_another_model(page, discovery):
     page.wait_for_function(
         "() => document.querySelectorAll('.discovery .board button').length === 4"
     )
+    more(page)
     assert not page.get_by_label("Head that reads").is_visible()
+    assert page.locator(".discovery svg").nth(3).is_visible()
     page.get_by_label("smeared keys").check()
     page.locator(".discovery .row select").nth(2).select_option("2")
     page.wait_for_function(

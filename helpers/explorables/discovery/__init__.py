@@ -2,35 +2,36 @@
 
 Training runs in the kernel as an asyncio task that gives way after every few steps, so that Pause,
 other cells and an interrupt get their turn. Each snapshot is sent once; from then on the scrubber
-moves through them in the browser alone. Looking never takes more than a fixed share of the time: a
-snapshot waits until the training has earned it. `run()` is the same training without a front end,
-to the end.
+moves through them in the browser alone. Which steps are looked at does not depend on the machine,
+so a seed has one birth. `run()` is the same training without a front end, to the end.
 """
 
 import asyncio
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import traitlets
+from torch import Tensor
+from torch.func import functional_call
 
 from helpers.explorables import Explorable
 from helpers.explorables.discovery.scene import Choices, Scene
+from helpers.instruments import heads
 from helpers.model import AttentionOnlyTransformer
 from helpers.training.loop import Diverged, Trainer
 
 SECONDS_A_SLICE = 0.035  # between two chances for Pause
-SECONDS_A_SNAPSHOT = 0.07  # at least: so that there are ten or more a second
-SHARE = 0.12  # of the training time, at most, goes into snapshots
+EVERY = 5  # steps between two looks ...
+CLOSE = 0.25  # ... but none, where the best prefix matching is above this and no head is born
+MOST_KEPT = 160  # weights, to ask another row of: then every second goes
 # a view that has not acknowledged so many snapshots in so many seconds is gone
-UNSEEN, PATIENCE = (
-    15,
-    5.0,
-)
+UNSEEN, PATIENCE = 15, 5.0
 
 
 class Discovery(Explorable):
@@ -43,6 +44,8 @@ class Discovery(Explorable):
     # why a choice was refused or a training stopped, in words
     trouble = traitlets.Unicode("").tag(sync=True)
     shape = traitlets.Dict().tag(sync=True)  # of the model in training, and where chance lies
+    # the reader's own: what was typed, and what stands after an earlier copy of its last token
+    row = traitlets.Dict().tag(sync=True)
 
     def __init__(
         self,
@@ -54,9 +57,8 @@ class Discovery(Explorable):
         muon_lr: float | None = None,
     ):
         super().__init__()
-        self._task: asyncio.Task | None = (
-            None  # what goes on in the background: training, or loading a text
-        )
+        # what goes on in the background: training, or loading a text
+        self._task: asyncio.Task | None = None
         self._home = running_loop()  # where cells run
         # by a view, as far as one can tell; `_unseen` counts what it has not acknowledged
         self._watched = False
@@ -78,8 +80,7 @@ class Discovery(Explorable):
         choices = self.choices.changed(**settings)
         scene = Scene(choices)
         self.pause()
-        self.choices = choices
-        self._open(scene)
+        self._exchange(choices, scene)
 
     def train(self) -> None:
         """Start, or go on. Returns at once; the training goes on while the kernel is free.
@@ -123,9 +124,35 @@ class Discovery(Explorable):
             raise KeyboardInterrupt("the training is paused: train() or run() goes on")
         return self
 
+    def ask(self, typed: str) -> None:
+        """Put another row to the model, at the steps whose weights are kept and from now on.
+        ValueError for one that cannot be read."""
+        self.scene.ask(typed)
+        for seen, weights in zip(self.snapshots, self._weights, strict=True):
+            seen["answers"] = weights and self.scene.answers(partial(self._with, weights))
+        self.row = self.scene.row
+        self.send(dict(type="answers", answers=[seen["answers"] for seen in self.snapshots]))
+
     @property
     def model(self) -> AttentionOnlyTransformer:
         return self.trainer.model
+
+    def model_at(self, step: int) -> AttentionOnlyTransformer:
+        """The model as it stood at this step, or at the latest before it whose weights are kept."""
+        kept = [
+            weights
+            for seen, weights in zip(self.snapshots, self._weights, strict=True)
+            if weights and seen["step"] <= step
+        ]
+        if not kept:
+            raise ValueError(f"step {step}: the training begins at step 0; give 0 or more")
+        model = AttentionOnlyTransformer(self.model.cfg)
+        model.load_state_dict(kept[-1])
+        return model.requires_grad_(False)
+
+    def _with(self, weights: Mapping[str, Tensor], tokens: Tensor) -> Tensor:
+        """The logits that the model gave with these weights."""
+        return functional_call(self.model, weights, (tokens,))
 
     @property
     def trainer(self) -> Trainer:
@@ -142,7 +169,9 @@ class Discovery(Explorable):
         self.scene = scene
         self.snapshots: list[dict[str, Any]] = []
         self._patterns: list[bytes] = []  # of every snapshot
+        self._weights: list[dict[str, Tensor] | None] = []  # of most
         self.settings, self.shape = asdict(self.choices), scene.shape()
+        self.row = scene.row
         self.status, self.trouble = "ready", ""
         self.spent = dict(training=0.0, looking=0.0)
         self.send(dict(type="reset"))
@@ -156,14 +185,12 @@ class Discovery(Explorable):
     def _slices(self) -> Iterator[None]:
         """Train and look, giving way after every slice, until the end, an interrupt or a loss that
         is not finite."""
-        shown = time.perf_counter()
         while not self._finished:
             with interrupts_noted() as noted:
                 if not self._advance(SECONDS_A_SLICE):
                     return
-                if time.perf_counter() - shown >= SECONDS_A_SNAPSHOT and self._earned():
+                if self._is_due():
                     self._snapshot()
-                    shown = time.perf_counter()
             if noted or self._left_alone():
                 return self._rest()
             yield
@@ -171,13 +198,13 @@ class Discovery(Explorable):
         self.status = "finished"
 
     def _advance(self, seconds: float) -> bool:
-        """Train for some time, one step at least. False when the training cannot go on, and
-        `trouble` then says why."""
+        """Train for some time, one step at least and up to the next look. False when the training
+        cannot go on, and `trouble` then says why."""
         start = time.perf_counter()
         try:
             while not self._finished:
                 self.trainer.step()
-                if time.perf_counter() - start >= seconds:
+                if self._is_due() or time.perf_counter() - start >= seconds:
                     break
         except Diverged as error:
             self.status, self.trouble = "stopped", f"stopped: {error}"
@@ -201,9 +228,10 @@ class Discovery(Explorable):
         if self.trainer.step_number > self.snapshots[-1]["step"]:
             self._snapshot()
 
-    def _earned(self) -> bool:
-        """Whether another look, as long as the last, stays within the share."""
-        return self.spent["looking"] + self._last_look <= SHARE * self.spent["training"]
+    def _is_due(self) -> bool:
+        """Whether this step is looked at: every so many, and each while a head is being born."""
+        best = max(map(max, self.snapshots[-1]["prefix_matching"]))
+        return self.trainer.step_number % EVERY == 0 or CLOSE < best <= heads.THRESHOLD
 
     def _snapshot(self) -> None:
         """Look, keep, and send."""
@@ -211,10 +239,18 @@ class Discovery(Explorable):
         seen, patterns = self.scene.look()
         self.snapshots.append(seen | dict(seconds=round(sum(self.spent.values()), 3)))
         self._patterns.append(patterns)
+        self._keep({name: part.detach().clone() for name, part in self.model.named_parameters()})
         self._post(-1)
         self._unseen += 1
-        self._last_look = time.perf_counter() - start
-        self.spent["looking"] += self._last_look
+        self.spent["looking"] += time.perf_counter() - start
+
+    def _keep(self, weights: dict[str, Tensor]) -> None:
+        """Keep what the model is at this snapshot; of too many, every second goes."""
+        self._weights.append(weights)
+        kept = [at for at, weights in enumerate(self._weights) if weights]
+        if len(kept) > MOST_KEPT:
+            for at in kept[1:-1:2]:
+                self._weights[at] = None
 
     def _heed(self) -> None:
         """A view is there, or whoever calls train() is."""
@@ -265,8 +301,18 @@ class Discovery(Explorable):
             actions[message["do"]]()
         elif message.get("do") == "show":
             self._show(message.get("view", ""))
+        elif message.get("do") == "ask":
+            self._answer(message.get("row", ""))
         elif message.get("do") == "reset":
             self._choose(message.get("settings", {}))
+
+    def _answer(self, typed: str) -> None:
+        """Ask, or say why not; what was typed stands until the reader mends it."""
+        try:
+            self.ask(typed)
+            self.trouble = ""
+        except ValueError as error:
+            self.trouble = f"refused: {error}"
 
     def _choose(self, settings: dict[str, Any]) -> None:
         """Reset as the controls say. A text is loaded beside the kernel's other work, and `status`
@@ -288,6 +334,12 @@ class Discovery(Explorable):
         except (ValueError, OSError) as error:  # no text on this machine, for instance
             self.status = self._before_loading
             return self._refuse(error)
+        self._exchange(choices, scene)
+
+    def _exchange(self, choices: Choices, scene: Scene) -> None:
+        """Another training in place of this one. The reader's row stays where it can be read."""
+        if (choices.task == "text") == (self.choices.task == "text"):
+            scene.ask(self.row["typed"])
         self.choices = choices
         self._open(scene)
 

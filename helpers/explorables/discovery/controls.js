@@ -22,6 +22,7 @@ export function makeControls(on) {
       const { muon_lr, ...others } = settings();
       on.reset(name === "task" ? others : { ...others, muon_lr }); // a task brings its own rate
     });
+  const everything = [train, step, reset, ...Object.values(inputs)];
   const numberIn = ({ value }, empty) => (value === "" ? empty : +value);
 
   function settings() {
@@ -44,34 +45,58 @@ export function makeControls(on) {
     return over && held;
   }
 
+  // There is nobody left to train.
+  function leave() {
+    train.textContent = "No kernel";
+    for (const one of everything) one.disabled = true;
+  }
+
   const names = {
     task: "data", n_layers: "layers", n_heads: "heads", smeared_keys: "smeared keys",
     muon_lr: "learning rate", seed: "seed",
   };
   const element = make("div", { class: "row" }, train, step, reset,
     ...Object.entries(names).map(([name, words]) => make("label", {}, words, inputs[name])));
-  return { element, follow };
+  return { element, follow, leave };
 }
 
-// One place a snapshot: `go(index)`, and `toBirth()`.
-export function makeScrubber(go, toBirth) {
+// On the axis of the graphs: `goTo(step)`, along the snapshots `go(index)`, and `toBirth()`.
+export function makeScrubber({ goTo, go, toBirth }) {
+  let at = 0, last = 0;
   const scrubber = make("input", {
-    type: "range", min: 0, max: 0, step: 1, "aria-label": "Scrub through the training",
-    oninput: () => go(+scrubber.value),
+    type: "range", min: 0, max: 1, step: 1, "aria-label": "Scrub through the training",
+    oninput: () => goTo(+scrubber.value),
+    onkeydown: (event) => {
+      const to = snapshotByKey(event.key, at, last);
+      if (to === undefined) return;
+      event.preventDefault(); // a key goes to another snapshot, not to another step
+      go(to);
+    },
   });
   const where = make("span", { class: "where" });
   const birth = make("button", { onclick: toBirth }, "To the birth");
 
   function draw({ here, snapshots, index, born, shape }) {
-    scrubber.max = snapshots.length - 1;
-    scrubber.value = index;
-    scrubber.setAttribute("aria-valuetext", `step ${here.step}`);
+    [at, last] = [index, snapshots.length - 1];
+    scrubber.max = shape().steps;
+    scrubber.value = here.step;
+    scrubber.setAttribute("aria-valuetext",
+      `step ${here.step}, look ${index + 1} of ${snapshots.length}`);
     where.textContent = `step ${here.step} of ${shape().steps}`;
     birth.disabled = !born;
     birth.title = born ? `step ${snapshots[born.at].step}: the first head passes one half`
       : "no head has passed one half yet";
   }
 
-  const element = make("div", { class: "scrub" }, scrubber, where, birth);
+  const element = make("div", { class: "scrub" }, scrubber,
+    make("div", { class: "row" }, where, birth));
   return { element, draw, focus: () => scrubber.focus({ preventScroll: true }) };
+}
+
+function snapshotByKey(key, at, last) {
+  const steps = {
+    Home: -last, PageDown: -10, ArrowLeft: -1, ArrowDown: -1, ArrowUp: 1, ArrowRight: 1, PageUp: 10,
+    End: last,
+  };
+  return key in steps ? at + steps[key] : undefined;
 }

@@ -2,16 +2,17 @@
 // drawn.
 
 import { make } from "../shared/common.js";
+import { decimal } from "../shared/formats.js";
 import {
   dotAt, fillGraph, levelLine, scale, spot, uprightLine, wordsAt,
 } from "../shared/graph.js";
 import { largest } from "../shared/numbers.js";
 import { headName } from "../shared/words.js";
-import { sameHead } from "./training.js";
+import { BORN, sameHead } from "./training.js";
 
 export const MARGINS = { left: 34, right: 10 };
-export const HEIGHTS = { loss: 150, scores: 190, composition: 130, copying: 140 };
-const TOP = 6, FOOT = 6, FOOT_WITH_AXIS = 18; // above and below what is drawn
+export const HEIGHTS = { loss: 142, scores: 182, composition: 140, copying: 140 };
+const TOP = 6, FOOT = 18; // above what is drawn, and below it for the axis
 const MOST_OTHERS = 64; // pairs of heads drawn faintly behind the chosen one
 const DASHED = "4 3";
 
@@ -23,7 +24,7 @@ export function lossGraph({ here, shape }) {
     top: Math.ceil(1.44 * guessing),
     levels: [{ value: guessing, name: "guessing" }],
     curves: [
-      { value: (seen) => seen.loss_new, colour: "faint", dash: DASHED },
+      { value: (seen) => seen.loss_new, colour: "faint", dash: DASHED, told: true },
       { value: (seen) => seen.loss, colour: "ink", strong: true },
     ],
     label: `Loss over the steps. At step ${here.step}: ${here.loss.toFixed(2)} nats where the `
@@ -43,7 +44,7 @@ export function scoresGraph({ here, shape, heads, head }) {
   });
   return {
     top: 1,
-    levels: [{ value: chance, name: "chance" }],
+    levels: [{ value: BORN, name: "born" }, { value: chance, name: "chance" }],
     curves: strongLast(curves),
     label: `Scores of every head over the steps. At step ${here.step} the best prefix matching is `
       + `${best.toFixed(2)}, chance is ${chance.toFixed(2)}`,
@@ -76,7 +77,7 @@ export function copyingGraph({ here, shape, heads, head }) {
     return { value: (seen) => seen.copying[l][h], colour: "copy", strong, faint: !strong };
   });
   return {
-    low: -1, top: 1, band: copying_chance, axis: true,
+    low: -1, top: 1, band: copying_chance,
     curves: strongLast(curves),
     label: `Copying statistic over the steps, from -1 to 1. At step ${here.step} head `
       + `${headName(head)} has ${here.copying[layer][one].toFixed(2)}; random matrices lie within `
@@ -88,9 +89,9 @@ const strongLast = (curves) => curves.sort((a, b) => a.strong - b.strong);
 
 // ---- how they are drawn
 
-export function drawGraph(svg, training, { low = 0, top, curves, levels = [], band, label, axis }) {
+export function drawGraph(svg, training, { low = 0, top, curves, levels = [], band, label }) {
   const width = svg.clientWidth || 460, height = +svg.getAttribute("height");
-  const floor = height - (axis ? FOOT_WITH_AXIS : FOOT);
+  const floor = height - FOOT;
   const ends = [MARGINS.left, width - MARGINS.right], { steps } = training.shape();
   const x = scale([0, steps], ends), y = scale([low, top], [floor, TOP]);
   const now = x(training.here.step);
@@ -99,7 +100,7 @@ export function drawGraph(svg, training, { low = 0, top, curves, levels = [], ba
     ...(band ? [bandAround(y(band), y(-band), ends)] : []),
     ...[low, (low + top) / 2, top].map((value) =>
       wordsAt(ends[0] - 6, y(value) + 3, String(+value.toFixed(2)), { "text-anchor": "end" })),
-    ...(axis ? stepAxis(steps, x, height) : []),
+    ...stepAxis(steps, x, height),
     ...curves.flatMap((curve) => curveParts(training, curve, x, y, top)),
     ...levels.flatMap(({ value, name }) => [
       levelLine(y(value), ends, { class: "level" }),
@@ -113,10 +114,12 @@ export function drawGraph(svg, training, { low = 0, top, curves, levels = [], ba
 const bandAround = (top, bottom, [start, end]) =>
   make("rect", { class: "band", x: start, width: end - start, y: top, height: bottom - top });
 
-const stepAxis = (steps, x, height) => [0, 0.25, 0.5, 0.75, 1].map((share) => {
+const stepAxis = (steps, x, height) => axisShares(x(steps)).map((share) => {
   const last = share === 1, words = last ? `${steps} steps` : String(Math.round(share * steps));
   return wordsAt(x(share * steps), height - 4, words, { "text-anchor": last ? "end" : "middle" });
 });
+
+const axisShares = (width) => (width < 300 ? [0, 0.5, 1] : [0, 0.25, 0.5, 0.75, 1]);
 
 function curveParts({ snapshots, here }, { value, colour, ...style }, x, y, top) {
   const path = make("path", {
@@ -124,8 +127,16 @@ function curveParts({ snapshots, here }, { value, colour, ...style }, x, y, top)
     "stroke-width": strokeWidth(style), "stroke-dasharray": style.dash, opacity: opacity(style),
   });
   const number = value(here);
-  if (!style.strong || isMissing(number) || number > top) return [path];
+  if (isMissing(number) || !(style.strong || style.told)) return [path];
+  if (number > top) return [path, offTheChart(number, x(here.step), x(0))];
   return [path, dotAt(x(here.step), y(number), 3.5, { fill: `var(--${colour})` })];
+}
+
+// A value above the scale is said where its curve leaves it.
+function offTheChart(number, at, start) {
+  const anchor = at - start < 60 ? "start" : "end", aside = anchor === "start" ? 5 : -5;
+  return wordsAt(at + aside, TOP + 8, `${decimal(number)} ↑`,
+    { class: "halo off", "text-anchor": anchor });
 }
 
 const isMissing = (number) => number === null || number === undefined;

@@ -1,4 +1,5 @@
-// What happens over the training: four graphs with one axis, each under a heading that is its key.
+// What happens over the training: graphs with one axis, each under a heading that is its key, and
+// the scrubber on that axis. Composition and eigenvalues are there for whoever asks for more.
 
 import { make, options } from "../shared/common.js";
 import { scrubAlong } from "../shared/graph.js";
@@ -11,7 +12,7 @@ export const legend = (words, colour) =>
   make("span", { class: "key", style: `color: var(--${colour}-text, var(--${colour}))` }, words);
 
 // `changed()` is called when the reader has scrubbed along a graph, or chosen a pair of heads.
-export function makeHistory(training, changed) {
+export function makeHistory(training, scrubber, changed) {
   const graphs = Object.fromEntries(Object.entries(HEIGHTS).map(([name, height]) =>
     [name, make("svg", { role: "img", height })]));
   for (const svg of Object.values(graphs))
@@ -21,17 +22,24 @@ export function makeHistory(training, changed) {
     });
   const pair = makePair(training, changed);
   const copyingTitle = make("h4");
+  const more = make("details", { class: "more", ontoggle: changed },
+    make("summary", {}, "More: who reads whom, and who copies"),
+    pair.element, graphs.composition, copyingTitle, graphs.copying);
   const element = make("div", {},
     make("h4", {}, "Loss in nats, where the token", legend("— came before", "ink"),
       legend("‒ ‒ is new", "faint")), graphs.loss,
     make("h4", {}, "Every head", legend("— prefix matching", "match"),
-      legend("‒ ‒ previous token", "before")), graphs.scores,
-    pair.element, graphs.composition, copyingTitle, graphs.copying);
+      legend("‒ ‒ previous token", "before")), graphs.scores, scrubber.element, more);
 
   function draw() {
-    const paired = training.shape().n_layers > 1; // in one layer there is nobody to read
     drawGraph(graphs.loss, training, lossGraph(training));
     drawGraph(graphs.scores, training, scoresGraph(training));
+    scrubber.draw(training);
+    if (more.open) drawMore();
+  }
+
+  function drawMore() {
+    const paired = training.shape().n_layers > 1; // in one layer there is nobody to read
     for (const part of [pair.element, graphs.composition])
       part.style.display = paired ? "" : "none";
     if (paired) {

@@ -26,7 +26,7 @@ export function makeMoment(training, el, changed) {
     (label) => make("span", {}, label));
   const says = caption(el);
   const element = make("div", { class: "moment" }, board.element,
-    make("div", { class: "pattern" }, title, canvas), make("div", {}, strip.element, says));
+    make("div", { class: "pattern" }, title, canvas), strip.element);
 
   function look(atRow, atColumn) {
     if (!training.snapshots.length) return;
@@ -47,7 +47,7 @@ export function makeMoment(training, el, changed) {
 
   function draw() {
     board.draw();
-    title.textContent = `Where head ${headName(training.head)} looks: from each row to the columns`;
+    title.textContent = `Where head ${headName(training.head)} looks: rows at columns`;
     paintPattern(canvas, size(), (query, at) => training.attention(query, at), {
       faded: (query) => row !== null && query !== row,
     });
@@ -69,7 +69,7 @@ export function makeMoment(training, el, changed) {
       `Attention pattern; arrow keys move the row and the column. ${says.textContent}`);
   }
   const forget = () => { row = null; };
-  return { element, draw, forget };
+  return { element, says, draw, forget };
 }
 
 function classOf(at, from, share) {

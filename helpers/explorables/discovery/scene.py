@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from helpers.explorables.discovery.row import copied, first_row, names, next_token, read_row
 from helpers.explorables.shared.tokens import token_labels
 from helpers.instruments import circuits, composition, heads
 from helpers.model import AttentionOnlyTransformer
@@ -106,8 +107,8 @@ class Scene:
     """A trainer at step 0, and the same sequences to look at it at every step.
 
     `test` asks for the losses, `probe` for the scores, `shown` is the one sequence [1, pos] whose
-    patterns are drawn, with a label for each token. `n_looks` counts: the null of composition is
-    drawn at every tenth look.
+    patterns are drawn, with a label for each token; `asked` is the reader's row [1, pos]. `n_looks`
+    counts: the null of composition is drawn at every tenth look.
     """
 
     def __init__(self, choices: Choices):
@@ -130,6 +131,26 @@ class Scene:
         pad = self.probe.shape[1] - self.shown.shape[1]
         self._read = torch.cat([self.probe, F.pad(self.shown, (0, pad))])
         self.n_looks = 0
+        self.ask(first_row(recipe))
+
+    def ask(self, typed: str) -> None:
+        """Put another row from now on. ValueError, in words, for one that cannot be read."""
+        self.asked = read_row(typed, self.recipe)
+        self.copied = copied(self.asked)
+        called = None if self.copied is None else names([self.copied], self.recipe)[0]
+        self.row = dict(typed=typed, copied=called)
+
+    def answers(self, model: Callable[[Tensor], Tensor]) -> dict[str, Any]:
+        """What the model says after the reader's row: the three best answers with their
+        probabilities, and the probability of what would be copied."""
+        shares = next_token(model, self.asked)
+        best = shares.topk(3)
+        called = names(best.indices.tolist(), self.recipe)
+        [likeliest] = rounded([best.values.tolist()], places=6)
+        return dict(
+            best=list(zip(called, likeliest, strict=True)),
+            copied=None if self.copied is None else round(shares[self.copied].item(), 6),
+        )
 
     def shape(self) -> dict[str, Any]:
         """What stays the same for the whole training: sizes, labels, and where chance lies."""
@@ -149,8 +170,9 @@ class Scene:
 
     @torch.no_grad()
     def look(self) -> tuple[dict[str, Any], bytes]:
-        """The model as it stands: losses in nats, scores of every head, composition of every pair;
-        and the patterns on `shown` [layer, head, query, key], one byte an entry."""
+        """The model as it stands: its answers to the row, losses in nats, scores of every head,
+        composition of every pair; and the patterns on `shown` [layer, head, query, key], one byte
+        an entry."""
         model = self.trainer.model
         cfg, pos = model.cfg, self.shown.shape[1]
         known, new = self.losses(model)
@@ -164,6 +186,7 @@ class Scene:
         ]
         seen = dict(
             step=self.trainer.step_number,
+            answers=self.answers(model),
             loss=known,
             loss_new=new,
             prefix_matching=rounded(
@@ -207,6 +230,7 @@ def null_limit(model: AttentionOnlyTransformer) -> float:
     return round(null.nan_to_num(0).flatten(1).amax(1).quantile(0.95).item(), 4)
 
 
-def rounded(rows: list[list[float]]) -> list[list[float | None]]:
-    """To four places, and None for what is not a number: a browser's JSON knows no nan."""
-    return [[round(value, 4) if math.isfinite(value) else None for value in row] for row in rows]
+def rounded(rows: list[list[float]], places: int = 4) -> list[list[float | None]]:
+    """None stands for what is not a number: a browser's JSON knows no nan."""
+    finite = math.isfinite
+    return [[round(value, places) if finite(value) else None for value in row] for row in rows]

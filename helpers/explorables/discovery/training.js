@@ -10,9 +10,11 @@ const LEAST_TOP = 0.3; // of the scale of the composition scores
 export const sameHead = (a, b) => a[0] === b[0] && a[1] === b[1];
 
 export class Training {
-  // `shape()`: the sizes of the model in training, and how many steps it takes.
-  constructor(shape) {
+  // `shape()`: the sizes of the model in training, and how many steps it takes; `row()`: what the
+  // reader asks.
+  constructor(shape, row) {
     this.shape = shape;
+    this.row = row;
     this.clear();
   }
 
@@ -38,16 +40,29 @@ export class Training {
     return this.snapshots[this.index];
   }
 
+  // What the model said to the row here, or at the latest step before whose weights were kept.
+  get answers() {
+    return this.snapshots.slice(0, this.index + 1).findLast(({ answers }) => answers).answers;
+  }
+
+  // Another row was asked: the answers to it, one a snapshot.
+  answer(answers) {
+    this.snapshots.forEach((snapshot, i) => { snapshot.answers = answers[i]; });
+  }
+
   go(to) {
     const last = this.snapshots.length - 1;
     this.index = clamp(to, 0, last);
     this.following = this.index === last;
   }
 
-  // To the snapshot nearest to this share of all steps.
+  // To the snapshot nearest to a step, or to a share of all steps.
   goToShare(share) {
+    this.goToStep(share * this.shape().steps);
+  }
+
+  goToStep(step) {
     if (!this.snapshots.length) return;
-    const step = share * this.shape().steps;
     this.go(indexOfSmallest(this.snapshots, (snapshot) => Math.abs(snapshot.step - step)));
   }
 

@@ -4,6 +4,7 @@
 
 import { begin, heed, make, newName, onceAFrame } from "../shared/common.js";
 import { numbersIn } from "../shared/numbers.js";
+import { makeAsking } from "./asking.js";
 import { makeControls, makeScrubber } from "./controls.js";
 import { makeHistory } from "./history.js";
 import { makeMoment } from "./moment.js";
@@ -13,7 +14,7 @@ import { GONE, noteWords } from "./words.js";
 const A_WORD_AFTER = 5; // snapshots: the kernel is told that somebody looks
 
 function render({ model, el }) {
-  const training = new Training(() => model.get("shape"));
+  const training = new Training(() => model.get("shape"), () => model.get("row"));
   const me = newName(); // the kernel answers one view's "show", and others need not listen
   let caughtUp = false; // with what was seen before this view opened
 
@@ -21,6 +22,7 @@ function render({ model, el }) {
     try {
       model.send({ do: what, ...more });
     } catch { // the kernel that this view belongs to has gone
+      controls.leave();
       note.textContent = GONE;
       note.classList.add("refused");
     }
@@ -30,7 +32,7 @@ function render({ model, el }) {
 
   const draw = onceAFrame(() => {
     if (!training.snapshots.length || !el.isConnected) return;
-    for (const part of [scrubber, history, moment]) part.draw(training);
+    for (const part of [asking, history, moment]) part.draw(training);
   });
   const go = (to) => {
     training.go(to);
@@ -42,12 +44,19 @@ function render({ model, el }) {
     reset: (settings) => tell("reset", { settings }),
   });
   const note = make("p", { class: "note", role: "status" });
-  const scrubber = makeScrubber(go, () => go(training.born.at));
-  const history = makeHistory(training, draw);
+  const asking = makeAsking((row) => tell("ask", { row }));
+  const scrubber = makeScrubber({
+    go, toBirth: () => go(training.born.at),
+    goTo: (step) => {
+      training.goToStep(step);
+      draw();
+    },
+  });
+  const history = makeHistory(training, scrubber, draw);
   const moment = makeMoment(training, el, draw);
   begin(el, "discovery");
-  el.append(controls.element, note, scrubber.element,
-    make("div", { class: "views" }, history.element, moment.element));
+  el.append(controls.element, note, asking.element,
+    make("div", { class: "views" }, history.element, moment.element), moment.says);
 
   // ---- what comes from Python
 
@@ -61,6 +70,8 @@ function render({ model, el }) {
     note.classList.toggle("refused", Boolean(model.get("trouble")));
     tellNote();
   }
+
+  const followRow = () => asking.follow(model.get("row"));
 
   function tellNote() { // read aloud when it changes
     const words = noteWords(state(), training);
@@ -79,6 +90,10 @@ function render({ model, el }) {
 
   function hear(message, buffers) {
     if (message.type === "snapshot") take(message, buffers);
+    if (message.type === "answers") {
+      training.answer(message.answers);
+      draw();
+    }
     if (message.type === "reset") {
       training.clear();
       moment.forget();
@@ -91,10 +106,13 @@ function render({ model, el }) {
     "change:status": follow,
     "change:settings": follow,
     "change:trouble": follow,
+    "change:row": followRow,
+    "comm_live_update": () => tell("saw"), // a kernel may have gone: asking finds out
   });
   const resized = new ResizeObserver(draw);
   resized.observe(el);
   follow();
+  followRow();
   tell("show", { view: me });
   return () => {
     deafen();

@@ -1,11 +1,13 @@
 // The sentences of Discovery. Needs no page.
 
+import { percent } from "../shared/formats.js";
 import { indexOfLargest } from "../shared/numbers.js";
 import { isTarget, targetWords } from "../shared/words.js";
 import { BORN } from "./training.js";
 
-const TEXT = "Text takes minutes where random tokens take seconds. In the run that ships with the "
-  + "course, the first head passed one half after a third of the steps.";
+const TEXT = "Text takes minutes where random tokens take seconds: some ten on an idle machine. In "
+  + "the run that ships with the course, "
+  + "the first head passed one half after a third of the steps; other seeds differ.";
 const LOADING = "Reading Python's standard library and cutting it into tokens. The first time this "
   + "takes a while; then it is kept.";
 export const GONE = "The kernel has been restarted, and this training is lost with it. Run the "
@@ -33,14 +35,23 @@ function timeLeft({ snapshots, shape }) {
   return `about ${Math.round(minutes) || 1} minute${minutes < 1.5 ? "" : "s"}`;
 }
 
-// The sentence below the pictures: on the row that is pointed at, or on the step.
-export function sentence(training, row, column) {
-  return row === null ? stepWords(training.here) : rowWords(training, row, column);
+// What stands after an earlier copy of the row's last token, and what the model makes of it: words
+// with the class that each is shown in.
+export function trickWords(copied, share) {
+  if (copied === null) return [["Nothing to copy: its last token stands here for the first time."]];
+  return [["The trick says ", ""], [copied, "match"], [`. The model gives it ${percent(share)}.`]];
 }
 
-function stepWords({ step, loss, loss_new, prefix_matching }) {
+// The sentence below the pictures: on the row that is pointed at, or on the step.
+export function sentence(training, row, column) {
+  if (row !== null) return rowWords(training, row, column);
+  return stepWords(training.here, training.answers);
+}
+
+function stepWords({ step, loss, loss_new, prefix_matching }, { best: [[answer, share]] }) {
   const scores = prefix_matching.flat(), above = scores.filter((score) => score > BORN).length;
-  return `Step ${step}: loss ${loss.toFixed(2)} nats where the token came before, `
+  return `Step ${step}: it answers ${answer}, with ${percent(share)}. Loss ${loss.toFixed(2)} nats `
+    + "where the token came before, "
     + `${loss_new.toFixed(2)} where it is new. `
     + (above ? `${above} of ${scores.length} heads match prefixes.` : "No head matches prefixes.");
 }

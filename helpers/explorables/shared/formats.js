@@ -21,6 +21,14 @@ export function signedNats(value) {
   return size === "0" ? size : signOf(value) + size;
 }
 
+// A share as a percentage; what is not quite all is not called all.
+export function percent(share) {
+  const value = 100 * share;
+  if (value > 0 && value < 0.1) return "< 0.1%";
+  if (value > 99.9 && share < 1) return "> 99.9%";
+  return `${value.toFixed(value < 9.95 || value > 99 ? 1 : 0)}%`;
+}
+
 // Of any size: two digits above 0.01, and below it one digit times a power of ten.
 export function scientific(value) {
   if (value === 0) return "0";
