@@ -222,6 +222,23 @@ CURVES = {
         plotting.copying_plane({"head": EIGENVALUES}, CLOUD[:, :1] + 0j),
         [at(EIGENVALUES.real, EIGENVALUES.imag) / np.abs(EIGENVALUES).mean()],
     ),
+    "answer_story": lambda: (
+        plotting.answer_story(
+            [
+                entry | dict(answers=dict(copied=at))
+                for entry, at in zip(HISTORY, (0.1, 0.4, 0.9), strict=True)
+            ],
+            0.02,
+        ),
+        [
+            at([entry["step"] for entry in HISTORY], [0.1, 0.4, 0.9]),
+            at(
+                [entry["step"] for entry in HISTORY],
+                [max(map(max, entry["prefix_matching"])) for entry in HISTORY],
+            ),
+            at([0, 1], [0.02, 0.02]),
+        ],
+    ),
     "training_story": lambda: (
         plotting.training_story(
             HISTORY,

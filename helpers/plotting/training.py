@@ -90,7 +90,7 @@ def training_story(
         )
     above.set_title(title or "The loss falls when the heads form")
     when = (
-        f"first passes one half before step {math.ceil((birth + 1) / 100) * 100}"
+        f"first passes one half within {_rounded_up(birth)}"
         if birth is not None
         else "never passes one half"
     )
@@ -108,6 +108,40 @@ def training_story(
         f"Over {len(losses)} steps the loss {fell} ({chance_loss:.1f} nats), and the best "
         f"prefix-matching score {when}." + (f" Beside it: {'; '.join(beside)}." if beside else ""),
     )
+
+
+@styled
+def answer_story(history: Sequence[Mapping[str, Any]], chance: float, title: str = "") -> Picture:
+    """The probability that a model gives to the token to copy, and its best prefix matching, over
+    the steps of a training.
+
+    `history`: one entry a snapshot with "step", "prefix_matching" [layer][head] and "answers", of
+    which "copied" is that probability. `chance`: the probability of each token for a guesser.
+    """
+    steps = [entry["step"] for entry in history]
+    given = np.array([entry["answers"]["copied"] for entry in history])
+    matching = np.array([np.max(entry["prefix_matching"]) for entry in history])
+    fig = figure(9, 3.1)
+    ax = fig.subplots()
+    ax.plot(steps, given, color=COLOUR["loss"], lw=2.2, label="probability of the answer")
+    ax.plot(steps, matching, color=COLOUR["prefix_matching"], lw=1.6, label="best prefix matching")
+    chance_line(ax, chance, "guessing")
+    ax.set(xlabel="training step", ylim=(-0.02, 1.04), xlim=(0, steps[-1]), title=title)
+    ax.legend(loc="lower right")
+    sure = steps[int(np.argmax(given > 0.5))] if (given > 0.5).any() else None
+    when = (
+        "never passes one half" if sure is None else "passes one half within " + _rounded_up(sure)
+    )
+    return (
+        fig,
+        f"Over {steps[-1]} steps the probability {when}, beside the best prefix matching; guessing "
+        f"gives {chance:.3f}, and it ends at {given[-1]:.2f}.",
+    )
+
+
+def _rounded_up(step: int) -> str:
+    """Steps in whole hundreds, which another machine finds too."""
+    return f"{math.ceil((step + 1) / 100) * 100} steps"
 
 
 def _from_step_0(steps: Sequence[int]) -> list[float]:

@@ -133,6 +133,11 @@ class Discovery(Explorable):
         self.row = self.scene.row
         self.send(dict(type="answers", answers=[seen["answers"] for seen in self.snapshots]))
 
+    def answers(self, model: AttentionOnlyTransformer) -> dict[str, Any]:
+        """What another model says after the same row: `best`, three tokens with their
+        probabilities, and the probability of what is `copied`."""
+        return self.scene.answers(model)
+
     @property
     def model(self) -> AttentionOnlyTransformer:
         return self.trainer.model
