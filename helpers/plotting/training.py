@@ -90,7 +90,7 @@ def training_story(
         )
     above.set_title(title or "The loss falls when the heads form")
     when = (
-        f"first passes one half within {_rounded_up(birth)}"
+        f"first passes one half before {_rounded_up(birth)}"
         if birth is not None
         else "never passes one half"
     )
@@ -139,9 +139,9 @@ def answer_story(history: Sequence[Mapping[str, Any]], chance: float, title: str
     )
 
 
-def _rounded_up(step: int) -> str:
-    """Steps in whole hundreds, which another machine finds too."""
-    return f"{math.ceil((step + 1) / 100) * 100} steps"
+def _rounded_up(step: float) -> str:
+    """In whole hundreds, which another machine finds too."""
+    return f"step {math.ceil((step + 1) / 100) * 100}"
 
 
 def _from_step_0(steps: Sequence[int]) -> list[float]:
