@@ -47,6 +47,7 @@ def kept(folder: Path) -> dict:
         (("A", 200), ("C", 72), "You said A at 200; it was C at 72."),
         (("C",), ("C", 72), "You said C; it was C at 72."),
         (("A",), ("C",), "You said A; it was C."),
+        (("A", 200), ("C", 72, True), "You said A at 200; it was C at ≈ 72."),
         (("", 2400), ("C", 72.25), "You said 2,400; it was C at 72.25."),
         (None, ("C", 72), "It was C at 72."),
         (None, ("C",), "It was C."),

@@ -128,10 +128,8 @@ def answer_story(history: Sequence[Mapping[str, Any]], chance: float, title: str
     chance_line(ax, chance, "guessing")
     ax.set(xlabel="training step", ylim=(-0.02, 1.04), xlim=(0, steps[-1]), title=title)
     ax.legend(loc="lower right")
-    sure = steps[int(np.argmax(given > 0.5))] if (given > 0.5).any() else None
-    when = (
-        "never passes one half" if sure is None else "passes one half within " + _rounded_up(sure)
-    )
+    sure = [step for step, share in zip(steps, given, strict=True) if share > 0.5]
+    when = f"passes one half before {_rounded_up(sure[0])}" if sure else "never passes one half"
     return (
         fig,
         f"Over {steps[-1]} steps the probability {when}, beside the best prefix matching; guessing "

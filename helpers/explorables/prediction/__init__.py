@@ -66,11 +66,12 @@ class Prediction(Explorable):
         if self.file:
             answers.keep(self.file, self.question, self.choices, answer)
 
-    def came(self, choice: str, number: float | None = None) -> None:
-        """Print the reader's word and what came. ValueError for an outcome that was no choice, and
-        for a number that is not finite."""
+    def came(self, choice: str, number: float | None = None, varies: bool = False) -> None:
+        """Print the reader's word and what came; the number behind an ≈ when it `varies` from
+        machine to machine. ValueError for an outcome that was no choice, and for a number that is
+        not finite."""
         answer = checked(choice, number, self.choices, "the outcome")
-        said, outcome = Answer(**self.said).words(), answer.words()
+        said, outcome = Answer(**self.said).words(), answer.words("≈ " if varies else "")
         if not choice:
             raise ValueError(f"the outcome has no choice; give one of {', '.join(self.choices)}")
         self.outcome = answer._asdict()

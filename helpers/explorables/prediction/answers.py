@@ -21,9 +21,10 @@ class Answer(NamedTuple):
     choice: str = ""
     number: float | None = None
 
-    def words(self) -> str:
-        """As in "You said A at 200"; empty when nothing was said."""
-        number = "" if self.number is None else number_words(self.number)
+    def words(self, about: str = "") -> str:
+        """As in "You said A at 200"; empty when nothing was said. `about` stands before the
+        number."""
+        number = "" if self.number is None else about + number_words(self.number)
         return " at ".join(filter(None, (self.choice, number)))
 
 
