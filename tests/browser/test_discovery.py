@@ -337,8 +337,8 @@ def test_choices_make_another_model(page, discovery):
         "() => document.querySelectorAll('.discovery .board button').length === 4"
     )
     more(page)
+    page.locator(".discovery svg[aria-label^='Copying statistic']").wait_for()
     assert not page.get_by_label("Head that reads").is_visible()
-    assert page.locator(".discovery svg").nth(3).is_visible()
     page.get_by_label("smeared keys").check()
     page.locator(".discovery .row select").nth(2).select_option("2")
     page.wait_for_function(

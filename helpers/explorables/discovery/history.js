@@ -22,9 +22,7 @@ export function makeHistory(training, scrubber, changed) {
     });
   const pair = makePair(training, changed);
   const copyingTitle = make("h4");
-  const more = make("details", { class: "more", ontoggle: changed },
-    make("summary", {}, "More: who reads whom, and who copies"),
-    pair.element, graphs.composition, copyingTitle, graphs.copying);
+  const more = makeMore(changed, pair.element, graphs.composition, copyingTitle, graphs.copying);
   const element = make("div", {},
     make("h4", {}, "Loss in nats, where the token", legend("— came before", "ink"),
       legend("‒ ‒ is new", "faint")), graphs.loss,
@@ -51,6 +49,16 @@ export function makeHistory(training, scrubber, changed) {
     drawGraph(graphs.copying, training, copyingGraph(training));
   }
   return { element, draw };
+}
+
+// What stands here once it has been asked for, and not before.
+function makeMore(changed, ...parts) {
+  const more = make("details", { class: "more", ontoggle: () => {
+    if (more.open) more.append(...parts);
+    else for (const part of parts) part.remove();
+    changed();
+  } }, make("summary", {}, "More: who reads whom, and who copies"));
+  return more;
 }
 
 // The heading that asks who reads whom.
