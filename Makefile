@@ -10,9 +10,13 @@ LAB_SETTINGS := $(VENV)/share/jupyter/lab/settings
 # The course's matrices are small: more threads slow them down and add up in another order.
 export OMP_NUM_THREADS ?= 1
 
+# The folder that JupyterLab shows; the reader's copies of the notebooks stand in it, in my_course.
+COURSE := .
+
 # The server listens to this machine only and asks for its token.
-LAB := $(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --LabApp.extension_manager=readonly \
-	--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
+LAB := $(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir="$(COURSE)" \
+	--LabApp.extension_manager=readonly --LabApp.default_url=/lab/tree/my_course/00_start_here.ipynb \
+	--ServerApp.contents_manager_class=helpers.course.contents.Contents
 # Inside a container the user is often root, and Jupyter wants to be told that this is meant.
 ifeq ($(shell id -u),0)
 LAB += --allow-root
@@ -24,7 +28,8 @@ endif
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-lab: $(STAMP)  ## set up and open JupyterLab on the first notebook
+lab: $(STAMP)  ## set up and open JupyterLab on your copy of the first notebook
+	$(BIN)/python -m helpers.course.copies --into "$(COURSE)/my_course"
 	$(LAB) $(ARGS)
 
 test: $(STAMP)  ## set up and pass everything: units, every notebook cell, the browser
@@ -54,6 +59,7 @@ $(STAMP): requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --disable-pip-version-check -r requirements.txt
 	$(VENV)/bin/jupyter labextension disable --level=sys_prefix @jupyterlab/apputils-extension:announcements
+	$(VENV)/bin/python -m helpers.course.contents
 	mkdir -p $(LAB_SETTINGS)
 	echo '{"@jupyterlab/notebook-extension:tracker": {"codeCellConfig": {"lineWrap": true}}}' > $(LAB_SETTINGS)/overrides.json
 	@touch $@

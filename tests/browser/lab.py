@@ -85,9 +85,9 @@ class Lab:
         self.page.goto(f"{self.url}/?token={self.token}")
         self.ready()
 
-    def open(self, notebook: str) -> None:
+    def open(self, notebook: str, folder: str = "notebooks") -> None:
         """Open a notebook of the course by its name."""
-        self.page.goto(f"{self.url}/lab/tree/notebooks/{notebook}?token={self.token}&reset")
+        self.page.goto(f"{self.url}/lab/tree/{folder}/{notebook}?token={self.token}&reset")
         self.ready()
 
     def ready(self) -> None:
@@ -181,13 +181,13 @@ class Lab:
         return path
 
 
-def write_notebook(folder: Path, name: str, *cells: str) -> str:
+def write_notebook(course: Path, name: str, *cells: str, folder: str = "notebooks") -> str:
     """A notebook with these code cells among the copied ones; its name."""
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     notebook = nbformat.v4.new_notebook(
         metadata={"kernelspec": kernel}, cells=[nbformat.v4.new_code_cell(cell) for cell in cells]
     )
-    nbformat.write(notebook, folder / "notebooks" / name)
+    nbformat.write(notebook, course / folder / name)
     return name
 
 
@@ -210,11 +210,11 @@ def serving(course: Path, home: Path) -> Iterator[tuple[str, str]]:
         "--no-browser",
         f"--port={port}",
         "--ServerApp.port_retries=0",
-        f"--ServerApp.root_dir={course}",
         "--expose-app-in-browser",
     ]
     # `-o` and BIN: use the environment that runs this test, and do not set it up again.
     command = ["make", "-o", ".venv/.set_up", "lab", f"BIN={Path(sys.executable).parent}"]
+    command += [f"COURSE={course}"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     environment |= {"JUPYTER_TOKEN": token, "JUPYTER_CONFIG_DIR": str(home / "config")}
     environment |= {

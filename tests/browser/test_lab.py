@@ -45,9 +45,9 @@ def test_every_cell_of_the_first_notebook_runs_and_its_training_stands_on_the_sc
 
 
 def test_running_leaves_the_notebooks_as_they_were(first, lab, course_copy):
-    """What JupyterLab saves goes to the copy."""
-    original = (ROOT / "notebooks" / FIRST).read_bytes()
-    lab.clear()
+    """What JupyterLab saves goes to the reader's copy."""
+    mine, ours = course_copy / "my_course" / FIRST, ROOT / "notebooks" / FIRST
+    before, original = mine.read_bytes(), ours.read_bytes()
     lab.page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
-    assert (course_copy / "notebooks" / FIRST).read_bytes() != original
-    assert (ROOT / "notebooks" / FIRST).read_bytes() == original
+    assert mine.read_bytes() != before
+    assert ours.read_bytes() == (course_copy / "notebooks" / FIRST).read_bytes() == original
