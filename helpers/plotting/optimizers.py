@@ -157,7 +157,7 @@ def kurtosis_sweep(
 ) -> Picture:
     """The last kurtosis and the last loss of every run over its learning rate; open marks: after a
     random rotation."""
-    fig = figure(9, 3.6)
+    fig = figure(9.6, 4.1)
     left, right = fig.subplots(1, 2, width_ratios=[1.25, 1])
     for name in dict.fromkeys(record["optimizer"] for record in records):
         mine = [record for record in records if record["optimizer"] == name]
@@ -200,7 +200,8 @@ def kurtosis_sweep(
         s=26,
         label="after a random rotation",
     )
-    left.legend(fontsize=8.5, loc="upper left")
+    named = left.get_legend_handles_labels()
+    fig.legend(*named, fontsize=9, loc="outside lower center", ncols=3)
     right.set(xscale="log", xlabel="learning rate", ylabel="held-out loss (nats)")
     left.set_title(title)
     turned = [record["history"][-1]["turned"][point] for record in records]
