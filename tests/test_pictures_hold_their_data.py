@@ -39,7 +39,7 @@ def history() -> list[dict]:
 
 
 def record(optimizer: str = "AdamW", lr: float = 0.01, turn: str = "rotation") -> dict:
-    """A run of the kind that notebook 03 draws."""
+    """A run of the kind that notebook 07 draws."""
     entries = [
         dict(
             loss=loss,
@@ -98,6 +98,7 @@ def texts(ax) -> dict[tuple[int, int], str]:
 
 ONE, TWO, WIDE = pattern(), pattern(), signed(2, 3)
 DATED = DRAW.random((2, 3))
+STREAMS = dict(AdamW=DRAW.normal(size=(2, 3, 4)), SGD=DRAW.normal(size=(2, 3, 4)))
 TALK = np.where(np.arange(6).reshape(2, 3) == 3, np.nan, DRAW.random((2, 3)))
 PARTS = {"K": signed(5), "sum": signed(5)}
 MAPS = {
@@ -151,6 +152,10 @@ MAPS = {
             {"here": {"W": WIDE, "V": 2 * WIDE}, "there": {"W": -WIDE, "V": WIDE}}
         ),
         [WIDE, 2 * WIDE, -WIDE, WIDE],
+    ),
+    "four_streams": lambda: (
+        plotting.four_streams(STREAMS, dict(AdamW=[0], SGD=[1])),
+        [x[0] / np.sqrt(np.square(x).mean()) for x in STREAMS.values()],
     ),
     "allowed": lambda: (
         plotting.allowed(
@@ -341,8 +346,8 @@ CURVES = {
         [at([0, 90, 180], [1e-7, 1, 2])],
     ),
     "twin_gaps": lambda: (
-        plotting.twin_gaps([RECORD], {("AdamW", "rotation"): "AdamW"}),
-        [steps(RECORD["losses"]), steps(RECORD["gaps"])],
+        plotting.twin_gaps([RECORD], {"all": {("AdamW", "rotation"): "AdamW"}}),
+        [steps(RECORD["gaps"])],
     ),
     "kurtosis_on_the_way": lambda: (
         plotting.kurtosis_on_the_way([RECORD], 2.9, 2.3),

@@ -49,14 +49,14 @@ def test_the_shade_of_rounding_ends_where_the_precision_promises(precisions, end
     assert shades[0] == pytest.approx(end)
 
 
-def test_signed_maps_are_centred_and_patterns_are_probabilities():
-    rows = {"a": {"stream": np.array([[3.0, -1.0]]), "pattern": np.array([[1.0, 0.0], [0.2, 0.8]])}}
-    fig, says = plotting.signed_maps(rows, across=["coordinates", "keys"], patterns=["pattern"])
-    stream, pattern = (ax.images[0] for ax in fig.axes)
+def test_signed_maps_are_centred():
+    rows = {"a": {"stream": np.array([[3.0, -1.0]]), "W": np.array([[1.0, 0.0], [0.2, -8]])}}
+    fig, says = plotting.signed_maps(rows, across="coordinates")
+    stream, weights = (ax.images[0] for ax in fig.axes)
     assert stream.get_clim() == (-3, 3) and stream.cmap.name == "RdBu_r"
-    assert pattern.get_clim() == (0, 1) and pattern.cmap.name == "cividis"
-    assert [ax.get_xlabel() for ax in fig.axes] == ["coordinates", "keys"]
-    assert "a: stream 1, pattern 2" in says
+    assert weights.get_clim() == (-8, 8)
+    assert [ax.get_xlabel() for ax in fig.axes] == ["coordinates"] * 2
+    assert "a: stream 1, W 2" in says
 
 
 def test_allowed_tells_what_each_norm_allows():

@@ -5,6 +5,7 @@ import matplotlib as mpl
 import numpy as np
 
 from helpers import plotting
+from helpers.plotting.loudness import QUIET
 
 
 def twin(optimizer, gap, turn="rotation"):
@@ -19,17 +20,26 @@ def test_twin_gaps_says_who_stays_together():
         twin("Muon", 3e-4),
         twin("AdamW", 1.0, "order"),
     ]
-    names = {
-        ("SGD", "rotation"): "SGD",
-        ("AdamW", "rotation"): "AdamW",
-        ("Muon", "rotation"): "Muon",
+    panels = {
+        "one": {("AdamW", "rotation"): "AdamW", ("Muon", "rotation"): "Muon"},
+        "other": {("SGD", "rotation"): "SGD"},
     }
-    says = plotting.twin_gaps(records, names)[1]
-    assert (
-        "SGD, 1 seeds: below one in a hundred thousand" in says
-        and "AdamW, 2 seeds: above one in a thousand on each" in says
-    )
-    assert "Muon, 1 seeds: up to 3e-04" in says
+    fig, says = plotting.twin_gaps(records, panels)
+    assert "AdamW, 2 seeds: above one in a thousand on each; Muon, 1 seeds: up to 3e-04" in says
+    assert says.endswith("SGD, 1 seeds: below one in a hundred thousand.")
+    left, right = fig.axes
+    assert [len(ax.get_lines()) for ax in (left, right)] == [2, 1]
+    assert left.get_ylim() == right.get_ylim() and left.get_title("left") == "one"
+
+
+def test_a_gap_counts_for_twenty_steps_and_its_shade_reaches_over_all_seeds():
+    gaps = [[0.5] + [0.1] * 29, [0.2] + [0.1] * 29, [0.3] + [0.1] * 29]
+    records = [twin("SGD", 0) | dict(gaps=each) for each in gaps]
+    fig, _ = plotting.twin_gaps(records, {"all": {("SGD", "rotation"): "SGD"}})
+    (ax,) = fig.axes
+    assert np.allclose(ax.get_lines()[0].get_ydata(), [0.3] * 20 + [0.1] * 10)
+    shade = ax.collections[0].get_paths()[0].get_extents()
+    assert (shade.ymin, shade.ymax) == (0.1, 0.5)
 
 
 def grown(optimizer, lr, *last, stored=None):
@@ -52,7 +62,10 @@ def test_kurtosis_pictures_say_the_ends_and_the_medians():
         grown("SGD", 0.3, 2.8),
     ]
     ends = plotting.kurtosis_on_the_way(records, 2.91, 2.25)[1]
-    assert "over 3 seeds. AdamW 0.01: 12.0 to 30.0; SGD 0.3: 2.8 to 2.8. Null 2.91." in ends
+    assert (
+        "over 3 seeds. AdamW, rate 0.01: 12.0 to 30.0; SGD, rate 0.3: 2.8 to 2.8. Null 2.91."
+        in ends
+    )
     assert (
         plotting.kurtosis_sweep(records, 2.91)[1]
         == "Median kurtosis of AdamW by learning rate: 0.01: 20.0; after a random rotation at most "
@@ -93,4 +106,29 @@ def test_an_optimisers_second_rate_is_told_apart_by_open_marks():
     fig, says = plotting.kurtosis_on_the_way(records, 2.91, 2.25)
     lines = [line for line in fig.axes[0].get_lines() if len(line.get_xdata()) == 2][:3]
     assert [line.get_markerfacecolor() == "white" for line in lines] == [False, True, False]
-    assert "AdamW 0.01: 9.0 to 12.0; AdamW 0.003: 3.1 to 3.1." in says
+    assert "AdamW, rate 0.01: 9.0 to 12.0; AdamW, rate 0.003: 3.1 to 3.1." in says
+
+
+def streams():
+    loud = np.full((2, 3, 4), 0.5)
+    loud[:, :, 1] = -3.0
+    return dict(AdamW=loud, SGD=np.ones((2, 3, 4)))
+
+
+def test_four_streams_colours_the_loud_coordinates_and_says_how_many_there_are():
+    fig, says = plotting.four_streams(streams(), dict(AdamW=[1], SGD=[0, 3]))
+    assert says.endswith("is carried by: AdamW 1 of 4; SGD 2 of 4.")
+    for bars, coloured in zip(fig.axes[::2], ([1], [0, 3]), strict=True):
+        colours = [mpl.colors.to_hex(bar.get_facecolor()) for bar in bars.patches]
+        assert [i for i, colour in enumerate(colours) if colour != QUIET] == coloured
+    assert fig.axes[0].get_ylim() == fig.axes[2].get_ylim()
+
+
+def test_four_streams_puts_the_first_sequence_below_its_sizes():
+    fig, _ = plotting.four_streams(streams(), dict(AdamW=[1], SGD=[]))
+    bars, board = fig.axes[:2]
+    size = (9.75 / 4) ** 0.5  # root mean square of the whole stream
+    assert np.allclose(
+        [bar.get_height() for bar in bars.patches], np.array([0.5, 3, 0.5, 0.5]) / size
+    )
+    assert np.allclose(board.images[0].get_array(), streams()["AdamW"][0] / size)

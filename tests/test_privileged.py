@@ -1,4 +1,4 @@
-"""The experiments of notebook 03 do what they say, and what is shipped is what they give."""
+"""The experiments of notebook 07 do what they say, and what is shipped is what they give."""
 
 import pytest
 import torch
@@ -58,13 +58,14 @@ def test_no_training_draws_the_held_out_sequences():
             )
 
 
-def test_the_rate_is_constant():
-    run = privileged.trainer(privileged.fresh_model(), "AdamW", 0.01)
-    rates = []
+@pytest.mark.parametrize("optimizer", ["AdamW", "SGD", "Muon", "Muon everywhere"])
+def test_the_rate_is_constant_and_the_same_for_all_matrices(optimizer):
+    run = privileged.trainer(privileged.fresh_model(), optimizer, 0.02)
     for _ in range(3):
         run.step()
-        rates.append(run.optimizers[0].param_groups[0]["lr"])
-    assert rates == pytest.approx([0.01] * 3, rel=1e-5)
+        rates = [group["lr"] for made in run.optimizers for group in made.param_groups]
+        assert rates == pytest.approx([0.02] * len(rates), rel=1e-5)
+    assert len(rates) == (2 if optimizer == "Muon" else 1)
 
 
 @pytest.mark.parametrize(
@@ -248,7 +249,7 @@ def test_weights_that_were_not_kept_are_not_made_up():
 
 
 def test_the_shipped_folder_is_small():
-    assert sum(path.stat().st_size for path in privileged.FOLDER.iterdir()) < 800_000
+    assert sum(path.stat().st_size for path in privileged.FOLDER.iterdir()) < 1_300_000
     assert len(POINTS) == 3 and runs.DATA in privileged.FOLDER.parents
 
 
@@ -261,3 +262,47 @@ def test_the_command_runs_everything_and_writes_a_sweep(tmp_path, monkeypatch):
     assert [record["kind"] for record in again.results] == ["twins", "grow", "rounding"]
     assert again.command.endswith("--jobs 1 --steps 2")
     assert privileged.model_of(again, "AdamW", 0.01).W_E.shape == (64, 64)
+
+
+# ---- a sweep that was stopped
+
+
+@pytest.fixture
+def stopped(tmp_path, monkeypatch):
+    """A folder with one shipped run that kept its weights and one that had none; a third, of two
+    steps, is missing."""
+    monkeypatch.setattr(records, "TWINS", [TWINS[0] | dict(steps=2)])
+    monkeypatch.setattr(records, "GROWN", GROWN[:1])
+    monkeypatch.setattr(records, "ROUNDED", ROUNDED[:1])
+    found = [SHIPPED.results[number] for number in (len(TWINS), len(TWINS + GROWN))]
+    kept = {name: W for name, W in SHIPPED.tensors.items() if name.startswith("AdamW 0.01 seed 0/")}
+    sweeps.save(tmp_path, "", found, kept)
+    return tmp_path
+
+
+def test_a_resumed_sweep_runs_what_is_missing_and_keeps_the_rest(stopped):
+    before = sweeps.load(stopped)
+    privileged.main(["--out", str(stopped), "--jobs", "1", "--resume"])
+    again = sweeps.load(stopped)
+    assert [record["kind"] for record in again.results] == ["twins", "grow", "rounding"]
+    assert len(again.results[0]["gaps"]) == 2 and again.results[1:] == before.results
+    assert (
+        again.command
+        == "python -m helpers.experiments.privileged --out " + str(stopped) + " --jobs 1"
+    )  # which makes all of it
+    assert all(torch.equal(again.tensors[name], W) for name, W in before.tensors.items())
+
+
+def test_a_run_whose_weights_are_lost_is_missing(stopped, monkeypatch, capsys):
+    monkeypatch.setattr(records, "TWINS", [])
+    privileged.main(["--out", str(stopped), "--resume"])
+    assert "nothing is missing" in capsys.readouterr().out
+    sweeps.save(stopped, "", sweeps.load(stopped).results)
+    settings = [dict(kind="grow", **GROWN[0]), dict(kind="rounding", **ROUNDED[0])]
+    assert list(records._held(stopped, settings)[0]) == [1]
+
+
+def test_runs_of_a_few_steps_are_not_resumed(stopped, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        privileged.main(["--out", str(stopped), "--resume", "--steps", "2"])
+    assert "--resume cannot tell" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""What notebook 03 reads out of the stored trainings is what stands there."""
+"""What notebook 07 reads out of the stored trainings is what stands there."""
 
 import math
 

@@ -1,5 +1,4 @@
-"""Exercises of notebook 03: rotations of the stream, what LayerNorm leaves of them, gauges, and
-kurtosis."""
+"""Exercises of notebook 03: rotations of the stream, what LayerNorm leaves of them, and gauges."""
 
 import torch
 
@@ -171,105 +170,6 @@ layernorm_rotation = Exercise(
         "which block may turn?",
         "QR of [ones, noise] gives the basis F. Then Q = F @ block_diag(1, any rotation of d - 1) "
         "@ F.T.",
-    ),
-)
-
-
-# ---- kurtosis
-
-
-def kurtosis_and_null(x):
-    d = x.shape[1]
-    centred = x - x.mean(1, keepdim=True)
-    kurtosis = (centred**4).mean(1) / (centred**2).mean(1) ** 2
-    return kurtosis.mean(), 3 * (d - 1) / (d + 1)
-
-
-def _kurtosis_slowly(x):
-    found, d = [], x.shape[1]
-    for token in x.tolist():
-        mean = sum(token) / d
-        moments = [sum((value - mean) ** power for value in token) / d for power in (2, 4)]
-        found.append(moments[1] / moments[0] ** 2)
-    return sum(found) / len(found), 3 - 6 / (d + 1)
-
-
-def _kurtosis(x, along, centred=True, unbiased=False):
-    x = x - x.mean(along, keepdim=True) if centred else x
-    squares = x.square().sum(along) / (x.shape[along] - unbiased)
-    return (x**4).mean(along) / squares**2
-
-
-def _draw_activations(generator):
-    tokens, d = different(generator, 2, low=5, high=24)
-    loud = torch.where(torch.arange(d) == 1, 4.0, 1.0)
-    return dict(
-        x=(torch.randn(tokens, d, generator=generator) * loud + 0.5)
-        * (1 + torch.rand(tokens, 1, generator=generator))
-    )
-
-
-def _null(x):
-    return 3 * (x.shape[1] - 1) / (x.shape[1] + 1)
-
-
-def _pooled(x):
-    centred = x - x.mean(1, keepdim=True)
-    return (centred**4).mean() / centred.square().mean() ** 2
-
-
-kurtosis_and_null = Exercise(
-    solution=kurtosis_and_null,
-    draw=_draw_activations,
-    oracle=_kurtosis_slowly,
-    mistakes={
-        "this is the excess kurtosis, 3 less: a Gaussian has 3 here, not 0": lambda x: (
-            _kurtosis(x, 1).mean() - 3,
-            _null(x),
-        ),
-        "this is the excess kurtosis, and so is the null: 3 less than asked for": lambda x: (
-            _kurtosis(x, 1).mean() - 3,
-            _null(x) - 3,
-        ),
-        "the tokens are the samples here; "
-        "take the coordinates of one token, then average over tokens": lambda x: (
-            _kurtosis(x, 0).mean(),
-            _null(x),
-        ),
-        "the null is 3 only for infinitely many coordinates; d of them, centred and scaled by "
-        "themselves, have less": lambda x: (
-            _kurtosis(x, 1).mean(),
-            3.0,
-        ),
-        "this null is for vectors that are not centred, 3 d / (d + 2)": lambda x: (
-            _kurtosis(x, 1).mean(),
-            3 * x.shape[1] / (x.shape[1] + 2),
-        ),
-        "the null depends on how many coordinates a vector has, "
-        "not on how many tokens there are": lambda x: (
-            _kurtosis(x, 1).mean(),
-            _null(x.T),
-        ),
-        "numerator and denominator are averaged over the tokens first, "
-        "so that loud tokens count for more": lambda x: (
-            _pooled(x),
-            _null(x),
-        ),
-        "the coordinates are not centred by their own mean": lambda x: (
-            _kurtosis(x, 1, centred=False).mean(),
-            _null(x),
-        ),
-        "the variance is divided by d - 1 (torch's default); take the mean over d": lambda x: (
-            _kurtosis(x, 1, unbiased=True).mean(),
-            _null(x),
-        ),
-    },
-    hints=(
-        "The samples are the d coordinates of one token. How heavy are their tails?",
-        "Fourth central moment over the square of the second, for each token; then the mean. The "
-        "null is a little below 3.",
-        "centred = x - x.mean(1, keepdim=True); (centred**4).mean(1) / (centred**2).mean(1)**2; "
-        "the null is 3 (d - 1) / (d + 1).",
     ),
 )
 

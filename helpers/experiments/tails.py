@@ -1,4 +1,4 @@
-"""What notebook 03 reads out of the stored trainings of `privileged`: the runs of one setting,
+"""What notebook 07 reads out of the stored trainings of `privileged`: the runs of one setting,
 their kurtosis at equal loss, and what the coordinates that stick out are worth to the model.
 """
 

@@ -23,6 +23,7 @@ from helpers.plotting.interventions import (
     seed_curves,
     signed_board,
 )
+from helpers.plotting.loudness import four_streams
 from helpers.plotting.optimizers import (
     kurtosis_by_basis,
     kurtosis_on_the_way,

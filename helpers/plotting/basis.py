@@ -1,13 +1,12 @@
 """Pictures of a model in other coordinates: what turns with them, and what stays."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 
-from helpers.plotting.attention import draw_pattern
 from helpers.plotting.core import COLOUR, SIGNED, Picture, array, figure, ink, styled
 
 
@@ -15,13 +14,11 @@ from helpers.plotting.core import COLOUR, SIGNED, Picture, array, figure, ink, s
 def signed_maps(
     rows: Mapping[str, Mapping[str, Any]],
     title: str = "",
-    across: Sequence[str] = (),
-    patterns: Collection[str] = (),
+    across: str = "",
 ) -> Picture:
     """Matrices as maps of signed values, red above zero and blue below: a row of panels each, by
     name. Every panel has a scale of its own, from minus its largest value to that. `across` says
-    for each column of panels what runs from left to right; the columns in `patterns` hold
-    attention, which has a scale from 0 to 1."""
+    what runs from left to right."""
     names = list(next(iter(rows.values())))
     shapes = [array(next(iter(rows.values()))[name]).shape for name in names]
     fig = figure(10, 0.5 + len(rows) * 1.75)
@@ -31,20 +28,16 @@ def signed_maps(
     for column, name in enumerate(names):
         for row, (label, panels) in enumerate(rows.items()):
             ax, values = axes[row, column], array(panels[name])
-            if name in patterns:
-                draw_pattern(ax, values)
-                ax.set_aspect("auto")
-            else:
-                top = np.abs(values).max()
-                ax.imshow(values, cmap=SIGNED, vmin=-top, vmax=top, aspect="auto")
+            top = np.abs(values).max()
+            ax.imshow(values, cmap=SIGNED, vmin=-top, vmax=top, aspect="auto")
             ax.set(xticks=[], yticks=[])
             ax.spines[:].set_visible(True)
             if row == 0:
                 ax.set_title(name, fontsize=9, pad=4, loc="center")
             if column == 0:
                 ax.set_ylabel(label, fontsize=9)
-    for ax, what in zip(axes[-1], across, strict=False):
-        ax.set_xlabel(what, fontsize=8.5)
+    for ax in axes[-1]:
+        ax.set_xlabel(across, fontsize=9)
     fig.suptitle(title, x=0.01, ha="left", fontsize=11)
     sticking_out = [
         f"{' '.join(label.split())}: "

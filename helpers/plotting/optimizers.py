@@ -14,7 +14,7 @@ OPTIMISER = {
     "AdamW": COLOUR["accent"],
     "SGD": "#56B4E9",
     "Muon everywhere": "#8A7F00",
-    "Muon": "#8A7F00",
+    "Muon": "#9C5A8A",
 }
 DASH = {
     "AdamW": "solid",
@@ -23,64 +23,50 @@ DASH = {
     "Muon": (0, (4, 1.2, 1, 1.2)),
 }
 MARK = {"AdamW": "o", "SGD": "s", "Muon everywhere": "^", "Muon": "v"}
+LABEL = {
+    "AdamW": "AdamW",
+    "SGD": "SGD",
+    "Muon everywhere": "Muon on every matrix",
+    "Muon": "Muon, AdamW for the rest",
+}
 
 
 @styled
 def twin_gaps(
-    records: Sequence[Mapping[str, Any]], names: Mapping[tuple[str, str], str], title: str = ""
+    records: Sequence[Mapping[str, Any]],
+    panels: Mapping[str, Mapping[tuple[str, str], str]],
+    title: str = "",
 ) -> Picture:
-    """How far the losses of rotated twins are apart, step by step, every seed a line; above it the
-    losses themselves.
+    """How far the losses of twins are apart, step by step: a panel a question, in each the groups
+    `panels[question][optimizer, turn]` by name. A group is its middle seed and, shaded, all of
+    them."""
+    fig = figure(10, 3.9)
+    axes = fig.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    told = []
+    for ax, (question, names) in zip(axes, panels.items(), strict=True):
+        ax.axhspan(1e-8, 1e-5, color="#eef3ee", zorder=0)
+        for (optimizer, turn), name in names.items():
+            group = [r for r in records if (r["optimizer"], r["turn"]) == (optimizer, turn)]
+            gaps = np.maximum([_lately(record["gaps"]) for record in group], 2e-8)
+            steps = np.arange(1, gaps.shape[1] + 1)
+            colour = "#666666" if turn == "order" else OPTIMISER[optimizer]
+            ax.fill_between(steps, gaps.min(0), gaps.max(0), color=colour, alpha=0.22, lw=0)
+            label = f"{name}, {len(group)} seeds"
+            ax.plot(steps, np.median(gaps, 0), color=colour, ls=DASH[optimizer], label=label)
+            told.append(f"{label}: {_apart([max(record['gaps']) for record in group])}")
+        ax.set(xlabel="training step", xscale="log", yscale="log", ylim=(1e-8, 1))
+        ax.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+        ax.set_title(question, fontsize=10.5)
+        ax.legend(loc="upper left", fontsize=9)
+    axes[0].set_ylabel("gap between the twins' losses\n(nats, most of the last 20 steps)")
+    axes[-1].text(1.1, 7e-6, "rounding in float32", fontsize=9, color="#4b6a4b", va="top")
+    fig.suptitle(title, x=0.01, ha="left", fontsize=11)
+    return fig, f"Largest gap between the twins' losses, in nats. {'; '.join(told)}."
 
-    `names[optimizer, turn]` names a group of records; those without a name are left out.
-    """
-    fig = figure(9, 5.4)
-    above, below = fig.subplots(2, 1, sharex=True, height_ratios=[1, 1.9])
-    worst: dict[str, list[float]] = {}
-    for record in records:
-        key = (record["optimizer"], record["turn"])
-        if key not in names:
-            continue
-        colour = "#888888" if record["turn"] == "order" else OPTIMISER[record["optimizer"]]
-        steps, gaps = np.arange(1, len(record["gaps"]) + 1), np.array(record["gaps"])
-        first = names[key] not in worst
-        worst.setdefault(names[key], []).append(gaps.max())
-        above.plot(
-            steps, record["losses"], color=colour, ls=DASH[record["optimizer"]], lw=0.9, alpha=0.8
-        )
-        lately = np.array([gaps[max(0, step - 20) : step].max() for step in steps])
-        below.plot(
-            steps,
-            np.maximum(lately, 2e-8),
-            color=colour,
-            ls=DASH[record["optimizer"]],
-            lw=1.3,
-            alpha=0.9,
-            label=names[key] if first else None,
-        )
-    above.set(ylabel="loss (nats)")
-    below.axhspan(1e-8, 1e-5, color="#eef3ee", zorder=0)
-    below.text(
-        0.83,
-        0.02,
-        "rounding in float32; on the lowest line none at all",
-        fontsize=8.5,
-        color="#5b7a5b",
-        transform=below.transAxes,
-        ha="right",
-    )
-    below.set(
-        xlabel="training step",
-        ylabel="gap between the twins' losses\n(nats, most of the last 20 steps)",
-        xscale="log",
-        yscale="log",
-        ylim=(1e-8, 0.3),
-    )
-    below.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
-    below.legend(loc="center right", fontsize=8.5, bbox_to_anchor=(1, 0.56))
-    above.set_title(title)
-    told = "; ".join(f"{name}, {len(gaps)} seeds: {_apart(gaps)}" for name, gaps in worst.items())
-    return fig, f"Largest gap between the twins' losses, in nats. {told}."
+
+def _lately(gaps: Sequence[float]) -> list[float]:
+    """The largest of the last 20, at every step."""
+    return [max(gaps[max(0, step - 19) : step + 1]) for step in range(len(gaps))]
 
 
 def _apart(gaps: list[float]) -> str:
@@ -97,14 +83,14 @@ def kurtosis_on_the_way(
     title: str = "",
     point: int = 2,
 ) -> Picture:
-    """The kurtosis of the stream against the held-out loss, once that is below 3 nats: training
+    """The kurtosis of the stream against the held-out loss, once that is below 2.8 nats: training
     goes from left to right, each seed a line. An optimiser's second rate has open marks."""
-    fig = figure(9, 4)
+    fig = figure(9.6, 4.4)
     ax = fig.subplots()
     lines: dict[str, int] = {}
     first_rate: dict[str, float] = {}
     for record in records:
-        label = f"{record['optimizer']} {record['lr']:g}"
+        label = f"{LABEL[record['optimizer']]}, rate {record['lr']:g}"
         filled = record["lr"] == first_rate.setdefault(record["optimizer"], record["lr"])
         history = record["history"]
         best = np.minimum.accumulate([entry["loss"] for entry in history])
@@ -123,16 +109,7 @@ def kurtosis_on_the_way(
             label=None if label in lines else label,
         )
         lines[label] = lines.get(label, 0) + 1
-    chance_line(ax, null)
-    ax.text(
-        0.004,
-        null * 0.955,
-        f"a vector that points anywhere: {null:.2f}",
-        transform=ax.get_yaxis_transform(),
-        fontsize=8,
-        color="#777777",
-        va="top",
-    )
+    chance_line(ax, null, f"a vector that\npoints anywhere:\n{null:.2f}")
     ax.axvline(at_loss, color="#444444", lw=0.9, ls=(0, (1, 2)))
     ax.text(
         at_loss,
@@ -145,7 +122,7 @@ def kurtosis_on_the_way(
         transform=ax.get_xaxis_transform(),
     )
     ax.set(
-        xlim=(3.0, min(entry["loss"] for record in records for entry in record["history"]) - 0.03),
+        xlim=(2.8, min(entry["loss"] for record in records for entry in record["history"]) - 0.03),
         ylim=(2.4, None),
     )
     ax.set(
@@ -154,13 +131,13 @@ def kurtosis_on_the_way(
         yscale="log",
     )
     _count(ax.yaxis, [3, 5, 10, 20])
-    ax.legend(loc="upper left", fontsize=8.5)
+    ax.legend(loc="upper left", fontsize=9)
     ax.set_title(title)
     ends = {
         label: [
             r["history"][-1]["used"][point]
             for r in records
-            if f"{r['optimizer']} {r['lr']:g}" == label
+            if f"{LABEL[r['optimizer']]}, rate {r['lr']:g}" == label
         ]
         for label in lines
     }
@@ -180,7 +157,7 @@ def kurtosis_sweep(
 ) -> Picture:
     """The last kurtosis and the last loss of every run over its learning rate; open marks: after a
     random rotation."""
-    fig = figure(9, 3.6)
+    fig = figure(9.6, 4.1)
     left, right = fig.subplots(1, 2, width_ratios=[1.25, 1])
     for name in dict.fromkeys(record["optimizer"] for record in records):
         mine = [record for record in records if record["optimizer"] == name]
@@ -195,7 +172,7 @@ def kurtosis_sweep(
                 color=OPTIMISER[name],
                 marker=MARK[name],
                 s=30,
-                label=name,
+                label=LABEL[name],
                 zorder=3,
             )
             middle = [np.median([value(r) for r in mine if r["lr"] == rate]) for rate in rates]
@@ -223,7 +200,8 @@ def kurtosis_sweep(
         s=26,
         label="after a random rotation",
     )
-    left.legend(fontsize=8.5, loc="upper left")
+    named = left.get_legend_handles_labels()
+    fig.legend(*named, fontsize=9, loc="outside lower center", ncols=3)
     right.set(xscale="log", xlabel="learning rate", ylabel="held-out loss (nats)")
     left.set_title(title)
     turned = [record["history"][-1]["turned"][point] for record in records]

@@ -1,4 +1,4 @@
-"""Does training give the stream axes? The experiments behind notebook 03.
+"""Does training give the stream axes? The experiments behind notebook 07.
 
 - `twins`: one initialisation and its rotated copy, trained on the same batches. An optimiser that
   does not know the axes keeps them the same model in other coordinates.

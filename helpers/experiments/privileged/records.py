@@ -1,6 +1,7 @@
 """What is shipped: which runs, their records, and the command that makes them again."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +24,8 @@ TWINS = [
     *sweeps.each_seed(3, optimizer="Muon", lr=0.003),
     *sweeps.each_seed(3, optimizer="Muon everywhere", lr=0.003),
 ]
-KEPT = (("AdamW", 0.01), ("SGD", 0.3))  # whose weights are kept: about equal in loss
+# Whose weights are kept: a rate each at which the four come to about the same loss.
+KEPT = (("AdamW", 0.01), ("SGD", 0.3), ("Muon", 0.01), ("Muon everywhere", 0.01))
 GROWN = [
     *(
         setting
@@ -41,7 +43,7 @@ GROWN = [
         for setting in sweeps.each_seed(3, optimizer="AdamW", lr=lr)
     ),
     *(setting for lr in (0.03, 0.1) for setting in sweeps.each_seed(3, optimizer="SGD", lr=lr)),
-    *sweeps.each_seed(3, optimizer="Muon everywhere", lr=0.01),
+    *sweeps.each_seed(3, optimizer="Muon", lr=0.003),
 ]
 # Seeds that no threshold was chosen on: the notebook's claims about rounding were written down
 # before these runs.
@@ -65,8 +67,7 @@ def experiment(
     if kind == "rounding":
         return dict(kind=kind, **rounding(**setting)), {}
     record, weights = grow(**setting)
-    keep = (record["optimizer"], record["lr"]) in KEPT and record["stored"] == "as used"
-    return dict(kind=kind, **record), weights if keep else {}
+    return dict(kind=kind, **record), weights if _kept(record) else {}
 
 
 def shipped() -> sweeps.Sweep:
@@ -100,7 +101,7 @@ def main(arguments: list[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(
         "python -m helpers.experiments.privileged",
-        description="Run the experiments of notebook 03 again.",
+        description="Run the experiments of notebook 07 again.",
     )
     parser.add_argument(
         "--out", type=Path, default=FOLDER, help="folder for the records (default: the shipped one)"
@@ -110,6 +111,9 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument(
         "--scheduler", help="the address of a Dask scheduler, to run them on its cluster"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="keep what --out holds, and run what is missing there"
     )
     parser.add_argument(
         "--steps",
@@ -123,13 +127,42 @@ def main(arguments: list[str] | None = None) -> None:
         for setting in many
     ]
     settings = [setting | ({"steps": given.steps} if given.steps else {}) for setting in settings]
-    command = as_typed("helpers.experiments.privileged", arguments)
-    results, tensors = [], {}
-    for record, weights in tqdm(
-        sweeps.sweep(experiment, settings, given.jobs, given.scheduler), total=len(settings)
-    ):
-        results.append(record)
+    if given.resume and given.steps:
+        parser.error("--steps makes runs to try it out, which --resume cannot tell from whole ones")
+    found, tensors = _held(given.out, settings) if given.resume else ({}, {})
+    missing = [number for number in range(len(settings)) if number not in found]
+    if not missing:
+        return print(f"nothing is missing in {given.out.name}")
+    typed = sys.argv[1:] if arguments is None else arguments
+    # The command that makes all of it, whoever was stopped on the way.
+    command = as_typed("helpers.experiments.privileged", [x for x in typed if x != "--resume"])
+    asked = [settings[number] for number in missing]
+    made = sweeps.sweep(experiment, asked, given.jobs, given.scheduler)
+    for number, (record, weights) in zip(missing, tqdm(made, total=len(missing)), strict=True):
+        found[number] = record
         prefix = _name(record["optimizer"], record["lr"], record["seed"])
         tensors |= {prefix + name: weight for name, weight in weights.items()}
+        results = [found[number] for number in sorted(found)]
         sweeps.save(given.out, command, results, tensors)  # what is done stands, whatever comes
         runs.update_manifest(given.out / "sweep.json")
+
+
+def _held(
+    folder: Path, settings: list[dict[str, Any]]
+) -> tuple[dict[int, dict[str, Any]], dict[str, Tensor]]:
+    """The records of these settings that a folder holds, by number, and the weights beside them. A
+    run whose weights are to be kept and are not there counts as missing."""
+    sweep, found = sweeps.load(folder), {}
+    for number, setting in enumerate(settings):
+        whole = dict(twins=dict(turn="rotation"), grow=dict(stored="as used"), rounding={})
+        asked = whole[setting["kind"]] | setting
+        held = [record for record in sweep.results if asked.items() <= record.items()]
+        prefix = _name(setting["optimizer"], setting["lr"], setting["seed"])
+        if held and (not _kept(asked) or any(name.startswith(prefix) for name in sweep.tensors)):
+            found[number] = held[0]
+    return found, sweep.tensors
+
+
+def _kept(record: dict[str, Any]) -> bool:
+    """Whether the weights of such a run are kept."""
+    return (record["optimizer"], record["lr"]) in KEPT and record.get("stored") == "as used"

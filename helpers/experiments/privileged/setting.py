@@ -37,15 +37,10 @@ def trainer(
     model: AttentionOnlyTransformer, optimizer: Optimizer, lr: float, seed: int = 0
 ) -> Trainer:
     """At step 0, with a constant rate. "Muon everywhere" takes every matrix, embeddings too; Muon
-    proper leaves those to AdamW. For Muon `lr` is its own rate, and AdamW's is 0.003."""
-    name, rates = (
-        (optimizer, dict(lr=lr))
-        if "Muon" not in optimizer
-        else ("Muon", dict(lr=0.003, muon_lr=lr))
-    )
-    made = Trainer(
-        model, half_repeated, TrainingConfig(CONSTANT, 32, name, rows="all", seed=seed, **rates)
-    )
+    proper leaves those to AdamW, at the same rate."""
+    name = "Muon" if "Muon" in optimizer else optimizer
+    config = TrainingConfig(CONSTANT, 32, name, lr=lr, muon_lr=lr, rows="all", seed=seed)
+    made = Trainer(model, half_repeated, config)
     if optimizer == "Muon everywhere":
         made.optimizers = [
             Muon([weight for weight in model.parameters() if weight.requires_grad], lr=lr)

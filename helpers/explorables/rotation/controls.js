@@ -96,7 +96,7 @@ function makePlane(d, choose) {
   return { axes, second, follow };
 }
 
-const LEGENDS = { turned: "These turn:", breaks: "These cannot:" };
+const LEGENDS = { turned: "These turn:", breaks: "Break it by:" };
 
 function makeBoxes(trait, choose) {
   const checked = () => boxes.filter((box) => box.checked).map((box) => box.value);

@@ -16,7 +16,7 @@ import {
 } from "./words.js";
 
 const HEIGHTS = { // of the maps, in pixels
-  stream: 106, W_E: 82, W_pos: 62, W_Q: 30, W_K: 30, W_V: 30, W_O: 30, W_U: 82,
+  stream: 92, W_E: 62, W_pos: 48, W_Q: 30, W_K: 30, W_V: 30, W_O: 30, W_U: 62,
 };
 const MOST_ROWS = 64; // of a matrix, that are shown
 
@@ -78,7 +78,7 @@ function render({ model, el }) {
   }
 
   begin(el, "rotation");
-  el.append(...controls.rows, make("div", { class: "parts" },
+  el.append(says, ...controls.rows, make("div", { class: "parts" },
     make("div", { class: "stack" }, barsTitle, make("span"), bars, make("span"), ticks,
       ...Object.keys(maps).flatMap((name) => [make("span", {}, name), maps[name].box])),
     make("div", { class: "turning" }, ...slider.parts, graph),
@@ -87,7 +87,7 @@ function render({ model, el }) {
     make("div", { class: "behave" }, patternTitle,
       make("div", { class: "pair" }, ...patterns.map(({ box }, i) =>
         make("div", {}, box, make("small", {}, ["at 0°", "now"][i])))),
-      guessTitle, guesses)), says);
+      guessTitle, guesses)));
 
   // ---- what is measured
 

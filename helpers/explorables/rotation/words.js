@@ -21,8 +21,8 @@ const AT_REST = {
 // `measured`: what there is at this angle, `begun` at 0 degrees.
 export function sentence({ angle, breaks, turned }, measured, begun, { pos, d_vocab }) {
   if (angle === 0) return [
-    "At 0° nothing has turned.", ...breaks.map((name) => AT_REST[name]),
-    "What will stay when it turns?",
+    "Drag the slider, or press Turn. At 0° nothing has turned.",
+    ...breaks.map((name) => AT_REST[name]), "What will stay when it turns?",
   ].join(" ");
   const broken = [
     ...breaks.map((name) => NAMES.breaks[name]),
