@@ -102,7 +102,10 @@ def scores_and_pattern(scores, pattern, labels: Sequence[str], title: str = "") 
     fig.colorbar(
         draw_pattern(right, pattern), ax=right, shrink=0.75, label="attention (probability)"
     )
-    for ax, name in ((left, "scores; hatched: the future, hidden"), (right, "softmax over each row")):
+    for ax, name in (
+        (left, "scores; hatched: the future, hidden"),
+        (right, "softmax over each row"),
+    ):
         ax.set_xticks(
             range(len(labels)), labels, rotation=90, fontsize=7, family="DejaVu Sans Mono"
         )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Generator, Tensor
 
-from helpers.checks.puzzles.engine import Puzzle
+from helpers.checks.puzzles.engine import Puzzle, said
 from helpers.instruments import basis
 from helpers.model import AttentionOnlyTransformer, Head, ModelConfig
 
@@ -56,8 +56,10 @@ def exchanged(layer: int, one: int, other: int) -> Change:
     return change
 
 
-def _drawn(generator: Generator) -> tuple[Change, dict[str, Change]]:
-    """A change, and others by the name of the misconception."""
+def drawn(seed: int) -> tuple[str, Change, dict[str, Change], Generator]:
+    """Which change this seed hides, in a word and as a function, and what one may take it for; for
+    whoever leads a group."""
+    generator = Generator().manual_seed(seed)
     kind = int(torch.randint(5, (), generator=generator))
     layer = int(torch.randint(SIZES["n_layers"], (), generator=generator))
     head, another = torch.randperm(SIZES["n_heads"], generator=generator)[:2].tolist()
@@ -68,9 +70,10 @@ def _drawn(generator: Generator) -> tuple[Change, dict[str, Change]]:
     at, beside = (layer, head), (layer, another)
     transposed = "you have the matrix transposed, or its inverse"
     elsewhere = "the right change, in another head"
-    return [
-        (turned(wide), {transposed: turned(wide.T)}),
+    name, change, wrong = [
+        ("turned", turned(wide), {transposed: turned(wide.T)}),
         (
+            "stretched",
             stretched(G),
             {
                 transposed: stretched(torch.linalg.inv(G)),
@@ -78,6 +81,7 @@ def _drawn(generator: Generator) -> tuple[Change, dict[str, Change]]:
             },
         ),
         (
+            f"queries and keys of {at}",
             queries(at, A),
             {
                 transposed: queries(at, torch.linalg.inv(A)),
@@ -86,6 +90,7 @@ def _drawn(generator: Generator) -> tuple[Change, dict[str, Change]]:
             },
         ),
         (
+            f"values of {at}",
             values(at, A),
             {
                 transposed: values(at, torch.linalg.inv(A)),
@@ -94,10 +99,12 @@ def _drawn(generator: Generator) -> tuple[Change, dict[str, Change]]:
             },
         ),
         (
+            f"heads {head} and {another} of layer {layer} exchanged",
             exchanged(layer, head, another),
             {"two heads changed places, in the other layer": exchanged(1 - layer, head, another)},
         ),
     ][kind]
+    return name, change, wrong, generator
 
 
 # ---- the judge
@@ -123,7 +130,7 @@ def _complaint(
     sizes = torch.randint(8, 30, (4,), generator=generator).tolist()
     model = _fresh(sizes[0], n_ctx=sizes[1], d_vocab=sizes[2] + sizes[3])
     tokens = torch.randint(model.cfg.d_vocab, (2, sizes[1]), generator=generator)
-    given = answer(_fresh(sizes[0], n_ctx=sizes[1], d_vocab=sizes[2] + sizes[3]))
+    given = said(answer, _fresh(sizes[0], n_ctx=sizes[1], d_vocab=sizes[2] + sizes[3]))
     if not isinstance(given, AttentionOnlyTransformer) or given.cfg != model.cfg:
         return f"It gave a {type(given).__name__}; expected a model of the sizes it was given."
     found = _inside(given, tokens)
@@ -147,8 +154,7 @@ def _complaint(
 
 def change(seed: int) -> Puzzle:
     """Notebook 03's puzzle: what was done to a model that you know?"""
-    generator = Generator().manual_seed(seed)
-    right, wrong = _drawn(generator)
+    _, right, wrong, generator = drawn(seed)
     known = _fresh(int(torch.randint(10**6, (), generator=generator)))
     return Puzzle(
         "puzzle.known and puzzle.model give the same logits, and one of them was made from the "

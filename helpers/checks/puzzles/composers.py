@@ -116,12 +116,19 @@ def misconception(pair: Composition, right: Composition, vain: Composition) -> s
     return None
 
 
-def composition(seed: int) -> Puzzle:
-    """Notebook 02's puzzle: which two heads compose to any effect, and by which read?"""
+def drawn(seed: int) -> tuple[Composition, Composition, Generator]:
+    """The pair that this seed hides, and the one that composes in vain; for whoever leads a
+    group."""
     generator = Generator().manual_seed(seed)
     writers, readers = (torch.randperm(N_HEADS, generator=generator).tolist() for _ in "12")
     reads = [READS[i] for i in torch.randperm(3, generator=generator).tolist()]
     right, vain = (Composition((0, writers[i]), (1, readers[i]), reads[i]) for i in (0, 1))
+    return right, vain, generator
+
+
+def composition(seed: int) -> Puzzle:
+    """Notebook 02's puzzle: which two heads compose to any effect, and by which read?"""
+    right, vain, generator = drawn(seed)
     model = _anonymous(right, vain, generator)
 
     def judge(answer, generator: Generator) -> str | None:

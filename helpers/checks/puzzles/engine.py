@@ -6,8 +6,17 @@ from typing import Any
 
 import torch
 from torch import Generator
+from torch.nn.utils.rnn import pad_sequence
 
-from helpers.checks import FAILED, NOT_ATTEMPTED, PASSED, Said, Verdict, is_stub
+from helpers.checks import (
+    FAILED,
+    NOT_ATTEMPTED,
+    PASSED,
+    NotAttempted,
+    Said,
+    Verdict,
+    is_stub,
+)
 from helpers.model import AttentionOnlyTransformer
 from helpers.sequences import BOS
 
@@ -32,12 +41,13 @@ class Puzzle:
     def check(self, answer: Any = ..., seed: int | None = None) -> Verdict:
         """Whether an answer is right. It never raises, whatever the answer does; `seed` repeats the
         draws of an earlier check."""
-        untouched = hasattr(answer, "__code__") and is_stub(answer)
-        if answer is None or answer is ... or untouched:
+        if answer is None or answer is ...:
             return Verdict("puzzle", NOT_ATTEMPTED)
         seed = random.SystemRandom().randrange(10**6) if seed is None else seed
         try:
             complaint = self._judge(answer, Generator().manual_seed(seed))
+        except (NotAttempted, NotImplementedError):
+            return Verdict("puzzle", NOT_ATTEMPTED)
         except Exception as error:  # a judge meets whatever a reader made
             complaint = f"It raised {type(error).__name__}: {error}."
         if complaint:
@@ -62,13 +72,12 @@ class Continuation(Puzzle):
             if not callable(answer):
                 return f"It was given {answer!r:.60}; give a function from a text to a token."
             texts = [draw(generator) for _ in range(TEXTS)]
-            wanted = [_strongest(model, text) for text in texts]
             self._speaks = False
             try:
-                given = [_token(answer(list(text))) for text in texts]
+                given = [_token(said(answer, list(text))) for text in texts]
             finally:
                 self._speaks = True
-            return _difference(texts, wanted, given, wrong)
+            return _difference(texts, strongest(model, texts), given, wrong)
 
         super().__init__(asks, judge, model=model)
 
@@ -77,18 +86,35 @@ class Continuation(Puzzle):
         ValueError for tokens that it does not know, and while an answer is being checked."""
         if not self._speaks:
             raise ValueError("a rule is checked without the model; say it in code of your own")
-        return _strongest(self.model, text)
+        return strongest(self.model, [text])[0]
 
 
 @torch.no_grad()
-def _strongest(model: AttentionOnlyTransformer, text: list[int]) -> int | None:
-    logits = model(torch.tensor([[BOS, *text]]))[0, -1]
-    best, second = logits.topk(2).values
-    return int(logits.argmax()) if best - second > SURE else None
+def strongest(model: AttentionOnlyTransformer, texts: list[list[int]]) -> list[int | None]:
+    """The model's strongest answer after each text, None where none stands out. ValueError for an
+    empty text."""
+    if not all(len(text) for text in texts):
+        raise ValueError("a text is empty; give one token or more, such as [3, 5]")
+    ends = torch.tensor([len(text) for text in texts])  # BOS stands in front
+    rows = [torch.tensor([BOS, *text]) for text in texts]
+    logits = model(pad_sequence(rows, batch_first=True))[torch.arange(len(texts)), ends]
+    best, second = logits.topk(2).values.unbind(-1)
+    return [
+        token if sure else None
+        for token, sure in zip(logits.argmax(-1).tolist(), best - second > SURE, strict=True)
+    ]
 
 
-def _token(said: Any) -> int | None:
-    return None if said is None else int(said)
+def said(answer: Callable, argument: Any) -> Any:
+    """What a reader's function gives. NotAttempted for a stub."""
+    value = answer(argument)
+    if (value is None or value is ...) and hasattr(answer, "__code__") and is_stub(answer):
+        raise NotAttempted
+    return value
+
+
+def _token(value: Any) -> int | None:
+    return None if value is None else int(value)
 
 
 def _difference(

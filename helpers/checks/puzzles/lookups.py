@@ -160,7 +160,15 @@ def a_text(generator: Generator) -> Text:
     return text
 
 
-def _anonymous(rule: Rule, weights: Weights, generator: Generator) -> AttentionOnlyTransformer:
+def drawn(tricks: dict[Rule, Weights], seed: int) -> tuple[Rule, Generator]:
+    """Which of the tricks this seed hides; for whoever leads a group."""
+    generator = Generator().manual_seed(seed)
+    rules = list(tricks)
+    return rules[int(torch.randint(len(rules), (), generator=generator))], generator
+
+
+def anonymous(weights: Weights, generator: Generator) -> AttentionOnlyTransformer:
+    """The trick as weights, beside an idle head in each layer, and all of it turned."""
     model, at = written.blank(2, D_VOCAB, N_CTX)
     working = tuple(torch.randint(2, (2,), generator=generator).tolist())
     for layer, head in enumerate(working):
@@ -169,18 +177,15 @@ def _anonymous(rule: Rule, weights: Weights, generator: Generator) -> AttentionO
     return written.turned(model, generator)
 
 
-def _drawn(asks: str, tricks: dict[Rule, Weights], seed: int) -> Continuation:
-    generator = Generator().manual_seed(seed)
-    rules = list(tricks)
-    rule = rules[int(torch.randint(len(rules), (), generator=generator))]
-    model = _anonymous(rule, tricks[rule], generator)
+def _puzzle(asks: str, tricks: dict[Rule, Weights], seed: int) -> Continuation:
+    rule, generator = drawn(tricks, seed)
     wrong = {why: other for why, other in TAKEN_FOR.items() if other is not rule}
-    return Continuation(asks, model, wrong, a_text)
+    return Continuation(asks, anonymous(tricks[rule], generator), wrong, a_text)
 
 
 def continuation(seed: int) -> Continuation:
     """Notebook 00's puzzle: what does this model continue a list of numbers with?"""
-    return _drawn(
+    return _puzzle(
         f"A model continues lists of up to 30 numbers from 1 to {D_VOCAB - 1}. "
         "puzzle.says([3, 5, 8, 5]) asks it; None means that it prefers no number. Write a function "
         "that takes a list and says what the model says: puzzle.check(your_function).",
@@ -191,7 +196,7 @@ def continuation(seed: int) -> Continuation:
 
 def twist(seed: int) -> Continuation:
     """Notebook 04's puzzle: something like an induction head; what is its twist?"""
-    return _drawn(
+    return _puzzle(
         "puzzle.model has two layers of two heads and looks things up, in texts of up to 30 tokens "
         f"from 1 to {D_VOCAB - 1}. Is that an induction head? puzzle.says([3, 5, 8, 3]) asks it, "
         "BOS put in front; None means that no token stands out. Write a function that takes a text "

@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from helpers.checks.puzzles.engine import Puzzle
+from helpers.checks.puzzles.engine import Puzzle, said
 from helpers.experiments import privileged, tails
 from helpers.instruments import basis
 
-STREAMS = 24  # on which an answer is checked
+STREAMS = 16  # on which an answer is checked
 Stream = Float[Tensor, "batch pos d_model"]
 
 
@@ -35,11 +35,11 @@ def disguised(stream: Stream, turn: bool, generator: Generator) -> Stream:
     return length * stream @ coordinates
 
 
-def _drawn(models: dict, generator: Generator) -> tuple[Stream, bool]:
+def drawn(models: dict, generator: Generator) -> tuple[Stream, bool]:
     """A stream, and whether AdamW grew it in the coordinates that it comes in."""
     by_adam, turn = (bool(torch.randint(2, (), generator=generator)) for _ in "12")
     model = _pick(list(models["AdamW" if by_adam else "SGD"].values()), generator)
-    tokens = privileged.half_repeated(_pick(range(8, 40), generator), generator)
+    tokens = privileged.half_repeated(_pick(range(4, 13), generator), generator)
     stream = privileged.stream(model, tokens)[tails.LAST]
     return disguised(stream, turn, generator), by_adam and not turn
 
@@ -50,15 +50,14 @@ def axes(seed: int) -> Puzzle:
     models = tails.kept_models(privileged.shipped())
 
     def judge(answer: Callable[[Stream], bool], generator: Generator) -> str | None:
-        drawn = [_drawn(models, generator) for _ in range(STREAMS)]
-        given = [bool(answer(stream.clone())) for stream, _ in drawn]
-        misses = [has for (_, has), said in zip(drawn, given, strict=True) if said != has]
+        streams = [drawn(models, generator) for _ in range(STREAMS)]
+        given = [bool(said(answer, stream.clone())) for stream, _ in streams]
+        misses = [has for (_, has), found in zip(streams, given, strict=True) if found != has]
         if not misses:
             return None
-        missed = sum(misses)
         return (
-            f"Of {STREAMS} streams drawn anew your rule gets {len(misses)} wrong: it misses axes in "
-            f"{missed}, and sees some in {len(misses) - missed} that have none."
+            f"Of {STREAMS} streams drawn anew your rule gets {len(misses)} wrong: it misses the "
+            f"axes of {sum(misses)}, and sees some in {len(misses) - sum(misses)} that have none."
         )
 
     return Puzzle(
@@ -67,5 +66,5 @@ def axes(seed: int) -> Puzzle:
         "them? Write a function that takes any such stream and gives True or False, and check it: "
         "puzzle.check(your_function).",
         judge,
-        stream=_drawn(models, Generator().manual_seed(seed))[0],
+        stream=drawn(models, Generator().manual_seed(seed))[0],
     )

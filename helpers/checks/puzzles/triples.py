@@ -104,7 +104,7 @@ def _tables(rule: Callable, roles: Roles) -> Tables:
     return Tables(QK, OV, direct)
 
 
-def _anonymous(rule: Callable, roles: Roles, generator: Generator) -> AttentionOnlyTransformer:
+def anonymous(rule: Callable, roles: Roles, generator: Generator) -> AttentionOnlyTransformer:
     model, at = written.blank(N_HEADS, D_VOCAB, N_CTX, n_layers=1)
     model.W_pos.zero_()
     QK, OV, direct = _tables(rule, roles)
@@ -164,11 +164,17 @@ def a_text(generator: Generator, roles: Roles) -> Text:
     return text
 
 
-def skip_trigram(seed: int) -> Continuation:
-    """Notebook 01's puzzle: what does the one head that speaks look for, and what does it say?"""
+def drawn(seed: int) -> tuple[Callable, Roles, Generator]:
+    """Which rule this seed hides, and with which tokens; for whoever leads a group."""
     generator = Generator().manual_seed(seed)
     rule = RULES[int(torch.randint(len(RULES), (), generator=generator))]
-    roles = Roles(*(torch.randperm(D_VOCAB - 1, generator=generator)[:6] + 1).tolist())
+    roles = torch.randperm(D_VOCAB - 1, generator=generator)[: len(Roles._fields)] + 1
+    return rule, Roles(*roles.tolist()), generator
+
+
+def skip_trigram(seed: int) -> Continuation:
+    """Notebook 01's puzzle: what does the one head that speaks look for, and what does it say?"""
+    rule, roles, generator = drawn(seed)
     wrong = {
         why: partial(other, roles=roles) for why, other in TAKEN_FOR.items() if other is not rule
     }
@@ -177,7 +183,7 @@ def skip_trigram(seed: int) -> Continuation:
         "BOS. After some texts it has something to say. puzzle.says([3, 5, 8]) asks it, BOS put in "
         "front; None means that no token stands out. Read its weights, write a function that takes "
         "a text and says what the model says, and check it: puzzle.check(your_function).",
-        _anonymous(rule, roles, generator),
+        anonymous(rule, roles, generator),
         wrong,
         partial(a_text, roles=roles),
     )
