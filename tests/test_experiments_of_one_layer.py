@@ -169,20 +169,11 @@ def test_39_of_40_stay_below_the_line():
     assert copiers.line(eigenvalues) == pytest.approx(0.95)
 
 
-def test_twins_are_words_with_and_without_their_space_and_no_single_letters():
-    words = ["BOS", "·if", "if", "·", "x", "·x", "·other", "·in", "in"]
-    assert copiers.twins(words) == {1: 2, 7: 8}
-
-
 def test_the_copier_is_the_head_that_raises_what_it_sees():
     made = model(d_vocab=20, d_model=20, d_head=20)
     made.W_E[:] = made.W_U[:] = made.W_O[0, 1] = torch.eye(20)
     made.W_V[0, 1] = 3 * torch.eye(20).roll(1, 1) + 2 * torch.eye(20)
     assert copiers.strongest_diagonal(made) == 1
-    after = {token: (token + 1) % 20 for token in range(20)}
-    assert copiers.share_raised(made, after, top=1) == 1
-    assert copiers.share_raised(made, {token: token for token in range(20)}, top=1) == 0
-    assert copiers.share_raised(made, {0: 1, 1: 1}, top=1) == 0.5
 
 
 # ---- grammar

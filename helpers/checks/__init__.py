@@ -257,13 +257,13 @@ def _call(attempt: Callable, arguments: dict[str, Any]) -> Any:
         )
         raise WrongAnswer(f"It raised {type(error).__name__}: {error}{where}.") from error
     if answer is None or answer is ...:
-        if _is_stub(attempt):
+        if is_stub(attempt):
             raise NotAttempted
         raise WrongAnswer("It returned nothing; is a `return` missing?")
     return answer
 
 
-def _is_stub(attempt: Callable) -> bool:
+def is_stub(attempt: Callable) -> bool:
     """Whether its body does nothing: `...`, `pass`, `return None` or a docstring alone."""
     code = getattr(attempt, "__code__", None)
     return code is None or len(code.co_code) <= len((lambda: ...).__code__.co_code)

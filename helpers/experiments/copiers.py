@@ -1,4 +1,4 @@
-"""Heads that copy: which do, what else they repeat, and heads to compare them with.
+"""Heads that copy: which do, and heads to compare them with.
 
 The comparison stands between the same trained embeddings. These stretch a few directions, and heads
 that nobody trained scatter more between them than their shapes alone would make them.
@@ -7,7 +7,6 @@ Everything here is about the first layer. Source: Elhage et al. 2021, A Mathemat
 Transformer Circuits, "Copying / Primitive In-Context Learning" and "Summarizing OV/QK matrices".
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -61,7 +60,7 @@ def mixed_heads(model: AttentionOnlyTransformer) -> Float[Tensor, "shift head"]:
     return torch.stack(found)
 
 
-# ---- words with and without their space
+# ---- the head to look at
 
 
 def strongest_diagonal(model) -> int:
@@ -71,20 +70,3 @@ def strongest_diagonal(model) -> int:
         circuits.full_ov(model, 0, head).diagonal().mean() for head in range(model.cfg.n_heads)
     ]
     return int(torch.stack(diagonals).argmax())
-
-
-def twins(words: Sequence[str]) -> dict[int, int]:
-    """The words of two letters or more that exist with a space, shown as `·`, and without: from the
-    id of the former to that of the latter."""
-    return {
-        words.index(word): words.index(word[1:])
-        for word in words
-        if len(word) > 2 and word[0] == "·" and word[1:] in words
-    }
-
-
-def share_raised(model, answers: Mapping[int, int], top: int = 5) -> float:
-    """In which share of (source, answer) the answer is among the `top` strongest of the head with
-    the strongest diagonal, given the source."""
-    strongest = circuits.full_ov(model, 0, strongest_diagonal(model)).topk(top).indices
-    return sum(answer in strongest[source] for source, answer in answers.items()) / len(answers)

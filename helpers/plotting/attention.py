@@ -95,12 +95,17 @@ def scores_and_pattern(scores, pattern, labels: Sequence[str], title: str = "") 
     fig = figure(10.5, 4.9)
     left, right = fig.subplots(1, 2)
     most = float(np.abs(past).max())
-    image = left.imshow(past, cmap=SIGNED.with_extremes(bad="#f4f4f2"), vmin=-most, vmax=most)
+    image = left.imshow(past, cmap=SIGNED, vmin=-most, vmax=most)
+    # Hatched, for a plain light colour would be that of a score near 0.
+    left.patch.set(facecolor="#e8e8e4", hatch="////", edgecolor="#b5b5b0", lw=0)
     fig.colorbar(image, ax=left, shrink=0.75, label="score")
     fig.colorbar(
         draw_pattern(right, pattern), ax=right, shrink=0.75, label="attention (probability)"
     )
-    for ax, name in ((left, "scores, the future hidden"), (right, "softmax over each row")):
+    for ax, name in (
+        (left, "scores; hatched: the future, hidden"),
+        (right, "softmax over each row"),
+    ):
         ax.set_xticks(
             range(len(labels)), labels, rotation=90, fontsize=7, family="DejaVu Sans Mono"
         )

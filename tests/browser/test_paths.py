@@ -121,6 +121,17 @@ def test_the_predictions_follow(page, oracle):
     assert chosen.get_attribute("aria-label").endswith(f"right answer {expected[target]:.2f}")
 
 
+def test_without_any_term_all_tokens_are_alike_and_it_says_so(page, oracle):
+    page.locator(".paths .chip").nth(40).hover()
+    button(page, "All off").click()
+    top, target = page.locator(".paths .top"), oracle.targets[40].item()
+    words = f"All {oracle.scene['d_vocab']} tokens are alike"
+    assert top.inner_text().startswith(words) and f"“{target}”" in top.inner_text()
+    assert words in top.get_attribute("aria-label") and not top.locator(".word").count()
+    button(page, "All on").click()
+    assert top.locator(".word").first.inner_text() == f"1. {target} ✓"
+
+
 def test_python_switches_and_hears_of_switches(bare, page, oracle):
     oracle.switch(["direct", "1.0", "0.0 -> 1.1"])
     assert page.locator(".paths .switch input:checked").count() == 3

@@ -18,6 +18,14 @@ export function makePredictions() {
     const listed = order.slice(0, FEW);
     if (!listed.includes(target)) listed.push(target);
     title.textContent = `After position ${position} “${labels[position]}”`;
+    const here = logits.subarray(at, at + d_vocab);
+    if (here.every((logit) => logit === here[0])) {  // an order among equals would say something
+      const words = `All ${d_vocab} tokens are alike: no term that is on prefers any. `
+        + `The right one is “${vocabulary[target]}”.`;
+      list.replaceChildren(make("p", { class: "alike" }, words));
+      list.setAttribute("aria-label", `After position ${position}, ${labels[position]}: ${words}`);
+      return;
+    }
     const heads = ["most likely", "", "prob.", "logit"].map((head) => make("small", {}, head));
     list.replaceChildren(...heads, ...listed.flatMap((token) => predictionRow(
       `${place(token)}. ${vocabulary[token]}`, token === target, probability(token),

@@ -1,0 +1,261 @@
+"""A blind puzzle takes its right answer in every draw and tells others from it, and gives nothing
+away before."""
+
+import itertools
+from functools import partial
+
+import pytest
+import torch
+from torch import Generator
+
+from helpers.checks import FAILED, NOT_ATTEMPTED, PASSED, puzzles
+from helpers.checks.puzzles import changes, composers, engine, lookups, streams, triples
+from helpers.experiments import privileged, tails
+from helpers.instruments import basis
+
+DRAWS = 100
+BY_TEXT = {
+    "continuation": (puzzles.continuation, lookups.CONTINUATIONS),
+    "twist": (puzzles.twist, lookups.TWISTS),
+}
+MAKERS = [getattr(puzzles, name) for name in puzzles.__all__]
+every_puzzle = pytest.mark.parametrize("maker", MAKERS, ids=lambda maker: maker.__name__)
+
+
+def state(puzzle, answer, seed: int = 0) -> str:
+    return puzzle.check(answer, seed=seed).state
+
+
+# ---- what comes next
+
+
+def others(rules, right, seed: int) -> list:
+    """Three wrong rules, others at every seed, so that all are tried."""
+    wrong = [rule for rule in rules if rule is not right]
+    return [wrong[(seed + step) % len(wrong)] for step in range(3)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BY_TEXT)
+def test_the_hidden_rule_passes_and_three_others_fail_in_every_draw(name):
+    maker, tricks = BY_TEXT[name]
+    hidden = set()
+    for seed in range(DRAWS):
+        puzzle, (right, _) = maker(seed), lookups.drawn(tricks, seed)
+        hidden.add(right)
+        assert state(puzzle, right, seed) == PASSED
+        for wrong in others(lookups.TAKEN_FOR.values(), right, seed):
+            assert state(puzzle, wrong, seed) == FAILED
+    assert hidden == set(tricks)  # every one of them is drawn
+
+
+@pytest.mark.slow
+def test_the_hidden_triple_passes_and_three_others_fail_in_every_draw():
+    hidden = set()
+    for seed in range(DRAWS):
+        puzzle, (right, roles, _) = puzzles.skip_trigram(seed), triples.drawn(seed)
+        hidden.add(right)
+        assert state(puzzle, partial(right, roles=roles), seed) == PASSED
+        for wrong in others(triples.TAKEN_FOR.values(), right, seed):
+            assert state(puzzle, partial(wrong, roles=roles), seed) == FAILED
+    assert hidden == set(triples.RULES)
+
+
+@pytest.mark.parametrize("name", [*BY_TEXT, "skip_trigram"])
+def test_a_wrong_rule_is_told_by_its_name_and_the_text_is_one_where_they_differ(name):
+    for seed in range(2):
+        puzzle, taken_for = getattr(puzzles, name)(seed), lookups.TAKEN_FOR
+        if name == "skip_trigram":
+            roles = triples.drawn(seed)[1]
+            taken_for = {why: partial(rule, roles=roles) for why, rule in triples.TAKEN_FOR.items()}
+        verdicts = {why: puzzle.check(rule, seed=seed) for why, rule in taken_for.items()}
+        assert [verdict.state for verdict in verdicts.values()].count(PASSED) == 1
+        for why, verdict in verdicts.items():
+            if verdict.state == FAILED:
+                words = verdict.details.removeprefix("After ").split(" the model")[0]
+                text = [int(token) for token in words.split()]
+                assert puzzle.says(text) != taken_for[why](text)
+                assert f"Most likely: {why}." in verdict.details
+
+
+@pytest.mark.parametrize("name", [*BY_TEXT, "skip_trigram"])
+def test_the_model_does_not_check_itself(name):
+    puzzle = getattr(puzzles, name)(0)
+    assert puzzle.says([3, 5, 3]) in (None, *range(puzzle.model.cfg.d_vocab))
+    assert "without the model" in puzzle.check(puzzle.says).details
+    puzzle.says([3, 5, 3])  # speaks again
+
+
+def test_a_rule_that_is_right_but_for_one_kind_of_text_is_found_out():
+    seed = next(
+        s
+        for s in range(DRAWS)
+        if lookups.drawn(lookups.TWISTS, s)[0] is lookups.after_the_latest_copy
+    )
+
+    def nearly(text):
+        return None if len(text) > 25 else lookups.after_the_latest_copy(text)
+
+    assert [state(puzzles.twist(seed), nearly, check) for check in range(20)] == [FAILED] * 20
+
+
+# ---- which heads, which change, which stream
+
+
+@pytest.mark.slow
+def test_of_all_compositions_only_one_passes_in_every_draw():
+    heads = range(composers.N_HEADS)
+    for seed in range(DRAWS):
+        right, vain, _ = composers.drawn(seed)
+        puzzle = puzzles.composition(seed)
+        others = [
+            vain,
+            right._replace(read=vain.read),
+            right._replace(writer=vain.writer),
+            right._replace(reader=vain.reader),
+        ]
+        if not seed:
+            others = [
+                pair
+                for w, r, read in itertools.product(heads, heads, composers.READS)
+                if (pair := composers.Composition((0, w), (1, r), read)) != right
+            ]
+        assert state(puzzle, right, seed) == PASSED
+        assert [state(puzzle, other, seed) for other in others] == [FAILED] * len(others)
+    assert "read by no one" in puzzle.check(vain).details
+    assert "by another read" in puzzle.check(right._replace(read=vain.read)).details
+
+
+@pytest.mark.slow
+def test_of_all_changes_only_the_hidden_one_passes_in_every_draw():
+    kinds = set()
+    for seed in range(DRAWS):
+        name, right, wrong, _ = changes.drawn(seed)
+        puzzle = puzzles.change(seed)
+        kinds.add(name.split()[0])
+        assert state(puzzle, right, seed) == PASSED
+        others = wrong | {"the model came back as it was": lambda model: model}
+        for why, other in others.items():
+            verdict = puzzle.check(other, seed=seed)
+            assert verdict.state == FAILED and f"Most likely: {why}." in verdict.details
+        assert state(puzzle, lambda model, seed=seed: changes.drawn(seed + 1)[1](model)) == FAILED
+    assert kinds == {"turned", "stretched", "queries", "values", "heads"}
+
+
+def test_the_change_can_be_found_from_the_two_models_alone():
+    """Every kind of it, by what notebook 03 teaches."""
+
+    def found(puzzle):
+        one, other = puzzle.known, puzzle.model
+        G = torch.linalg.pinv(one.W_E) @ other.W_E
+        if not torch.allclose(G, torch.eye(len(G)).double(), atol=1e-6):
+            return lambda model: basis.general_linear(model, G)
+        for layer, head in itertools.product(range(2), range(3)):
+            A = torch.linalg.pinv(one.W_Q[layer, head]) @ other.W_Q[layer, head]
+            B = torch.linalg.pinv(one.W_V[layer, head]) @ other.W_V[layer, head]
+            same_span = torch.allclose(one.W_Q[layer, head] @ A, other.W_Q[layer, head])
+            if not same_span:  # another head has come here
+                order = [
+                    next(h for h in range(3) if torch.equal(one.W_Q[layer, h], other.W_Q[layer, g]))
+                    for g in range(3)
+                ]
+                moved = [at for at in range(3) if order[at] != at]
+                return changes.exchanged(layer, *moved)
+            eye = torch.eye(len(A)).double()
+            if not (torch.allclose(A, eye) and torch.allclose(B, eye)):
+                return (
+                    changes.queries((layer, head), A)
+                    if not torch.allclose(A, eye)
+                    else (changes.values((layer, head), B))
+                )
+
+    for seed in range(20):
+        puzzle = puzzles.change(seed)
+        assert state(puzzle, found(puzzle), seed) == PASSED, changes.drawn(seed)[0]
+
+
+AXES_BY = {
+    "kurtosis": lambda stream: basis.kurtosis(stream) > 6,
+    "size": lambda stream: stream.abs().max() > 20,
+    "uneven": lambda stream: (v := stream.square().mean((0, 1))).max() > 4 * v.mean(),
+    "kurtosis over tokens": lambda stream: basis.kurtosis(stream.flatten(0, 1).T) > 6,
+    "always": lambda stream: True,
+    "never": lambda stream: False,
+}
+
+
+@pytest.mark.slow
+def test_a_stream_is_judged_by_its_axes_in_every_draw():
+    puzzle, wrong = puzzles.axes(0), list(AXES_BY)[1:]
+    for seed in range(DRAWS):
+        assert state(puzzle, AXES_BY["kurtosis"], seed) == PASSED
+        for step in range(3):
+            assert state(puzzle, AXES_BY[wrong[(seed + step) % len(wrong)]], seed) == FAILED
+
+
+def test_streams_with_and_without_axes_are_drawn_and_all_are_in_disguise():
+    models = tails.kept_models(privileged.shipped())
+    generator = Generator().manual_seed(0)
+    drawn = [streams.drawn(models, generator) for _ in range(40)]
+    assert 5 < sum(has for _, has in drawn) < 20
+    lengths = [stream.square().mean().sqrt().item() for stream, _ in drawn]
+    assert max(lengths) > 10 * min(lengths)
+    assert puzzles.axes(1).stream.shape[-1] == 64
+
+
+# ---- what holds for all
+
+
+@every_puzzle
+def test_a_puzzle_without_an_answer_is_not_attempted(maker):
+    def stub(argument): ...
+
+    def later(argument):
+        raise NotImplementedError
+
+    puzzle = maker(0)
+    for untouched in ((), (...,), (None,)):
+        assert puzzle.check(*untouched).state == NOT_ATTEMPTED
+    if maker is not puzzles.composition:
+        assert puzzle.check(stub).state == puzzle.check(later).state == NOT_ATTEMPTED
+    assert repr(puzzle.check()) == "puzzle: not attempted"
+
+
+@every_puzzle
+@pytest.mark.parametrize(
+    "junk",
+    [5, "words", [], (1, 2, 3), lambda: 0, lambda argument: "words", lambda argument: 1 / 0],
+    ids=repr,
+)
+def test_no_answer_raises_and_none_of_these_passes(maker, junk):
+    verdict = maker(0).check(junk)
+    assert verdict.state == FAILED and len(verdict.details) > 20
+
+
+@every_puzzle
+def test_one_seed_is_one_puzzle_and_nothing_gives_it_away(maker):
+    """The question is the same whatever is hidden, and so is the shape of the model."""
+    one, again, *others = (maker(seed) for seed in (0, 0, *range(1, 8)))
+    assert repr(one) == repr(again) and all(repr(one) == repr(other) for other in others)
+    shown = [name for name in vars(one) if not name.startswith("_")]
+    assert set(shown) <= {"asks", "model", "known", "stream"}
+    if "model" in shown:
+        assert torch.equal(one.model.W_E, again.model.W_E)
+        assert not torch.equal(one.model.W_E, others[0].model.W_E)
+        sizes = [vars(puzzle.model.cfg) | dict(seed=0) for puzzle in (one, *others)]
+        assert all(size == sizes[0] for size in sizes)
+
+
+@pytest.mark.parametrize("maker", [puzzles.composition, puzzles.twist, puzzles.skip_trigram])
+def test_no_weight_can_be_read_by_eye(maker):
+    """No row of the embedding is one token's alone, and no weight but W_pos' own zeros is zero."""
+    model = maker(0).model
+    assert (model.W_E.abs() > 0.5 * model.W_E.norm(dim=1, keepdim=True)).sum() < 3
+    assert all((getattr(model, name) == 0).float().mean() < 0.01 for name in ("W_Q", "W_V", "W_U"))
+
+
+def test_the_strongest_answer_is_of_the_last_token_whatever_else_is_in_the_batch():
+    model, texts = puzzles.twist(0).model, [[3, 5, 3], [4, 4], list(range(1, 18)) + [3]]
+    assert engine.strongest(model, texts) == [engine.strongest(model, [text])[0] for text in texts]
+    with pytest.raises(ValueError, match="empty"):
+        puzzles.twist(0).says([])
