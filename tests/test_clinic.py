@@ -137,6 +137,12 @@ def test_the_best_head_is_over_all_layers_and_knows_no_number_where_there_is_non
     assert math.isnan(clinic.best(entry, "previous_token"))
 
 
+def test_a_guess_among_the_tokens_seen_is_better_than_guessing_and_what_one_layer_comes_to():
+    flat = runs.load(runs.DATA / "runs" / "one_layer").losses[-20:]
+    assert clinic.among_seen() == pytest.approx(sum(flat) / 20, abs=0.1)
+    assert clinic.among_seen() < GUESSING - 1
+
+
 def test_the_last_loss_is_that_of_twenty_steps():
     assert chart()._replace(losses=[9.0] * 10 + [1.0] * 10 + [3.0] * 10).last_loss == 2
 

@@ -106,6 +106,13 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else math.nan
 
 
+def among_seen() -> float:
+    """What a guess among the tokens that a sequence has shown costs, on rows that repeat (nats)."""
+    usual = repeated_block(2000, N_CTX, D_VOCAB, Generator().manual_seed(0))
+    shown = torch.tensor([len(set(row)) - 1 for row in usual.tokens.tolist()])  # not BOS
+    return shown.log()[:, None].expand(usual.determined.shape)[usual.determined].mean().item()
+
+
 # ---- symptoms and causes
 
 

@@ -188,6 +188,13 @@ def namings(patients: Sequence[Patient]) -> dict[str, list[tuple[str, str]]]:
     return found
 
 
+def nearest_loss(patient: Patient, known: Sequence[Patient]) -> str:
+    """A diagnosis from the last loss alone: the truth of the known patient whose loss ended
+    nearest."""
+    last = patient.chart.last_loss
+    return min(known, key=lambda other: abs(other.chart.last_loss - last)).truth
+
+
 def _rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _rounded(part) for name, part in value.items()}

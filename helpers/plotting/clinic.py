@@ -1,6 +1,7 @@
 """Pictures of trainings that went wrong, each beside one that did not."""
 
 import html
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,10 +9,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from helpers.plotting.core import COLOUR, NAME, Picture, figure, styled
+from helpers.plotting.core import COLOUR, NAME, Picture, chance_line, figure, styled
 
 DASH = dict(prefix_matching="solid", previous_token=(0, (4, 1.5)))
-OFF = 5.0  # nats: the loss axis ends here
+OFF = 4.6  # nats: the loss axis ends here
+# Most of them end near guessing, so there the axis of the loss is stretched.
+POWER = 2
+STRETCHED = (
+    lambda loss: np.clip(loss, 0, None) ** POWER,
+    lambda height: np.clip(height, 0, None) ** (1 / POWER),
+)
 
 
 @styled
@@ -23,20 +30,31 @@ def ward(
 
     `charts`: some of each kind, with the fields of `experiments.clinic.Chart`. A diamond at the end
     is the loss at lengths kept back, at the upper edge if it lies beyond. `guesses`: levels of the
-    loss (nats) by name, drawn as dotted lines.
+    loss (nats) by name, drawn as dotted lines. The axis of the loss is stretched at the top.
     """
     rows = -(-len(charts) // columns)
     fig = figure(9.6, 3.1 * rows + 0.5)
     axes = fig.subplots(
-        2 * rows, columns, sharex=True, sharey="row", squeeze=False, height_ratios=[1.25, 1] * rows
+        2 * rows, columns, sharex=True, sharey="row", squeeze=False, height_ratios=[1.5, 1] * rows
     )
     healthy, told = next(iter(charts.values())), []
     for number, (name, of) in enumerate(charts.items()):
         row, column = divmod(number, columns)
         above, below = axes[2 * row : 2 * row + 2, column]
         above.set_title(name, fontsize=10, pad=4)
-        for level in guesses.values():
-            above.axhline(level, color=COLOUR["chance"], lw=1, ls=(0, (1, 2)), zorder=0)
+        for guess, level in guesses.items():
+            chance_line(above, level)
+            if not number:
+                place = dict(xycoords=("axes fraction", "data"), textcoords="offset points")
+                above.annotate(
+                    guess,
+                    (1, level),
+                    xytext=(0, 3),
+                    ha="right",
+                    fontsize=9,
+                    color="#777777",
+                    **place,
+                )
         if number:
             _draw(above, below, healthy[:1], alpha=0.28, lw=1.4)
         _draw(above, below, of, alpha=0.8, lw=0.9)
@@ -48,7 +66,8 @@ def ward(
             f"{name}, loss {last:.1f} nats, at lengths kept back {kept:.1f}, matching {score:.2f}"
         )
     for row in range(rows):
-        axes[2 * row, 0].set(ylabel="loss (nats)", ylim=(0, OFF))
+        axes[2 * row, 0].set_yscale("function", functions=STRETCHED)
+        axes[2 * row, 0].set(ylabel="loss (nats)", ylim=(0, OFF), yticks=[0, 2, 3, 4])
         axes[2 * row + 1, 0].set(ylabel="best score", ylim=(-0.04, 1.06))
     for ax in axes[-1]:
         ax.set_xlabel("training step")
@@ -75,11 +94,11 @@ def _smooth(losses: Sequence[float], window: int = 8) -> tuple[np.ndarray, np.nd
 def _diamond(ax: Axes, kept_back: float, at: int) -> None:
     look = dict(color=COLOUR["accent"], ms=6, clip_on=False, zorder=4)
     beyond = kept_back > OFF
-    ax.plot(at, min(kept_back, OFF - 0.12), marker="D", **look)
+    ax.plot(at, min(kept_back, OFF - 0.1), marker="D", **look)
     if beyond:
         ax.annotate(
             f"at {kept_back:.0f}",
-            (at, OFF - 0.12),
+            (at, OFF - 0.1),
             xytext=(-7, 0),
             textcoords="offset points",
             ha="right",
@@ -100,9 +119,8 @@ def _key(fig, title: str) -> None:
             Line2D([], [], color=COLOUR[score], ls=dash, label=NAME[score], **line)
             for score, dash in DASH.items()
         ),
-        Line2D([], [], color=COLOUR["chance"], ls=(0, (1, 2)), lw=1, label="guesses"),
     ]
-    fig.legend(handles=handles, loc="outside lower center", ncols=5, fontsize=9)
+    fig.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=9)
     if title:
         fig.suptitle(title, x=0.01, ha="left", fontsize=11)
 
@@ -128,7 +146,7 @@ def namings(
             ax.plot(at, row, "o" if hit else "X", color=colour, ms=5 if hit else 8, zorder=2)
             right, wrong = right + hit, wrong + (not hit)
     ax.set_yticks(range(len(by_change)), list(by_change), fontsize=9)
-    ax.set_xticks(range(len(answers)), [name.replace(" ", "\n", 1) for name in answers])
+    ax.set_xticks(range(len(answers)), [textwrap.fill(name, 11) for name in answers])
     ax.xaxis.tick_top()
     ax.set(xlim=(-0.6, len(answers) - 0.4), ylim=(len(by_change) - 0.4, -0.6))
     ax.tick_params(length=0)
