@@ -191,6 +191,17 @@ RUN = SimpleNamespace(
     steps=[0, 1, 2, 3], best=lambda score: SEEDS, first=lambda score: np.array([1.0, 2.0, np.nan])
 )
 SCORES = {kind: DRAW.random(6) for kind in "QKV"}
+WELL, ILL = (
+    SimpleNamespace(
+        losses=list(DRAW.random(16)),
+        steps=[0, 9, 16],
+        prefix_matching=list(DRAW.random(3)),
+        previous_token=list(DRAW.random(3)),
+        last_loss=0.5,
+        kept_back=kept_back,
+    )
+    for kept_back in (0.6, 30.0)
+)
 PAIRS = {
     kind: SimpleNamespace(
         scores=DRAW.random((2, 3)),
@@ -328,6 +339,21 @@ CURVES = {
             [0, 4, 9], dict(matching=[0.1, 0.5, 0.9], pull=[0.2, 0.3, 0.4], looking_back=[0.0] * 3)
         ),
         [at([0, 4, 9], curve) for curve in ([0.1, 0.5, 0.9], [0.2, 0.3, 0.4], [0.0] * 3)],
+    ),
+    "ward": lambda: (
+        plotting.ward({"well": [WELL], "ill": [ILL]}, {"guessing": 4.1}),
+        [
+            at([4, 12], np.reshape(WELL.losses, (2, 8)).mean(1)),
+            at([4, 12], np.reshape(ILL.losses, (2, 8)).mean(1)),
+            *(at([0, 9, 16], chart.prefix_matching) for chart in (WELL, ILL)),
+            *(at([0, 9, 16], chart.previous_token) for chart in (WELL, ILL)),
+            at([16], [0.6]),
+            at([0, 1], [4.1, 4.1]),
+        ],
+    ),
+    "namings": lambda: (
+        plotting.namings({"a": [("x", "x"), ("x", "y")], "b": [("y", "y")]}, ["x", "y"]),
+        [at([-0.08], [0]), at([1.08], [0]), at([0], [0]), at([1], [1])],
     ),
     "fits": lambda: (
         plotting.fits({"none": SEEDS}),

@@ -32,6 +32,7 @@ TOY = {
     "sweeps/chain": REPLICAS,
     "sweeps/chain_one_layer": REPLICAS,
     "sweeps/privileged_basis": "helpers.experiments.privileged --out {out}",
+    "sweeps/clinic": "helpers.experiments.patients --seeds 1 --out {out}",
     "births.npz": "helpers.experiments.births --share 4 --out {out}",
 }
 TEXT = {
