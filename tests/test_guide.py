@@ -1,11 +1,15 @@
 """The facilitator's guide says what the notebooks say: each has its section, its questions are
 answered word by word, and every heading, figure, link and minute that it names is there."""
 
+import ast
 import re
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from helpers.checks import puzzles
 from helpers.course.build import read
 from tests.course import NOTEBOOKS, ROOT, cells
 
@@ -22,6 +26,7 @@ def sections(text: str) -> dict[str, str]:
     return {found[1]: part for found, part in named.items() if found}
 
 
+@cache
 def source(path: Path, kind: str) -> str:
     return "\n".join(cell.source for cell in cells(read(path), kind))
 
@@ -54,6 +59,22 @@ def views(code: str) -> set[str]:
     return {f"the view {name}" for folder, name in found.items() if folder != "prediction"}
 
 
+def asked(code: str) -> Iterator[list[str]]:
+    """The question of every prediction, in the parts between what is filled in."""
+    calls = (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call))
+    for call in calls:
+        if isinstance(call.func, ast.Name) and call.func.id == "predict":
+            question = call.args[0]
+            parts = question.values if isinstance(question, ast.JoinedStr) else [question]
+            yield [part.value for part in parts if isinstance(part, ast.Constant)]
+
+
+def answers(text: str) -> list[list[str]]:
+    """What the table of puzzles says: a list of answers for each seed, and first the seed."""
+    rows = re.findall(r"^\| (\d+ \|.*) \|$", text, re.MULTILINE)
+    return [[cell.strip().strip("*") for cell in row.split("|")] for row in rows]
+
+
 def plans(text: str) -> list[list[tuple[int, int]]]:
     """The spans of minutes of each plan."""
     tables = re.findall(r"^\| minutes \|.*\n\|.*\n((?:\|.*\n)+)", text, re.MULTILINE)
@@ -74,6 +95,13 @@ def test_every_question_is_quoted_and_answered(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_prediction_is_put_to_the_vote(path):
+    section = sections(TEXT)[path.name]
+    questions = list(asked(source(path, "code")))
+    assert [parts for parts in questions if not all(part in section for part in parts)] == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_figure_and_view_is_named_as_the_notebook_has_it(path):
     named, code = figures(sections(TEXT)[path.name]), source(path, "code")
     titles = [name.strip("*") for name in named if name.startswith("*")]
@@ -89,6 +117,26 @@ def test_every_heading_that_is_named_is_one(path):
     assert {*in_section, *elsewhere} <= headings(path)
 
 
+def words(rule) -> str:
+    return rule.__name__.replace("_", " ")
+
+
+def test_the_answers_of_the_puzzles_are_theirs():
+    found = answers(TEXT)
+    assert len(found) == 8
+    for seed, continuation, triple, composition, change, twist in found:
+        seed = int(seed)
+        rule, roles, _ = puzzles.triples.drawn(seed)
+        pair, *_ = puzzles.composers.drawn(seed)
+        ends = "{}.{} to {}.{}".format(*pair.writer, *pair.reader)
+        assert continuation == words(puzzles.lookups.drawn(puzzles.lookups.CONTINUATIONS, seed)[0])
+        assert triple.startswith(words(rule))
+        assert {*map(int, re.findall(r"\d+", triple))} <= {*roles}
+        assert composition == f"{ends}, {pair.read}"
+        assert change == puzzles.changes.drawn(seed)[0]
+        assert twist == words(puzzles.lookups.drawn(puzzles.lookups.TWISTS, seed)[0])
+
+
 def test_every_plan_fills_its_minutes_without_a_gap():
     found = plans(TEXT)
     assert len(found) == 5
@@ -99,15 +147,10 @@ def test_every_plan_fills_its_minutes_without_a_gap():
 
 
 def test_what_the_guide_links_to_is_there_and_readme_names_guide_and_sheet():
-    targets = re.findall(r"\]\(([^)]*)\)", TEXT)
-    anchors = {
-        "#" + line.lower().replace(" ", "-") for line in re.findall(r"^#+ (.*)$", TEXT, re.M)
-    }
-    assert [
-        target
-        for target in targets
-        if target not in anchors and not (GUIDE.parent / target).is_file()
-    ] == []
+    lines = re.findall(r"^#+ (.*)$", TEXT, re.MULTILINE)
+    anchors = {f"#{line.lower().replace(' ', '-')}" for line in lines}
+    targets = {*re.findall(r"\]\(([^)]*)\)", TEXT)} - anchors
+    assert [target for target in targets if not (GUIDE.parent / target).is_file()] == []
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert "(notebooks/facilitator_guide.md)" in readme
     assert "(notebooks/notation_sheet.html)" in readme
@@ -122,4 +165,8 @@ def test_what_is_missing_is_seen():
         "How *so*?",
     ]
     assert figures("| *A b* | c |\n| the view D | e |\n| f | g |") == ["*A b*", "the view D"]
+    assert list(asked("a = predict(f'Who, at {rate:g}?', dict(A=1))\nprint('b')")) == [
+        ["Who, at ", "?"]
+    ]
+    assert answers("| 0 | a | **b c** |\n| x | y |\n") == [["0", "a", "b c"]]
     assert plans("| minutes | what |\n|---|---|\n| 0–7 | a |\n| 8–9 | b |\n") == [[(0, 7), (8, 9)]]
