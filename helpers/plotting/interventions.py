@@ -21,60 +21,6 @@ from helpers.plotting.core import (
 
 
 @styled
-def composition(
-    scores: Mapping[str, object],
-    null: Mapping[str, object],
-    chosen: Mapping[str, object],
-    ceiling: float,
-) -> Picture:
-    """Every pair's composition score by kind, beside what random rotations give. `chosen`: pairs to
-    mark, a mask a kind."""
-    fig = figure(7.2, 3.9)
-    ax = fig.subplots()
-    for x, kind in enumerate(scores):
-        draws, values, marked = (
-            np.ravel(array(null[kind])),
-            np.ravel(array(scores[kind])),
-            np.ravel(array(chosen[kind])),
-        )
-        parts = ax.violinplot(draws, [x - 0.18], widths=0.3, showextrema=False)
-        for part in parts["bodies"]:
-            part.set(facecolor=COLOUR["chance"], alpha=0.45, lw=0)
-        offsets = x + 0.18 + 0.16 * np.linspace(-1, 1, len(values))
-        ax.scatter(offsets[~marked], values[~marked], s=30, color="#8f979d", lw=0)
-        ax.scatter(
-            offsets[marked],
-            values[marked],
-            s=50,
-            color=COLOUR["prefix_matching"],
-            marker="D",
-            edgecolor="white",
-            lw=0.7,
-        )
-    ax.set_xticks(range(len(scores)), [f"{kind}-composition" for kind in scores])
-    ax.set(ylabel="composition score", ylim=(0, None))
-    ax.axhline(ceiling, color="#555555", lw=1, ls="--", zorder=0)
-    ax.text(
-        len(scores) - 0.52,
-        ceiling,
-        "perfect fit, even singular values",
-        fontsize=8,
-        color="#555555",
-        ha="right",
-        va="bottom",
-    )
-    ax.set_title("Grey shapes: readers turned at random. Diamonds: previous-token to induction")
-    above = {kind: int((array(scores[kind]) > array(null[kind]).max(0)).sum()) for kind in scores}
-    told = ", ".join(f"{kind} {count}" for kind, count in above.items())
-    best = {kind: two_digits(float(array(scores[kind]).max())) for kind in scores}
-    return (
-        fig,
-        f"Pairs above everything that chance gave, of {np.size(array(scores['K']))}: {told}; the "
-        "largest scores: " + ", ".join(f"{k} {v}" for k, v in best.items()) + ".",
-    )
-
-
-@styled
 def signed_board(
     values,
     rows: Sequence[str],

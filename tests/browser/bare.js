@@ -28,6 +28,7 @@ function makeModel(id, state) {
     return true;
   }
   const model = {
+    tell,
     get: (name) => state[name],
     set: (name, value) => { if (change(name, value)) unsaved.add(name); },
     on: (event, listener) => listeners.set(event, (listeners.get(event) ?? new Set()).add(listener)),

@@ -52,6 +52,7 @@ export function tokenStrip(name, at) {
   return {
     element: row.element,
     set: row.set,
+    focus: () => row.chips()[here].focus(),
     // For each token `look(position)` gives: shade 0 to 1, or null for one that cannot be seen;
     // note, a short text below it; mark, class names; says, its name for a screen reader. A click
     // has `held` the chosen position, or not.
