@@ -32,7 +32,7 @@ def signed_board(
     """Signed numbers as a board, printed in each cell, in colours centred on zero. `breaks`:
     columns that open a new group."""
     values = array(values)
-    fig = figure(0.72 * len(columns) + 3.4, 0.46 * len(rows) + 1.5)
+    fig = figure(min(0.72 * len(columns) + 3.4, 8.6), 0.46 * len(rows) + 1.5)
     ax = fig.subplots()
     most = max(np.abs(values).max(), 1e-9)
     image = ax.imshow(
@@ -134,7 +134,7 @@ def recovered(
     numbers of the models in `coarse` in words: they were measured on text that is not the same on
     every machine.
     """
-    fig = figure(9.6, 0.42 * len(next(iter(by_model.values()))) + 1.4)
+    fig = figure(9.2, 0.42 * len(next(iter(by_model.values()))) + 1.4)
     axes = fig.subplots(1, len(by_model), squeeze=False, sharey=True)[0]
     for ax, (model, bars) in zip(axes, by_model.items(), strict=True):
         for place, (name, values) in enumerate(bars.items()):
@@ -196,13 +196,13 @@ def accuracy_by_period(
     is what guessing gives."""
     trained, one_layer, places = array(trained), array(one_layer), np.arange(len(periods))
     worst = trained.min(0)
-    fig = figure(0.5 * len(periods) + 1.6, 3.4)
+    fig = figure(min(0.5 * len(periods) + 1.6, 9), 3.6)
     ax = fig.subplots()
     drawn = ax.bar(places, worst, width=0.72, color="#b9bfc4")
     for new, bar in zip(is_new, drawn, strict=True):
         if new:
             bar.set(facecolor=COLOUR["prefix_matching"], hatch="//", edgecolor="white")
-    ax.bar_label(drawn, fmt=two_digits, padding=2, fontsize=8.5)
+    ax.bar_label(drawn, fmt=two_digits, padding=3, fontsize=8.5, rotation=90)
     look = dict(color=COLOUR["previous_token"], mec="white", ms=7, lw=1.2)
     ax.plot(
         places, one_layer, "D-", label=f"diamonds: one layer; bars: worst of {len(trained)}", **look
@@ -210,7 +210,7 @@ def accuracy_by_period(
     chance_line(ax, guess, f"guessing: {guess:.2f}")
     ax.set_xticks(places, periods)
     ax.set(xlabel="tokens in the block", ylabel="accuracy")
-    ax.margins(x=0.02, y=0.14)
+    ax.margins(x=0.02, y=0.2)
     ax.legend(loc="lower right", bbox_to_anchor=(1, 1), fontsize=8.5)
     ax.set_title(title)
     told = [
