@@ -61,9 +61,7 @@ def best_shift(batch: Batch) -> int:
     return max(range(1, batch.tokens.shape[1]), key=lambda shift: right_by_shift(batch, shift))
 
 
-def trained_on_one(
-    seed: int, period: int = 16, n_layers: int = 1, steps: int = 150
-) -> Trainer:
+def trained_on_one(seed: int, period: int = 16, n_layers: int = 1, steps: int = 150) -> Trainer:
     """The trap: a model trained on blocks that always have so many tokens."""
     model = AttentionOnlyTransformer(ModelConfig(n_layers=n_layers, n_ctx=48, seed=seed))
     task = Task("fixed_period", dict(n_ctx=48, d_vocab=64, period=period))

@@ -165,6 +165,7 @@ def test_it_can_be_reached_named_read_and_left(bare, page):
         box(page).press("Enter")
         bare.until(lambda: "no text" in note(page))
         weak[theme] = bare.measure("weak", ".attention")
+        page.evaluate("() => document.querySelector('.attention').scrollIntoView()")
         bare.screenshot(f"attention_reads_{theme.lower()}")
     assert weak == {"Light": [], "Dark": []}
 
@@ -172,11 +173,17 @@ def test_it_can_be_reached_named_read_and_left(bare, page):
 def test_it_fits_a_window_and_every_small_screen(bare, explorable, page):
     explorable.read("zorblat = quimby(frandle)\n" * 16)
     bare.drawn()
+    strip, last = (
+        page.locator(f".attention {of}").last.bounding_box() for of in (".tokens", ".chip")
+    )
+    assert strip["y"] <= last["y"] <= strip["y"] + strip["height"] - last["height"]
+    assert note(page).startswith(f"{len(labels(page))} tokens")
     bare.screenshot("attention_reads_long")
     height = page.locator(".attention").bounding_box()["height"]
     assert height <= 700, f"{height} px high"
     for size in SMALL:
         page.set_viewport_size(size)
         bare.drawn()
+        page.evaluate("() => document.querySelector('.attention').scrollIntoView()")
         assert bare.measure("over", ".attention") == [], size
         bare.screenshot(f"attention_reads_{size['width']}")

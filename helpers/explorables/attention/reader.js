@@ -62,6 +62,7 @@ export function makeReader(model, leave) {
   };
   const deafen = heed(model, {
     "change:text": follow,
+    "change:scene": answered,
     "change:trouble": answered,
     "msg:custom": ({ type }) => type === "answered" && answered(),
     comm_live_update: () => { // the kernel has been restarted, or its notebook closed

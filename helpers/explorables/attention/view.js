@@ -56,17 +56,18 @@ function render({ model, el }) {
 
   // ---- what pointer and keys do
 
-  function lookAt(next) {
+  function lookAt(next, andThen) {
     if (!changes(look, next)) return; // the pointer also moves within a token
     look = { ...look, ...next };
     draw();
+    andThen?.();
   }
   pointAtEntries(map.box, map.canvas, () => scene.pos, {
-    at: (entry) => lookAt({ ...atEntry(look.direction, entry), held: false }),
+    at: (entry) => lookAt({ ...atEntry(look.direction, entry), held: false }, strip.reveal),
     leave: () => lookAt({ other: null }),
   });
   onArrows(map.box, (arrow, { shiftKey }) => {
-    if (!shiftKey) lookAt(stepped(look, arrow, scene.pos));
+    if (!shiftKey) lookAt(stepped(look, arrow, scene.pos), strip.reveal);
   });
   el.addEventListener("keydown", (event) => {
     if (event.target.matches("textarea")) return; // there the keys are for writing
@@ -104,6 +105,7 @@ function render({ model, el }) {
         onpointerleave: () => preview(null) })));
     paintBoard();
     draw();
+    strip.reveal();
   }
 
   function goTo() {
@@ -113,6 +115,7 @@ function render({ model, el }) {
       look = { ...look, chosen: position, other: null };
     }
     draw();
+    strip.reveal();
   }
 
   // ---- drawing
