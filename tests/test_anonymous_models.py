@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from helpers import sequences
+from helpers.experiments import periods
 from helpers.instruments import heads
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 from helpers.training import runs
-from helpers.training.loop import Trainer, TrainingConfig
 from helpers.training.recipes import RECIPES
 
 DRAWS = 100
@@ -33,14 +33,8 @@ def kind(model, seed: int) -> str:
 
 
 def trap(n_layers: int, seed: int) -> AttentionOnlyTransformer:
-    task = sequences.Task("fixed_period", dict(n_ctx=48, d_vocab=64, period=PERIOD))
-    trainer = Trainer(
-        AttentionOnlyTransformer(ModelConfig(n_layers=n_layers, n_ctx=48, seed=seed)),
-        task,
-        TrainingConfig(steps=150, seed=seed),
-    )
-    losses = [trainer.step() for _ in range(150)]
-    assert sum(losses[-10:]) < 1  # it solves its own data
+    trainer = periods.trained_on_one(seed, PERIOD, n_layers)
+    assert sum(trainer.losses[-10:]) < 1  # it solves its own data
     return trainer.model
 
 

@@ -1,5 +1,8 @@
 """The attention explorable without a browser: what it sends, and what it refuses."""
 
+import asyncio
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +13,7 @@ from helpers import handmade
 from helpers.explorables import attention as module
 from helpers.explorables.attention import Attention
 from helpers.model import AttentionOnlyTransformer, ModelConfig
+from tests.patience import soon
 
 CONFIG = ModelConfig(
     n_layers=3, n_heads=2, d_model=12, d_head=5, n_ctx=11, d_vocab=17, positions="standard"
@@ -157,3 +161,108 @@ def test_look_turns_the_views(model, tokens):
 def test_look_refuses_what_does_not_exist(model, tokens, place, says):
     with pytest.raises(ValueError, match=says):
         Attention(model, tokens).look(*place)
+
+
+# ---- a text of one's own
+
+
+class Letters:
+    """A tokenizer of twelve letters, a token each."""
+
+    def encode(self, text: str) -> list[int]:
+        text.encode()  # fails on half a pair, as a corpus does
+        unknown = sorted(set(text) - set("abcdefghijkl"))
+        if unknown:
+            raise ValueError(f"no token is called {unknown[0]!r}")
+        return [ord(letter) - 96 for letter in text]
+
+    def token_strings(self, ids) -> list[str]:
+        return [chr(96 + token) for token in ids]
+
+
+def test_a_text_is_read_behind_bos_and_labelled(model):
+    explorable = Attention(model, text="badge", tokenizer=Letters())
+    assert explorable.scene == Attention(model, [0, 2, 1, 4, 7, 5], ["BOS", *"badge"]).scene
+    assert (explorable.text, explorable.most, explorable.trouble) == ("badge", 11, "")
+    explorable.read("face")
+    assert explorable.scene["labels"] == ["BOS", *"face"] and explorable.text == "face"
+    without = Attention(model, text="badge", tokenizer=Letters(), bos=None)
+    assert without.scene["tokens"] == [2, 1, 4, 7, 5]
+    other = Attention(model, text="badge", tokenizer=Letters(), bos=16)
+    assert other.scene["tokens"][0] == 16 and other.scene["labels"][0] == "BOS"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "there is no text to read; type a line or two"),
+        ("abcdefghijka", "13 tokens with BOS, and at most 11 can be read here; take 2 or more"),
+        ("ab\ud83dc", "character 3 of this text is half of a pair"),
+        ("box", "no token is called 'o'"),
+    ],
+)
+def test_a_text_that_cannot_be_read_is_refused_and_the_old_one_stays(model, text, says):
+    explorable, sent = Attention(model, text="badge", tokenizer=Letters()), []
+    before = explorable.scene
+    with pytest.raises(ValueError, match=says):
+        explorable.read(text)
+    explorable.send = sent.append
+    explorable._hear(None, dict(do="read", text=text), [])  # as the text box asks
+    assert says in explorable.trouble and sent == [dict(type="answered")]
+    assert explorable.scene is before and explorable.text == "badge"
+    explorable._hear(None, dict(do="read", text="face"), [])
+    assert explorable.trouble == "" and explorable.text == "face"
+
+
+def test_what_fails_in_the_model_is_said_too_and_raised(model):
+    explorable, sent = Attention(model, text="badge", tokenizer=Letters()), []
+    explorable.send = sent.append
+    explorable._model = None
+    with pytest.raises(AttributeError):
+        explorable._hear(None, dict(do="read", text="face"), [])
+    assert explorable.trouble.startswith("AttributeError: ") and sent == [dict(type="answered")]
+
+
+def test_a_text_may_be_as_long_as_the_view_can_show(model, monkeypatch):
+    monkeypatch.setattr(module, "MOST_ENTRIES", 6 * 7**2)
+    with pytest.raises(ValueError, match="8 tokens with BOS, and at most 7 can be read here"):
+        Attention(model, text="badgefa", tokenizer=Letters())
+    assert Attention(model, text="badgef", tokenizer=Letters()).scene["pos"] == 7
+
+
+def test_the_next_text_is_read_by_the_model_that_was_shown_last(model):
+    explorable = Attention(model, text="badge", tokenizer=Letters())
+    other = handmade.previous_token_head(d_vocab=17, n_ctx=6)
+    explorable.show(other, [0, 3, 4])
+    explorable.read("face")
+    assert explorable.scene == Attention(other, [0, 6, 1, 3, 5], ["BOS", *"face"]).scene
+
+
+def test_tokens_or_a_text_with_its_tokenizer(model, tokens):
+    for given in (
+        {},
+        dict(text="badge"),
+        dict(tokenizer=Letters()),
+        dict(tokens=tokens, text="badge", tokenizer=Letters()),
+    ):
+        with pytest.raises(ValueError, match="expected either tokens, or a text and its tokenizer"):
+            Attention(model, **given)
+    with pytest.raises(RuntimeError, match="no tokenizer was given"):
+        Attention(model, tokens).read("badge")
+    assert Attention(model, tokens).most == 0
+
+
+def test_what_the_view_asks_is_done_where_the_cells_run(model):
+    """JupyterLab lets widgets speak in a thread of their own."""
+
+    async def cell():
+        explorable = Attention(model, text="badge", tokenizer=Letters())
+        readers = []
+        read = explorable.read
+        explorable.read = lambda text: (readers.append(threading.get_ident()), read(text))
+        ask = dict(do="read", text="face")
+        await asyncio.to_thread(explorable._hear, None, ask, [])
+        await soon(lambda: explorable.text == "face")
+        assert readers == [threading.get_ident()]
+
+    asyncio.run(cell())

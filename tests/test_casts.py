@@ -5,7 +5,7 @@ import torch
 
 from helpers import handmade
 from helpers.experiments import casts, stories
-from helpers.instruments import heads, interventions
+from helpers.instruments import circuits, heads, interventions
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 from helpers.sequences import cross_entropy
 from helpers.training import runs
@@ -74,6 +74,23 @@ def test_one_layer_has_no_head_before_another(n_layers):
         random_cast(n_layers=n_layers)
 
 
+# ---- corners
+
+
+def test_corners_are_of_each_writer_with_the_induction_heads_behind_it():
+    assert min(casts.corners([BY_HAND, BY_HAND], lambda cast: [cast.strongest])[1]) > 0.99
+    found = casts.corners([TRAINED], lambda cast: [cast.strongest, *cast.induction])
+    assert found == [
+        circuits.corner(TRAINED.model, TRAINED.strongest, head) for head in TRAINED.induction
+    ]
+
+
+def test_corners_of_random_models_are_of_every_pair_of_two_layers():
+    models = [random_cast(seed=seed).model for seed in (1, 2)]
+    found = casts.corners_of_random(models)
+    assert len(found) == 2 * 9 and found[9 + 3 + 2] == circuits.corner(models[1], (0, 1), (1, 2))
+
+
 # ---- stories
 
 
@@ -95,6 +112,21 @@ def test_all_three_are_the_three_together():
         TRAINED.model, TOKENS, {"parts": parts}, without=TRAINED.induction
     )
     assert shares["all three"] == pytest.approx([together["parts"]], abs=1e-6)
+
+
+def test_nats_are_lost_group_by_group_in_every_model():
+    def each(cast):
+        return [[head] for head in cast.induction]
+
+    found = stories.nats_lost([BY_HAND, TRAINED], TOKENS % 24, each)
+    assert found == [
+        interventions.ablation(cast.model, TOKENS % 24, [head])
+        for cast in (BY_HAND, TRAINED)
+        for head in cast.induction
+    ]
+    kept = stories.nats_lost([TRAINED], TOKENS, lambda cast: [cast.previous], keep_patterns=True)
+    out = stories.nats_lost([TRAINED], TOKENS, lambda cast: [cast.previous])
+    assert abs(kept[0]) < 0.1 and out[0] > 3
 
 
 def test_a_head_costs_what_the_loss_rises_by_without_its_group():

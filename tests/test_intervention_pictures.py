@@ -1,7 +1,6 @@
 """The pictures of notebook 04: the sentence of each says what its data say, and another sentence
 for other data."""
 
-import pytest
 import torch
 
 from helpers import plotting
@@ -17,21 +16,6 @@ def history(best: list[list[float]]) -> births.History:
     return births.History(
         steps, torch.ones(len(best), len(best[0])), scores, scores, scores, flat, flat, flat
     )
-
-
-def test_composition_counts_the_pairs_above_all_of_chance():
-    null = {
-        kind: torch.rand(50, 2, 2, generator=torch.Generator().manual_seed(0)) * 0.1
-        for kind in "KQV"
-    }
-    scores = dict(
-        K=torch.tensor([[0.3, 0.2], [0.05, 0.01]]),
-        Q=torch.full((2, 2), 0.02),
-        V=torch.tensor([[0.02, 0.4], [0, 0]]),
-    )
-    marks = {kind: torch.zeros(2, 2, dtype=torch.bool) for kind in "KQV"}
-    _, says = plotting.composition(scores, null, marks, 0.25)
-    assert "of 4: K 2, Q 0, V 1" in says and "K 0.30, Q 0.02, V 0.40" in says
 
 
 def test_a_board_names_its_largest_cell():
@@ -83,36 +67,10 @@ def test_a_training_tells_from_which_step_each_curve_is_up():
     assert "step 16, attention on the token before at no step" in says
 
 
-def test_which_comes_first_is_counted_over_the_pairs_of_thresholds():
-    lines = ([0.1], [0.2, 0.3])
-    fig, says = plotting.who_is_first(
-        {"a before b": [[0.95, 0.4]], "b before c": [[0.1, 0.2]]},
-        {"a before b": lines, "b before c": lines},
-    )
-    assert "a before b, in 1 of 2 pairs of thresholds" in says
-    assert "b before c, in 0 of 2 pairs" in says
-    ax = fig.axes[0]
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("b: above", "a: above")
-    assert [label.get_text() for label in ax.get_xticklabels()] == ["0.2", "0.3"]
-    assert [text.get_text() for text in ax.texts] == ["0.95", "0.40"]
-
-
 def test_fits_tell_when_the_median_is_halved():
     curves = torch.ones(3, 100)
     curves[:2, 60:] = 0
     assert "slow about 60" in plotting.fits({"slow": curves})[1]
-
-
-@pytest.mark.parametrize(
-    ("pull", "told"),
-    [
-        (torch.eye(8).roll(-1, 1).tril(), "in 5 of 5 rows"),
-        (torch.eye(8) + torch.eye(8).roll(-1, 1).tril() / 2, "in 0 of 5 rows"),
-        (torch.zeros(8, 8), "nowhere"),
-    ],
-)
-def test_pulls_count_the_rows_that_are_drawn_to_the_token_before(pull, told):
-    assert told in plotting.pulls({"a": pull})[1]
 
 
 def test_the_lottery_names_the_first_head_and_the_order():

@@ -77,3 +77,10 @@ def test_models_that_cannot_read_the_same_are_refused_in_words():
         periods.accuracy_by_period([INDUCTION, other], [5])
     with pytest.raises(ValueError, match="a period must be from 2 to 23"):
         periods.accuracy_by_period([INDUCTION], [24])
+
+
+def test_the_trap_is_right_at_its_period_and_at_no_other():
+    trap = periods.trained_on_one(seed=3, period=7, steps=120)
+    assert trap.model.cfg.n_layers == 1 and trap.step_number == 120
+    found = periods.accuracy_by_period([trap.model], [7, 12, 19], lead_in=False)[0]
+    assert found[0] > 0.9 and found[1:].max() < 0.3

@@ -139,14 +139,6 @@ MAPS = {
         [WIDE, -WIDE],
     ),
     "signed_board": lambda: (plotting.signed_board(WIDE, NAMES[:2], NAMES[:3], "nats"), [WIDE]),
-    "pulls": lambda: (plotting.pulls({"now": ONE}), [past(ONE / ONE.max(1, keepdims=True))]),
-    "who_is_first": lambda: (
-        plotting.who_is_first(
-            {"a before b": TALK[:1], "b before c": DATED},
-            {"a before b": ([0.1], [0.2, 0.3, 0.4]), "b before c": ([0.1, 0.2], [0.3, 0.4, 0.5])},
-        ),
-        [TALK[:1], DATED],
-    ),
     "signed_maps": lambda: (
         plotting.signed_maps(
             {"here": {"W": WIDE, "V": 2 * WIDE}, "there": {"W": -WIDE, "V": WIDE}}
@@ -307,19 +299,6 @@ CURVES = {
         [at([1], [0]), at([2], [1]), at([7, 3], [1, 0]), at([5, 5], [0, 1])],
     ),
     "orders": lambda: (plotting.orders({"toy": [1.0, 0.5, 0.2]}), [at(range(3), [1.0, 0.5, 0.2])]),
-    "composition": lambda: (
-        plotting.composition(
-            SCORES,
-            {kind: DRAW.random((9, 6)) for kind in "QKV"},
-            {kind: np.arange(6) > 3 for kind in "QKV"},
-            1.0,
-        ),
-        [
-            at(x + 0.18 + 0.16 * np.linspace(-1, 1, 6), SCORES[kind])[part]
-            for x, kind in enumerate("QKV")
-            for part in (slice(4), slice(4, 6))
-        ],
-    ),
     "seed_curves": lambda: (
         plotting.seed_curves({"two": RUN}, 0.1, last_step=3),
         [at(range(4), curve) for curve in (*SEEDS, np.median(SEEDS, 0))],

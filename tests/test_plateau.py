@@ -1,4 +1,4 @@
-"""The two toys of the plateau do what is said of them, in every draw that the notebook shows; the
+"""The toy of the plateau does what is said of it, in every draw that the notebook shows; the
 pull on the real first layer is a gradient; what is first is counted seed by seed."""
 
 import copy
@@ -56,29 +56,6 @@ def test_the_loss_is_that_of_the_whole_tensor_and_what_is_given_stays(given):
 def test_an_unknown_factor_is_named():
     with pytest.raises(ValueError, match="'luck'.*choose among attend back, match, copy"):
         plateau.fit_product(["luck"])
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_the_first_layer_is_pulled_to_the_token_before_as_soon_as_the_second_matches(seed):
-    tokens = (
-        sequences.in_context_markov(2048, 24, 9, torch.Generator().manual_seed(seed)).targets - 1
-    )
-    assert not plateau.first_layer_pull(tokens, 0).any()
-    for match in (1, 3):
-        pull = plateau.first_layer_pull(tokens, match)
-        assert (pull[2:23].argmax(1) == torch.arange(1, 22)).all()
-        assert not pull.triu(1).any() and not pull[23].any()
-
-
-def test_without_chains_there_is_nothing_to_be_pulled_to():
-    """Independent tokens: the token before says nothing, and the pull there is small beside that of
-    chains."""
-    noise = torch.randint(8, (2048, 24), generator=torch.Generator().manual_seed(0))
-    chains = sequences.in_context_markov(2048, 24, 9, torch.Generator().manual_seed(0)).targets - 1
-    of_noise, of_chains = (
-        plateau.first_layer_pull(tokens, 3).diagonal(-1)[2:22].mean() for tokens in (noise, chains)
-    )
-    assert of_chains > 5 * of_noise.abs()
 
 
 # ---- the real first layer

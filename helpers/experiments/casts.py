@@ -5,12 +5,13 @@ The parts are stable from one training to the next, the numbers of the heads are
 asked of several trainings is asked of parts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import product
 from typing import NamedTuple
 
 from torch import Tensor
 
-from helpers.instruments import heads
+from helpers.instruments import circuits, heads
 from helpers.model import AttentionOnlyTransformer, Head
 
 
@@ -59,3 +60,25 @@ def of(model: AttentionOnlyTransformer, ids: Sequence[int] | Tensor | None = Non
     told = {*previous, *induction}
     others = [row.at for row in report.rows if row.at not in told]
     return Cast(model, report, strongest, sorted(previous), induction, others)
+
+
+def corners(
+    trainings: Sequence[Cast], writers: Callable[[Cast], Sequence[Head]]
+) -> list[tuple[float, float]]:
+    """(matching, copying) by the weights, as `circuits.corner` gives them, of each training's
+    writers with the induction heads that come after them, over all trainings."""
+    return [
+        circuits.corner(cast.model, writer, reader)
+        for cast in trainings
+        for writer, reader in product(writers(cast), cast.induction)
+        if writer[0] < reader[0]
+    ]
+
+
+def corners_of_random(models: Sequence[AttentionOnlyTransformer]) -> list[tuple[float, float]]:
+    """The same of every head of the first layer with every head of the second."""
+    return [
+        circuits.corner(model, (0, writer), (1, reader))
+        for model in models
+        for writer, reader in product(range(model.cfg.n_heads), repeat=2)
+    ]

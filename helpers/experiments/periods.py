@@ -7,8 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from helpers.model import AttentionOnlyTransformer
-from helpers.sequences import Batch, fixed_period, repeated_block
+from helpers.model import AttentionOnlyTransformer, ModelConfig
+from helpers.sequences import Batch, Task, fixed_period, repeated_block
+from helpers.training.loop import Trainer, TrainingConfig
 
 
 @torch.no_grad()
@@ -58,3 +59,13 @@ def right_by_shift(batch: Batch, shift: int) -> float:
 def best_shift(batch: Batch) -> int:
     """The one shift that is right most often on this batch; the smallest of them if several are."""
     return max(range(1, batch.tokens.shape[1]), key=lambda shift: right_by_shift(batch, shift))
+
+
+def trained_on_one(seed: int, period: int = 16, n_layers: int = 1, steps: int = 150) -> Trainer:
+    """The trap: a model trained on blocks that always have so many tokens."""
+    model = AttentionOnlyTransformer(ModelConfig(n_layers=n_layers, n_ctx=48, seed=seed))
+    task = Task("fixed_period", dict(n_ctx=48, d_vocab=64, period=period))
+    trainer = Trainer(model, task, TrainingConfig(steps=steps, seed=seed))
+    while trainer.step_number < steps:
+        trainer.step()
+    return trainer

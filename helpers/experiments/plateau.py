@@ -1,8 +1,7 @@
-"""Why the loss waits on a plateau: two toys that do without a transformer, and the same question
-put to the real first layer.
+"""Why the loss waits on a plateau: a toy that does without a transformer, and the same question put
+to the real first layer.
 
 - A product of factors: as long as every factor is small, none has a gradient worth following.
-- A first layer that is only asked for what the second can use: one backward pass through both.
 - The gradient on the attention scores of the real first layer, while it trains.
 - Which of two events comes first in many trainings, for many ways of drawing the line.
 
@@ -13,8 +12,7 @@ al. 2024, How transformers learn causal structure with gradient descent (the bac
 from collections.abc import Collection, Sequence
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Generator, Tensor
 
 from helpers.experiments import births
@@ -23,8 +21,6 @@ from helpers.model import AttentionOnlyTransformer
 from helpers.sequences import Batch, cross_entropy
 
 FACTORS = ("attend back", "match", "copy")
-# probability that the second layer keeps for every token, so that no answer costs infinitely much
-GUESS = 0.1
 
 
 def fit_product(
@@ -63,26 +59,6 @@ def _overlap(
     one: Float[Tensor, "seeds 3 size"], other: Float[Tensor, "seeds 3 size"]
 ) -> Float[Tensor, " seeds"]:
     return (one * other).sum(-1).prod(-1)
-
-
-def first_layer_pull(tokens: Int[Tensor, "batch pos"], match: float) -> Float[Tensor, "query key"]:
-    """Where one step of gradient descent would turn the first layer's attention, out of two layers
-    that know nothing yet.
-
-    The first layer attends by position alone, evenly at first, and brings each position the tokens
-    it finds. The second scores a key by `match` times how much of the query's token was brought
-    there, and answers with what stands at the keys. The value is minus the gradient of the loss
-    (nats) with respect to the first layer's scores; the last row, whose token no later query asks
-    for, has none.
-    """
-    x = F.one_hot(tokens).float()
-    future = torch.ones(x.shape[1], x.shape[1]).triu(1).bool()
-    scores = torch.zeros(future.shape, requires_grad=True)
-    brought = scores.masked_fill(future, -torch.inf).softmax(-1) @ x
-    matched = (match * x @ brought.mT).masked_fill(future, -torch.inf).softmax(-1)
-    answer = (matched @ x)[:, :-1].gather(-1, tokens[:, 1:, None])
-    (gradient,) = torch.autograd.grad(-(answer + GUESS).log().mean(), scores)
-    return -gradient
 
 
 # ---- the real first layer

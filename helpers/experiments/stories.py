@@ -4,7 +4,7 @@ are; and, as controls, stories that are wrong on purpose.
 `interventions.loss_recovered` measures any other replacement that can be written as hooks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Bool, Int
@@ -13,6 +13,7 @@ from torch import Tensor
 from helpers.experiments.casts import Cast
 from helpers.instruments.interventions import (
     Hooks,
+    ablation,
     clamp,
     copy_exactly,
     loss_recovered,
@@ -49,6 +50,20 @@ def recovered(casts: Sequence[Cast], tokens: Int[Tensor, "batch pos"]) -> dict[s
         for cast in casts
     ]
     return {story: [of_one[story] for of_one in shares] for story in shares[0]}
+
+
+def nats_lost(
+    casts: Sequence[Cast],
+    tokens: Int[Tensor, "batch pos"],
+    groups: Callable[[Cast], Sequence[Sequence[Head]]],
+    keep_patterns: bool = False,
+) -> list[float]:
+    """The rise of the repeat loss (nats) without each of these groups of heads, in every model."""
+    return [
+        ablation(cast.model, tokens, group, keep_patterns=keep_patterns)
+        for cast in casts
+        for group in groups(cast)
+    ]
 
 
 @torch.no_grad()

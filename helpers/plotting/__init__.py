@@ -19,7 +19,6 @@ from helpers.plotting.composing import boards, composition_panels, matching_and_
 from helpers.plotting.core import COLOUR, show
 from helpers.plotting.interventions import (
     accuracy_by_period,
-    composition,
     recovered,
     seed_curves,
     signed_board,
@@ -33,7 +32,7 @@ from helpers.plotting.optimizers import (
     twin_gaps,
 )
 from helpers.plotting.paths import orders
-from helpers.plotting.plateau import first_layer_story, fits, lottery, pulls, who_is_first
+from helpers.plotting.plateau import first_layer_story, fits, lottery
 from helpers.plotting.reading import reading, sequences
 from helpers.plotting.rotation import turning
 from helpers.plotting.skip_trigrams import final_losses, skip_trigram_board

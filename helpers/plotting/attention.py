@@ -21,7 +21,7 @@ def patterns(
     """
     by_layer = [array(pattern) for pattern in by_layer]
     n_layers, n_heads = len(by_layer), len(by_layer[0])
-    fig = figure(2.35 * n_heads + 0.9, 2.5 * n_layers + 0.5)
+    fig = figure(2.0 * n_heads + 0.9, 2.35 * n_layers + 0.5)
     axes = fig.subplots(n_layers, n_heads, squeeze=False)
     strongest = []
     for layer, head in np.ndindex(n_layers, n_heads):
@@ -34,7 +34,7 @@ def patterns(
             )
             value = float(scores[name][layer][head])
             if value > 0.3:
-                label, colour = f"{layer}.{head}  {NAME[name]} {value:.2f}", COLOUR[name]
+                label, colour = f"{layer}.{head}\n{NAME[name]} {value:.2f}", COLOUR[name]
                 strongest.append((NAME[name], value))
         ax.set_title(label, fontsize=9, color=colour, pad=4)
         if head:
@@ -68,11 +68,11 @@ def pattern_row(panels: Mapping[str, Any], title: str = "") -> Picture:
     stand three to a row."""
     across = len(panels) if len(panels) <= 4 else 3
     down = -(-len(panels) // across)
-    fig = figure(2.5 * across + 0.9, 2.75 * down + 0.3)
+    fig = figure(2.0 * across + 0.9, 2.3 * down + 0.3)
     axes = fig.subplots(down, across, squeeze=False, sharex=True, sharey=True)
     for ax, (name, pattern) in zip(axes.flat, panels.items(), strict=False):
         image = draw_pattern(ax, array(pattern))
-        ax.set_title(name, fontsize=9, pad=5)
+        ax.set_title(name, fontsize=9.5, pad=5)
     for ax in axes.flat[len(panels) :]:
         ax.axis("off")
     axes[-1, 0].set(xlabel="key (attended to)", ylabel="query (attending)")
@@ -127,6 +127,7 @@ def draw_pattern(ax: Axes, pattern: np.ndarray):
     future = np.triu(np.ones_like(pattern, dtype=bool), 1)
     colours = mpl.colormaps["cividis"].with_extremes(bad="#f4f4f2")
     image = ax.imshow(np.ma.masked_array(pattern, future), cmap=colours, vmin=0, vmax=1)
-    ax.tick_params(length=2, labelsize=7)
+    ax.locator_params(nbins=4, integer=True)  # few, so that they can be read
+    ax.tick_params(length=2, labelsize=8.5)
     ax.spines[:].set_visible(False)
     return image

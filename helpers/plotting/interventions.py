@@ -21,60 +21,6 @@ from helpers.plotting.core import (
 
 
 @styled
-def composition(
-    scores: Mapping[str, object],
-    null: Mapping[str, object],
-    chosen: Mapping[str, object],
-    ceiling: float,
-) -> Picture:
-    """Every pair's composition score by kind, beside what random rotations give. `chosen`: pairs to
-    mark, a mask a kind."""
-    fig = figure(7.2, 3.9)
-    ax = fig.subplots()
-    for x, kind in enumerate(scores):
-        draws, values, marked = (
-            np.ravel(array(null[kind])),
-            np.ravel(array(scores[kind])),
-            np.ravel(array(chosen[kind])),
-        )
-        parts = ax.violinplot(draws, [x - 0.18], widths=0.3, showextrema=False)
-        for part in parts["bodies"]:
-            part.set(facecolor=COLOUR["chance"], alpha=0.45, lw=0)
-        offsets = x + 0.18 + 0.16 * np.linspace(-1, 1, len(values))
-        ax.scatter(offsets[~marked], values[~marked], s=30, color="#8f979d", lw=0)
-        ax.scatter(
-            offsets[marked],
-            values[marked],
-            s=50,
-            color=COLOUR["prefix_matching"],
-            marker="D",
-            edgecolor="white",
-            lw=0.7,
-        )
-    ax.set_xticks(range(len(scores)), [f"{kind}-composition" for kind in scores])
-    ax.set(ylabel="composition score", ylim=(0, None))
-    ax.axhline(ceiling, color="#555555", lw=1, ls="--", zorder=0)
-    ax.text(
-        len(scores) - 0.52,
-        ceiling,
-        "perfect fit, even singular values",
-        fontsize=8,
-        color="#555555",
-        ha="right",
-        va="bottom",
-    )
-    ax.set_title("Grey shapes: readers turned at random. Diamonds: previous-token to induction")
-    above = {kind: int((array(scores[kind]) > array(null[kind]).max(0)).sum()) for kind in scores}
-    told = ", ".join(f"{kind} {count}" for kind, count in above.items())
-    best = {kind: two_digits(float(array(scores[kind]).max())) for kind in scores}
-    return (
-        fig,
-        f"Pairs above everything that chance gave, of {np.size(array(scores['K']))}: {told}; the "
-        "largest scores: " + ", ".join(f"{k} {v}" for k, v in best.items()) + ".",
-    )
-
-
-@styled
 def signed_board(
     values,
     rows: Sequence[str],
@@ -86,7 +32,7 @@ def signed_board(
     """Signed numbers as a board, printed in each cell, in colours centred on zero. `breaks`:
     columns that open a new group."""
     values = array(values)
-    fig = figure(0.72 * len(columns) + 3.4, 0.46 * len(rows) + 1.5)
+    fig = figure(min(0.72 * len(columns) + 3.4, 8.6), 0.46 * len(rows) + 1.5)
     ax = fig.subplots()
     most = max(np.abs(values).max(), 1e-9)
     image = ax.imshow(
@@ -188,7 +134,7 @@ def recovered(
     numbers of the models in `coarse` in words: they were measured on text that is not the same on
     every machine.
     """
-    fig = figure(9.6, 0.42 * len(next(iter(by_model.values()))) + 1.4)
+    fig = figure(9.2, 0.42 * len(next(iter(by_model.values()))) + 1.4)
     axes = fig.subplots(1, len(by_model), squeeze=False, sharey=True)[0]
     for ax, (model, bars) in zip(axes, by_model.items(), strict=True):
         for place, (name, values) in enumerate(bars.items()):
@@ -250,13 +196,13 @@ def accuracy_by_period(
     is what guessing gives."""
     trained, one_layer, places = array(trained), array(one_layer), np.arange(len(periods))
     worst = trained.min(0)
-    fig = figure(0.5 * len(periods) + 1.6, 3.4)
+    fig = figure(min(0.5 * len(periods) + 1.6, 9), 3.6)
     ax = fig.subplots()
     drawn = ax.bar(places, worst, width=0.72, color="#b9bfc4")
     for new, bar in zip(is_new, drawn, strict=True):
         if new:
             bar.set(facecolor=COLOUR["prefix_matching"], hatch="//", edgecolor="white")
-    ax.bar_label(drawn, fmt=two_digits, padding=2, fontsize=8.5)
+    ax.bar_label(drawn, fmt=two_digits, padding=3, fontsize=8.5, rotation=90)
     look = dict(color=COLOUR["previous_token"], mec="white", ms=7, lw=1.2)
     ax.plot(
         places, one_layer, "D-", label=f"diamonds: one layer; bars: worst of {len(trained)}", **look
@@ -264,7 +210,7 @@ def accuracy_by_period(
     chance_line(ax, guess, f"guessing: {guess:.2f}")
     ax.set_xticks(places, periods)
     ax.set(xlabel="tokens in the block", ylabel="accuracy")
-    ax.margins(x=0.02, y=0.14)
+    ax.margins(x=0.02, y=0.2)
     ax.legend(loc="lower right", bbox_to_anchor=(1, 1), fontsize=8.5)
     ax.set_title(title)
     told = [

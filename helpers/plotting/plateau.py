@@ -8,14 +8,11 @@ from matplotlib import ticker
 from helpers.plotting.core import (
     COLOUR,
     NAME,
-    SIGNED,
     Picture,
     array,
     chance_line,
     figure,
-    ink,
     styled,
-    two_digits,
 )
 
 LATE = {"prefix_matching": NAME["prefix_matching"], "previous_token": NAME["previous_token"]} | {
@@ -52,48 +49,6 @@ def fits(losses: Mapping[str, object]) -> Picture:
     ax.legend(fontsize=8.5)
     ax.set_title("A product of three factors learns nothing, and then everything")
     return fig, f"Steps until the median loss is halved: {', '.join(halves)}."
-
-
-@styled
-def pulls(by_match: Mapping[str, object]) -> Picture:
-    """Where one gradient step pulls the first layer's attention: maps [query, key], every row
-    relative to its largest entry."""
-    fig = figure(3.1 * len(by_match) + 1.2, 3.4)
-    axes = fig.subplots(1, len(by_match), squeeze=False, sharey=True)[0]
-    told = []
-    for ax, (name, pull) in zip(axes, by_match.items(), strict=True):
-        pull = array(pull)
-        future = np.triu(np.ones_like(pull, dtype=bool), 1)
-        relative = pull / np.abs(pull).max(1, keepdims=True).clip(1e-12)
-        image = ax.imshow(
-            np.ma.masked_array(relative, future),
-            cmap=SIGNED.with_extremes(bad="#dddddd"),
-            vmin=-1,
-            vmax=1,
-        )
-        ax.set_title(name, fontsize=9.5, pad=5)
-        ax.spines[:].set_visible(False)
-        ax.tick_params(length=2, labelsize=7)
-        rows = range(2, len(pull) - 1)
-        hits = sum(
-            pull[row, : row + 1].argmax() == row - 1 and pull[row, row - 1] > 0 for row in rows
-        )
-        told.append(
-            f"{name}, in {hits} of {len(rows)} rows"
-            if np.any(pull)
-            else f"{name}, nowhere, for every entry is zero"
-        )
-    axes[0].set(xlabel="key (attended to)", ylabel="query (attending)")
-    bar = fig.colorbar(image, ax=axes, shrink=0.75, aspect=25, ticks=[-1, 0, 1])
-    bar.ax.set_yticklabels(["less attention", "no pull", "more attention"], fontsize=8.5)
-    fig.suptitle(
-        "Where the gradient pulls the first layer, each row to its own scale",
-        x=0.01,
-        ha="left",
-        fontsize=11,
-    )
-    fig.get_layout_engine().set(h_pad=0.1)
-    return fig, f"Where the pull is strongest on the token before: {'; '.join(told)}."
 
 
 @styled
@@ -174,34 +129,3 @@ def first_layer_story(steps: Sequence[int], training: Mapping[str, Sequence[floa
     ax.legend(loc="upper left", fontsize=8.5)
     ax.set_title("One training: what moves first?")
     return fig, f"Above 0.3: {', '.join(halves)}."
-
-
-@styled
-def who_is_first(
-    shares: Mapping[str, object], thresholds: Mapping[str, tuple[Sequence[float], Sequence[float]]]
-) -> Picture:
-    """The share of trainings in which one thing comes before another, a board a pair of them: rows
-    by the threshold of the one, columns by that of the other. The boards' names are "one before
-    other"."""
-    fig = figure(4.1 * len(shares) + 1.0, 2.9)
-    axes = fig.subplots(1, len(shares), squeeze=False)[0]
-    told = []
-    for ax, (name, board) in zip(axes, shares.items(), strict=True):
-        board, (rows, columns) = array(board), thresholds[name]
-        one, other = name.split(" before ")
-        image = ax.imshow(board, cmap="cividis", vmin=0, vmax=1, aspect="auto")
-        for (y, x), value in np.ndenumerate(board):
-            face = image.cmap(image.norm(value))
-            ax.text(x, y, two_digits(value), ha="center", va="center", fontsize=9, color=ink(face))
-        ax.set_xticks(range(len(columns)), [f"{threshold:g}" for threshold in columns])
-        ax.set_yticks(range(len(rows)), [f"{threshold:g}" for threshold in rows])
-        ax.set(xlabel=f"{other}: above", ylabel=f"{one}: above")
-        ax.set_title(name, fontsize=10)
-        ax.tick_params(length=0)
-        ax.spines[:].set_visible(False)
-        told.append(
-            f"{name}, in {(board >= 0.9).sum()} of {board.size} pairs of thresholds in nine of ten "
-            "trainings or more"
-        )
-    fig.colorbar(image, ax=axes, shrink=0.9, aspect=18, label="share of trainings")
-    return fig, f"What comes first: {'; '.join(told)}."

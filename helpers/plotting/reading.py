@@ -34,7 +34,7 @@ def sequences(tokens, determined, rows: int = 6) -> Picture:
                 "B" if token == 0 else str(token),
                 ha="center",
                 va="center",
-                fontsize=6.5,
+                fontsize=9,
                 color=ink(face),
             )
             if marks[column]:

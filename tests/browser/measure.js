@@ -3,7 +3,7 @@
 // ---- who reaches what
 
 const within = (view, kinds) => [...document.querySelectorAll(`${view} :is(${kinds})`)];
-const CONTROLS = "button, input, select, summary, [tabindex]";
+const CONTROLS = "button, input, select, summary, textarea, [tabindex]";
 
 // What one can reach, or is told of, and that has no name.
 export function nameless(view) {

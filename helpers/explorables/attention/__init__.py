@@ -1,4 +1,5 @@
-"""Tokens and heads: point at a token and see where every head looks from it, or who looks at it.
+"""Tokens and heads: point at a token and see where every head looks from it, or who looks at it;
+where there is a tokenizer, in a text of one's own.
 
 One pass through the model gives all patterns and the lengths of all value vectors. They are sent
 once; what follows the pointer and the keys happens in the browser.
@@ -8,6 +9,7 @@ Circuits, "Induction heads"; the length of v is the paper's choice and hangs on 
 head, so compare within a head.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,21 +19,51 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from helpers.explorables import Explorable
-from helpers.explorables.shared.tokens import one_sequence, token_labels
-from helpers.sequences import TokenIds, token_ids
+from helpers.explorables.shared.home import at_home, running_loop
+from helpers.explorables.shared.tokens import Tokenizer, encoded, one_sequence, token_labels
+from helpers.sequences import BOS, TokenIds, token_ids
 
 MOST_ENTRIES = 12_000_000  # of all patterns together; each is sent as two bytes
 
 
 class Attention(Explorable):
     """The explorable. `model` is the course's, or any that has `run_with_cache` and
-    TransformerLens' names."""
+    TransformerLens' names.
+
+    With `text` and a `tokenizer` in place of tokens it has a text box: what a reader types there is
+    read by the model, in the kernel, and `text` is what was read last. `bos`: the id that opens
+    every text; None for a model that has none.
+    """
 
     scene = traitlets.Dict().tag(sync=True)  # all that a view draws
     opens_at = traitlets.Dict().tag(sync=True)  # layer, head, position
+    text = traitlets.Unicode("").tag(sync=True)
+    most = traitlets.Int(0).tag(sync=True)  # tokens that can be read; 0: there is no text box
+    trouble = traitlets.Unicode("").tag(sync=True)  # why a text was refused, in words
 
-    def __init__(self, model, tokens: TokenIds, labels: Sequence[str] | None = None):
-        super().__init__(scene=make_scene(model, tokens, labels))
+    def __init__(
+        self,
+        model,
+        tokens: TokenIds | None = None,
+        labels: Sequence[str] | None = None,
+        *,
+        text: str | None = None,
+        tokenizer: Tokenizer | None = None,
+        bos: int | None = BOS,
+    ):
+        if (tokens is None) == (text is None) or (text is None) != (tokenizer is None):
+            raise ValueError(
+                "expected either tokens, or a text and its tokenizer: Attention(model, tokens) or "
+                'Attention(model, text="...", tokenizer=corpus)'
+            )
+        super().__init__()
+        self._model, self._tokenizer, self._bos = model, tokenizer, bos
+        self._home = running_loop()  # where cells run
+        if tokenizer is None:
+            self.show(model, tokens, labels)
+        else:
+            self.read(text)
+            self.on_msg(self._hear)
 
     def __repr__(self) -> str:
         n_layers, n_heads, pos = (self.scene[name] for name in ("n_layers", "n_heads", "pos"))
@@ -41,6 +73,37 @@ class Attention(Explorable):
         """Another model, or other tokens, in the same place. ValueError as in `make_scene`; the old
         ones then stay."""
         self.scene = make_scene(model, tokens, labels)
+        self._model = model
+
+    def read(self, text: str) -> None:
+        """Another text in the same place. ValueError as in `encoded` and `make_scene`; the old one
+        then stays. RuntimeError without a tokenizer."""
+        if self._tokenizer is None:
+            raise RuntimeError(
+                "no tokenizer was given, so there is nothing to read a text with; make the view by "
+                'Attention(model, text="...", tokenizer=corpus), or call show(model, tokens)'
+            )
+        cfg = self._model.cfg
+        most = min(cfg.n_ctx, math.isqrt(MOST_ENTRIES // (cfg.n_layers * cfg.n_heads)))
+        ids, labels = encoded(text, self._tokenizer, most, self._bos)
+        self.scene = make_scene(self._model, ids, labels)
+        self.text, self.most, self.trouble = text, most, ""
+
+    def _hear(self, _, message: dict[str, Any], buffers: list) -> None:
+        if message.get("do") == "read":
+            at_home(self._home, self._read, message.get("text", ""))
+
+    def _read(self, text: str) -> None:
+        """As the text box asks: a text that cannot be read is refused there, in words."""
+        try:
+            self.read(text)
+        except ValueError as error:
+            self.trouble = str(error)
+        except Exception as error:  # or the view would wait for ever
+            self.trouble = f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            self.send(dict(type="answered"))
 
     def look(self, layer: int, head: int, position: int | None = None) -> None:
         """Turn all views to this head, and to this token if one is given. ValueError for one that

@@ -9,13 +9,14 @@ import { layOver, paintPattern, pointAtEntries } from "../shared/pattern.js";
 import { changes, holds, tokenStrip } from "../shared/tokens.js";
 import { everyHead, headName } from "../shared/words.js";
 import { FROM, TO, atEntry, entryOf, readPatterns, stepped } from "./patterns.js";
+import { makeReader } from "./reader.js";
 import { HINTS, sentence, tokenLook } from "./words.js";
 
 const THUMB = 64; // cells on a side of a small pattern; larger ones show the largest of each block
 
 function render({ model, el }) {
   let scene, headAt; // headAt([layer, head], weighted): its numbers
-  let picked, previewed = null; // heads as [layer, head]: the chosen one, the one under the pointer
+  let picked = null, previewed = null; // heads as [layer, head]: the chosen one, the one under the pointer
   let look = { chosen: 0, other: null, held: false, direction: FROM }, weighted = false;
   let painted; // what the large pattern shows, so that it is painted again only when that changes
 
@@ -40,8 +41,12 @@ function render({ model, el }) {
   const map = makeMap();
   const strip = tokenStrip("Tokens", (position, how) => lookAt(lookBy(look, position, how)));
 
+  const reader = model.get("most") ? makeReader(model, strip.focus) : null;
+
   begin(el, "attention");
+  el.classList.toggle("reads", Boolean(reader));
   el.append(
+    ...(reader ? [reader.element] : []),
     make("div", { class: "row" }, directions, weightings), strip.element, says,
     make("div", { class: "views" },
       make("div", {}, make("h4", {}, "Every head, one row a layer"), board, hint,
@@ -51,19 +56,21 @@ function render({ model, el }) {
 
   // ---- what pointer and keys do
 
-  function lookAt(next) {
+  function lookAt(next, andThen) {
     if (!changes(look, next)) return; // the pointer also moves within a token
     look = { ...look, ...next };
     draw();
+    andThen?.();
   }
   pointAtEntries(map.box, map.canvas, () => scene.pos, {
-    at: (entry) => lookAt({ ...atEntry(look.direction, entry), held: false }),
+    at: (entry) => lookAt({ ...atEntry(look.direction, entry), held: false }, strip.reveal),
     leave: () => lookAt({ other: null }),
   });
   onArrows(map.box, (arrow, { shiftKey }) => {
-    if (!shiftKey) lookAt(stepped(look, arrow, scene.pos));
+    if (!shiftKey) lookAt(stepped(look, arrow, scene.pos), strip.reveal);
   });
   el.addEventListener("keydown", (event) => {
+    if (event.target.matches("textarea")) return; // there the keys are for writing
     if (event.key === "Escape") lookAt({ held: false, other: null });
     const arrow = arrowIn(event), onBoard = board.contains(event.target);
     if (!arrow || !(event.shiftKey || onBoard)) return;
@@ -87,14 +94,18 @@ function render({ model, el }) {
   function read() {
     scene = model.get("scene");
     headAt = readPatterns(scene);
-    [picked, previewed, painted] = [[scene.n_layers - 1, 0], null, ""];
+    [previewed, painted] = [null, ""];
+    const stays = picked && picked[0] < scene.n_layers && picked[1] < scene.n_heads;
+    if (!stays) picked = [scene.n_layers - 1, 0];
     look = { ...look, chosen: scene.pos - 1, other: null, held: false };
     strip.set(scene.labels);
     board.style.gridTemplateColumns = `repeat(${scene.n_heads}, minmax(0, 1fr))`;
     board.replaceChildren(...everyHead(scene.n_layers, scene.n_heads).map((head) =>
       makeHead(head, { onclick: () => pick(head), onpointerenter: () => preview(head),
         onpointerleave: () => preview(null) })));
-    goTo();
+    paintBoard();
+    draw();
+    strip.reveal();
   }
 
   function goTo() {
@@ -103,8 +114,8 @@ function render({ model, el }) {
       picked = [layer, head];
       look = { ...look, chosen: position, other: null };
     }
-    paintBoard();
     draw();
+    strip.reveal();
   }
 
   // ---- drawing
@@ -147,7 +158,11 @@ function render({ model, el }) {
     "change:opens_at": goTo,
   });
   read();
-  return deafen;
+  goTo();
+  return () => {
+    deafen();
+    reader?.close();
+  };
 }
 
 // What the strip hears, as what one looks at.

@@ -16,6 +16,14 @@ export const HINTS = {
     + "and it says nothing about what is moved.",
 };
 
+export const KEYS = "Enter reads it; Shift and Enter break the line; Esc goes on to the tokens.";
+export const GONE = "The kernel has been restarted or has gone. Run the cells again, and this one "
+  + "last; your text stays here until then.";
+export const SILENT = "No answer yet: the kernel is busy with another cell, or it has gone. Your "
+  + "text stays here.";
+
+export const countWords = (tokens, most) => `${tokens} tokens, of at most ${most}.`;
+
 // What the reader looks at, in a sentence or two.
 export function sentence(scene, head, { chosen, other, direction }) {
   if (other !== null) return entryWords(scene, head, entryOf(direction, chosen, other));

@@ -22,6 +22,7 @@ from torch.func import functional_call
 
 from helpers.explorables import Explorable
 from helpers.explorables.discovery.scene import Choices, Scene
+from helpers.explorables.shared.home import at_home, running_loop
 from helpers.instruments import heads
 from helpers.model import AttentionOnlyTransformer
 from helpers.training.loop import Diverged, Trainer
@@ -289,13 +290,7 @@ class Discovery(Explorable):
     # ---- what the front end says
 
     def _hear(self, _, message: dict[str, Any], buffers: list) -> None:
-        """JupyterLab lets widgets speak in a thread of their own, beside the cells. There an
-        interrupt would not be heard and a cell could read a step half done. So everything is done
-        in the loop that made the explorable, where the cells run."""
-        if self._home is None or running_loop() is self._home:
-            self._obey(message)
-        else:
-            self._home.call_soon_threadsafe(self._obey, message)
+        at_home(self._home, self._obey, message)
 
     def _obey(self, message: dict[str, Any]) -> None:
         self._heed()
@@ -351,14 +346,6 @@ class Discovery(Explorable):
     def _refuse(self, error: Exception) -> None:
         self.trouble = f"refused: {error}"
         self.send(dict(type="refused"))  # the controls go back to what they were
-
-
-def running_loop() -> asyncio.AbstractEventLoop | None:
-    """The event loop that the caller runs in, if any."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 @contextmanager

@@ -24,7 +24,7 @@ export function begin(el, name) {
   el.dataset.lmSuppressShortcuts = "true";
   el.addEventListener("keydown", (event) => {
     event.stopPropagation(); // or a focused slider loses its arrow keys
-    const ownsArrows = event.target.matches("select, input:not([type=checkbox])");
+    const ownsArrows = event.target.matches("select, textarea, input:not([type=checkbox])");
     if (event.key.startsWith("Arrow") && !ownsArrows) event.preventDefault(); // or the page scrolls
   });
 }

@@ -52,6 +52,11 @@ export function tokenStrip(name, at) {
   return {
     element: row.element,
     set: row.set,
+    focus: () => row.chips()[here].focus(),
+    reveal() { // where the strip scrolls, the chosen token comes into sight
+      const { offsetTop, offsetHeight } = row.chips()[here], { clientHeight } = row.element;
+      row.element.scrollTop = offsetTop - (clientHeight - offsetHeight) / 2;
+    },
     // For each token `look(position)` gives: shade 0 to 1, or null for one that cannot be seen;
     // note, a short text below it; mark, class names; says, its name for a screen reader. A click
     // has `held` the chosen position, or not.

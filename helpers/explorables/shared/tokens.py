@@ -2,11 +2,50 @@
 from."""
 
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from helpers.sequences import BOS
+
+
+@runtime_checkable
+class Tokenizer(Protocol):
+    """What turns a reader's text into tokens. A `Corpus` does."""
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids, without an opening BOS. ValueError for a text that cannot be said in them."""
+
+    def token_strings(self, ids: Sequence[int]) -> list[str]:
+        """One label an id, with "⏎" where it ends a line."""
+
+
+def encoded(
+    text: str, tokenizer: Tokenizer, most: int, bos: int | None = BOS
+) -> tuple[list[int], list[str]]:
+    """The ids of a reader's text, behind `bos` unless that is None, and a label each.
+
+    ValueError, in words for whoever typed it, for no text, for characters that the tokenizer does
+    not know, and for more than `most` tokens in all.
+    """
+    if not text:
+        raise ValueError("there is no text to read; type a line or two")
+    try:
+        ids = tokenizer.encode(text)
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"character {error.start + 1} of this text is half of a pair and stands for nothing; "
+            "take it away or type it anew"
+        ) from error
+    opening = [] if bos is None else [bos]
+    n_tokens = len(opening) + len(ids)
+    if n_tokens > most:
+        raise ValueError(
+            f"this text makes {n_tokens} tokens{' with BOS' * len(opening)}, and at most {most} "
+            f"can be read here; take {n_tokens - most} or more away"
+        )
+    return [*opening, *ids], ["BOS" for _ in opening] + list(tokenizer.token_strings(ids))
 
 
 def one_sequence(values, name: str = "tokens") -> Tensor:
