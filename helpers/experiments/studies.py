@@ -43,11 +43,10 @@ class Study:
         return composers.judge_all(self.model)
 
     def share_read(self, side: str) -> float:
-        """Of the directions that the previous-token head writes, the share that the induction
-        head's Q, K or V reads. Unrelated ones share d_head / d_model."""
-        written = virtual_weights.written_directions(self.model, self.previous)
-        read = virtual_weights.read_directions(self.model, (*self.induction, side))
-        return virtual_weights.principal_cosines(written, read).square().mean().item()
+        """Of what the previous-token head writes, the share that the induction head's Q, K or V
+        reads."""
+        reader = (*self.induction, side)
+        return virtual_weights.share_read(self.model, self.previous, reader).read
 
     def pairs_above(self, kinds: str) -> int:
         """How many pairs lie above chance by these kinds, such as "QV"."""
@@ -76,9 +75,3 @@ class Study:
         groups = composers.edges(self.model, self.boards)
         above, rest = (patch_effect(self.model, self.tokens, edges).loss for edges in groups)
         return above, rest
-
-
-def dimensions(matrix: Float[Tensor, "rows d_model"], share: float = 0.9) -> int:
-    """How many directions hold this share of the variance of the rows."""
-    variance = torch.linalg.svdvals(matrix - matrix.mean(0)).square()
-    return int((variance.cumsum(0) / variance.sum() < share).sum()) + 1
