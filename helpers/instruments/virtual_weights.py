@@ -303,9 +303,10 @@ def _heads(model) -> list[tuple[int, int]]:
 
 def _written_factor(model, writer: Writer) -> Float[Tensor, "rank d_model"]:
     """W_E, W_pos or OV, but for an orthogonal factor at its left end, which no norm sees."""
+    weights, _ = writer_weights(model, writer)
     if isinstance(writer, str):
-        return torch.linalg.qr(writer_weights(model, writer)[0].double()).R
-    return written_factor(model.W_V[writer], model.W_O[writer])
+        return torch.linalg.qr(weights.double()).R
+    return written_factor(model.W_V[writer], weights)
 
 
 def _read_factor(model, reader: Reader) -> Float[Tensor, "d_model rank"]:

@@ -42,7 +42,7 @@ def talk_map(
     grid = fig.add_gridspec(
         len(layers), 4, width_ratios=wide, height_ratios=[len(rows) for rows in heard.values()]
     )
-    reach = np.nanmax(np.abs(scores - chance))
+    reach = float(np.nanmax(np.abs(scores - chance)))
     names, ends = [_name(end) for end in writers], [_name(end) for end in readers]
     for (layer, side), columns in panels.items():
         ax = fig.add_subplot(grid[layers.index(layer), "QKV".index(side)])

@@ -1,6 +1,8 @@
 // The diagram of the whole model on a canvas: the stream with what each reader takes from it,
 // links, ends, and a map of where one is.
 
+import { make } from "../shared/common.js";
+import { fillGraph } from "../shared/graph.js";
 import { clamp } from "../shared/numbers.js";
 import { FONT, blend, halo, rgba, roleColour } from "./colours.js";
 import { END_WORDS, KINDS, isStrong, kindOf, readsAs, roleWords, shareOfCeiling } from "./links.js";
@@ -118,7 +120,6 @@ function strokeOf(context, curve, colours) {
 
 // ---- the stream
 
-const MAP = 124; // pixels of width
 const SHORT = 760; // pixels of width, below which headings are short
 const STRIPS = 48; // flat ones: a gradient as wide as the stream would cost a fifth of every frame
 
@@ -285,26 +286,18 @@ function awayFrom(side, end) {
   return end.name === "unembed" ? 3 : 6.2;
 }
 
-// ---- where one is, once the whole no longer fits
+// ---- where one is, once the whole no longer fits: beside the words, off the cells
 
-export function drawMap(canvas, camera, scene, colours, lit) {
-  const sharp = window.devicePixelRatio || 1, per = (MAP * sharp) / scene.width;
-  canvas.width = Math.round(MAP * sharp);
-  canvas.height = Math.round(scene.height * per);
-  const context = canvas.getContext("2d");
-  context.scale(per, per);
-  context.fillStyle = rgba(colours.faint, 0.15);
-  context.fillRect(scene.centre - scene.bank, 0, 2 * scene.bank, scene.height);
-  const [x, y] = scene.tileAt;
-  context.fillRect(x - scene.tile / 2, y - scene.tile / 2, scene.tile, scene.tile);
-  context.fillStyle = rgba(colours.faint);
-  for (const node of scene.nodes) context.fillRect(node.x - 5, node.y - 5, 12, 10);
-  context.lineWidth = 9;
-  context.strokeStyle = strokeOf(context, lit, colours);
-  context.stroke(lit.path);
+export function drawMap(svg, camera, scene, { points }) {
+  const block = (x, y, width, height, more) => make("rect", { x, y, width, height, ...more });
+  const [x, y] = scene.tileAt, side = scene.tile, [start, level, ...rest] = points;
   const [x0, y0] = camera.toWorld([0, 0]), [x1, y1] = camera.toWorld([camera.width, camera.height]);
   const width = Math.max(x1 - x0, 40), height = Math.max(y1 - y0, 40);
-  context.strokeStyle = rgba(colours.now);
-  context.lineWidth = 14;
-  context.strokeRect((x0 + x1 - width) / 2, (y0 + y1 - height) / 2, width, height);
+  fillGraph(svg, scene.width, scene.height, [
+    block(scene.centre - scene.bank, 0, 2 * scene.bank, scene.height, { class: "pale" }),
+    block(x - side / 2, y - side / 2, side, side, { class: "pale" }),
+    ...scene.nodes.map((node) => block(node.x - 6, node.y - 5, 12, 10, { class: "end" })),
+    make("path", { d: `M${start} ${level}C${rest.join(" ")}`, class: "way" }),
+    block((x0 + x1 - width) / 2, (y0 + y1 - height) / 2, width, height, { class: "here" }),
+  ]);
 }

@@ -68,7 +68,7 @@ function cardOf({ x, y, width, height, labels, formula = [] }) {
 }
 
 // The formula's parts in lines no wider than the room: of [words, width, is in the middle].
-function linesOf(context, parts, room) {
+export function linesOf(context, parts, room) {
   const lines = [[]];
   let used = 0;
   parts.forEach((words, i) => {

@@ -43,7 +43,7 @@ function render({ model, el }) {
   });
   const says = caption(el), histogram = make("svg", { class: "strip", role: "img" });
   begin(el, "virtual-weights");
-  const map = make("canvas", { class: "map", "aria-hidden": "true" });
+  const map = make("svg", { class: "map", role: "img", "aria-label": "Which part is in sight" });
   const score = make("b"), key = "grey: the reader turned at random; ticks: the other links";
   el.append(controls.element, makeLegend(), canvas, make("div", { class: "beside" }, says, map),
     make("h4", {}, "Composition score ", score, make("span", { class: "key" }, key)),
@@ -293,7 +293,7 @@ function render({ model, el }) {
     });
     drawTile(context, camera, tile, matrix, colours, entry, linkTitle(link));
     map.style.visibility = camera.k > 1.2 ? "visible" : "hidden";
-    if (camera.k > 1.2) drawMap(map, camera, scene, colours, scene.curves[lit()]);
+    if (camera.k > 1.2) drawMap(map, camera, scene, scene.curves[lit()]);
   }
 
   // ---- from Python, and from around
