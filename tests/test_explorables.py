@@ -120,6 +120,7 @@ def test_every_view_is_there():
         "attention",
         "discovery",
         "paths",
+        "prediction",
         "rotation",
         "virtual_weights",
     }

@@ -270,6 +270,12 @@ CURVES = {
         plotting.matching_and_copying(CLOUD, {"trained": ([0.1, 0.2], [0.3, 0.9])}),
         [CLOUD, at([0.1, 0.2], [0.3, 0.9])],
     ),
+    "votes": lambda: (
+        plotting.votes(
+            "Which?", dict(A="x", B="y"), dict(p=("B", 7), q=("A", 3), r=("B", None)), "A", 5
+        ),
+        [at([1], [0]), at([2], [1]), at([7, 3], [1, 0]), at([5, 5], [0, 1])],
+    ),
     "orders": lambda: (plotting.orders({"toy": [1.0, 0.5, 0.2]}), [at(range(3), [1.0, 0.5, 0.2])]),
     "composition": lambda: (
         plotting.composition(

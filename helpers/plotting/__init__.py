@@ -38,3 +38,4 @@ from helpers.plotting.skip_trigrams import final_losses, skip_trigram_board
 from helpers.plotting.stream import stream_diagram
 from helpers.plotting.training import bars, birth_frame, movie, training_story
 from helpers.plotting.virtual import activation_places, talk_map
+from helpers.plotting.votes import votes

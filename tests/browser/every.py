@@ -1,4 +1,4 @@
-"""All five explorables, for what holds of every one of them, and what a test asks of any view."""
+"""All explorables, for what holds of every one of them, and what a test asks of any view."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +11,7 @@ from playwright.sync_api import Page
 from helpers.explorables.attention import Attention
 from helpers.explorables.discovery import Discovery
 from helpers.explorables.paths import Paths
+from helpers.explorables.prediction import Prediction
 from helpers.explorables.rotation import Rotation
 from helpers.explorables.virtual_weights import VirtualWeights
 from helpers.instruments import heads
@@ -73,6 +74,12 @@ EVERY = {
         ".graph circle",
         "input[type=range]",
         "ArrowRight",
+    ),
+    "prediction": One(
+        lambda: Prediction("What next?", dict(A="the same", B="another"), "At which step?"),
+        "input[type=number]",
+        "input[type=radio]",
+        "ArrowDown",
     ),
     "discovery": One(Discovery, ".board button:nth-child(8)", "canvas", "ArrowUp"),
 }

@@ -1,4 +1,4 @@
-"""All five explorables in one notebook of JupyterLab, for what only JupyterLab does to them: its
+"""All explorables in one notebook of JupyterLab, for what only JupyterLab does to them: its
 keys, its output views, its windowing of long notebooks, and a restart of the kernel."""
 
 import pytest
@@ -15,6 +15,7 @@ from helpers.training import runs
 from helpers.explorables.attention import Attention
 from helpers.explorables.discovery import Discovery
 from helpers.explorables.paths import Paths
+from helpers.explorables.prediction import Prediction
 from helpers.explorables.rotation import Rotation
 from helpers.explorables.virtual_weights import VirtualWeights
 from helpers.sequences import repeated_block
@@ -25,6 +26,7 @@ MADE = {
     "paths": "Paths(model, *batch)",
     "virtual-weights": "VirtualWeights(model)",
     "rotation": "Rotation(model, heads.probe(64, 48)[3])",
+    "prediction": "Prediction('What next?', dict(A='the same', B='another'), 'At which step?')",
     "discovery": "discovery = Discovery(); discovery",
 }
 CELLS = [IMPORTS, *MADE.values(), *["0"] * 30]
@@ -185,7 +187,7 @@ def test_scrolled_away_and_back_it_is_as_it_was(page, lab, name):
 
 @pytest.fixture(scope="module")
 def restarted(notebook):
-    """What each of the five said before the kernel was restarted under them."""
+    """What each of them said before the kernel was restarted under them."""
     page, before = notebook.page, {}
     for name in NAMES:
         notebook.run_cell(CELL[name])
