@@ -174,7 +174,7 @@ def test_python_can_light_a_link_and_models_can_be_switched(page, diagram):
     assert page.get_by_label("model", exact=True).input_value() == "by hand"
     diagram.lit = dict(model="by hand", writer="embed", reader="1.0.Q")
     page.wait_for_function(
-        "() => document.querySelector('.virtual-weights .says').textContent.includes('% of the "
+        "() => document.querySelector('.virtual-weights .says').textContent.includes('of the "
         "embedding')"
     )
     page.get_by_label("model", exact=True).select_option("random")

@@ -2,6 +2,7 @@
 // whole model to one entry of a matrix, nothing asks the kernel.
 
 import { begin, caption, heed, make, onceAFrame } from "../shared/common.js";
+import { fillGraph } from "../shared/graph.js";
 import { arrowIn } from "../shared/keys.js";
 import { clamp, indexOfLargest, numbersIn } from "../shared/numbers.js";
 import { makeCamera } from "./camera.js";
@@ -239,6 +240,7 @@ function render({ model, el }) {
     const width = canvas.clientWidth, sharp = window.devicePixelRatio || 1;
     scene = makePaths(layOut(told, width), told);
     el.classList.toggle("narrow", scene.isNarrow);
+    fillGraph(map, scene.width, scene.height, []); // its room, before there is anything in it
     canvas.style.height = `${scene.height}px`;
     canvas.width = Math.round(width * sharp);
     canvas.height = Math.round(scene.height * sharp);
