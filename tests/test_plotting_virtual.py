@@ -116,6 +116,17 @@ def test_a_board_says_what_its_ends_are_and_never_minus_zero():
     assert [text.get_text() for text in board.texts] == ["+0.00", "+1.00"]
 
 
+@pytest.mark.parametrize(("count", "grid"), [(1, (1, 1)), (2, (1, 2)), (3, (2, 2)), (4, (2, 2))])
+def test_boards_stand_two_to_a_row_and_no_empty_frame_is_drawn(count, grid):
+    panels = {str(number): [[0.5, -0.25]] for number in range(count)}
+    fig, _ = plotting.boards(panels, ["a"], ["b", "c"], "fit")
+    places = fig.axes[0].get_gridspec()
+    assert (places.nrows, places.ncols) == grid
+    assert [ax.get_title(loc="left") for ax in fig.axes if ax.get_images()] == [*panels]
+    assert sum(ax.axison for ax in fig.axes) == count + 1  # the last is the colour bar
+    assert 800 / (72 * fig.get_figwidth()) * fig.axes[0].texts[0].get_fontsize() >= 10
+
+
 def test_no_point_lies_outside_its_panel():
     fig, _ = plotting.activation_places({"here": ([-9.0, 1.0], [0.0, 1.0])}, [0, 1], {"a": [0, 0]})
     assert fig.axes[0].get_xlim()[0] < -9

@@ -1,10 +1,12 @@
 """The questions of notebook 02, put to models whose answers are known."""
 
 import pytest
+import torch
 
 from helpers import handmade
 from helpers.experiments.studies import Study
-from helpers.instruments import heads, virtual_weights
+from helpers.instruments import composition, heads, virtual_weights
+from helpers.instruments.basis import change_head_gauge
 from helpers.instruments.interventions import Edge, patch_effect
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 from helpers.training import runs
@@ -27,6 +29,22 @@ def test_a_written_circuit_is_read_by_its_key_alone():
     assert shares == pytest.approx(dict(Q=0, K=1, V=0), abs=1 / 32)
     expected = virtual_weights.share_read(RANDOM.model, RANDOM.previous, (*RANDOM.induction, "Q"))
     assert RANDOM.share_read("Q") == expected.read
+
+
+def test_unrelated_readers_take_what_chance_gives():
+    drawn = RANDOM.unrelated_shares("K", 400)
+    assert drawn.mean().item() == pytest.approx(16 / 64, rel=0.05) and drawn.std() > 0.01
+
+
+def test_a_gauge_changes_only_the_score_that_should_not_be_there():
+    A = torch.diag(torch.linspace(1, 4, 16))
+    gauged = change_head_gauge(RANDOM.model, *RANDOM.induction, qk=A)
+    right, bug = composition.composition_scores, composition.published_bug_scores
+    assert RANDOM.key_scores_change(gauged, right) < 1e-4
+    _, reader = RANDOM.induction
+    ratio = (bug(gauged, "K") / bug(RANDOM.model, "K"))[:, reader]
+    changed = RANDOM.key_scores_change(gauged, bug)
+    assert changed == pytest.approx((ratio - 1).abs().max().item()) and changed > 0.05
 
 
 def test_the_pairs_of_a_written_circuit():

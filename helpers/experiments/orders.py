@@ -5,10 +5,13 @@ analysis".
 """
 
 import math
+from collections.abc import Iterable, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from helpers.instruments.paths import term_importance
 
 
 def saved(losses: Float[Tensor, " orders"], choices: int) -> list[float]:
@@ -18,7 +21,9 @@ def saved(losses: Float[Tensor, " orders"], choices: int) -> list[float]:
     return (before - losses).tolist()
 
 
-def virtual_over_single(losses: Float[Tensor, " orders"]) -> float:
-    """What paths through two heads save, over what paths through one save."""
-    direct, single, both = losses.tolist()
-    return (single - both) / (direct - single)
+@torch.no_grad()
+def virtual_over_single(models: Iterable, data: Sequence[Tensor]) -> list[float]:
+    """Of each model of two layers, what paths through two heads save, over what paths through one
+    save. `data`: what `term_importance` takes beside the model."""
+    losses = [term_importance(model, *data).tolist() for model in models]
+    return [(single - both) / (direct - single) for direct, single, both in losses]

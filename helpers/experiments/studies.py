@@ -5,6 +5,7 @@ replicas: which head looks back and which does induction, how much the second re
 first writes, which pairs compose by more than chance, and what it costs to cut them.
 """
 
+from collections.abc import Callable
 from functools import cached_property
 
 import torch
@@ -47,6 +48,18 @@ class Study:
         reads."""
         reader = (*self.induction, side)
         return virtual_weights.share_read(self.model, self.previous, reader).read
+
+    def unrelated_shares(self, side: str, draws: int = 200) -> Float[Tensor, " draws"]:
+        """The same share for readers drawn at random."""
+        reader, generator = (*self.induction, side), torch.Generator().manual_seed(0)
+        return virtual_weights.unrelated_shares(self.model, self.previous, reader, draws, generator)
+
+    def key_scores_change(self, other, score: Callable) -> float:
+        """The largest relative change of a score of pairs (such as
+        `composition.composition_scores`) at the induction head's keys, from this model to
+        another."""
+        ratio = score(other, "K") / score(self.model, "K")
+        return (ratio - 1)[:, self.induction[1]].abs().max().item()
 
     def pairs_above(self, kinds: str) -> int:
         """How many pairs lie above chance by these kinds, such as "QV"."""

@@ -86,7 +86,8 @@ function drawLit(context, curve, strong, thick, colours) {
 
 // From the lit reader to the matrix of its link.
 function drawLeader(context, { port, tile, tileAt: [x, y], isNarrow }, { to }, thick, colours) {
-  const from = [to.x + port * awayFrom(to.side, to.end) + (to.end.name === "unembed" ? 88 : 34), to.y];
+  const named = to.end.name === "unembed" ? 88 : 34; // pixels that its name takes
+  const from = [to.x + port * awayFrom(to.side, to.end) + named, to.y];
   context.beginPath();
   if (isNarrow) {
     context.moveTo(from[0], from[1]);
@@ -136,8 +137,8 @@ function drawStream(context, { k, x, height }, { centre, bank }, colours) {
   context.globalAlpha = 1;
 }
 
-// Of what the lit writer writes, how much each later reader takes: a bar across the stream, which is
-// all of it, at the height of the reader, with a tick where chance would end.
+// Of what the lit writer writes, how much each later reader takes: a bar across the stream, whose
+// width is all of it, at the height of the reader; with a tick where chance would end.
 function drawShares(context, camera, { curves, centre, bank, gap }, lit, kind, colours) {
   const { k } = camera, high = clamp(gap * 0.3, 5, 9) * k ** 0.8, wide = 2 * bank * k;
   context.globalAlpha = 1;

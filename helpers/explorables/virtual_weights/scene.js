@@ -1,6 +1,6 @@
 // The whole model: the stream in the middle, writers on its left, readers on its right, and every
-// link between them; beside it all the matrix of the lit link. Where all of it stands, in the pixels
-// of the view at zoom 1. Needs no page.
+// link between them; beside it the matrix of the lit link. Where all of it stands, in the pixels of
+// the view at zoom 1. Needs no page.
 
 import { clamp, indexOfSmallest } from "../shared/numbers.js";
 import { KINDS, headOf, isStrong, kindOf, readsAs } from "./links.js";
@@ -19,7 +19,8 @@ export function layOut(told, width) {
   const scene = {
     width, gap, left, right, centre, isNarrow, tile, // `tile`: the side of the largest matrix
     height: isNarrow ? tall + tile + AROUND : tall,
-    tileAt: isNarrow ? [width / 2, tall + AROUND / 3 + tile / 2] : [width - BESIDE - tile / 2, tall * 0.5],
+    tileAt: isNarrow ? [width / 2, tall + AROUND / 3 + tile / 2]
+      : [width - BESIDE - tile / 2, tall / 2],
     bank: (right - left) * 0.25, // half the width of the stream
     port: clamp(gap * 0.27, 4.5, 8), // the radius of what a link ends in
   };

@@ -84,7 +84,7 @@ export function linesOf(context, parts, room) {
   return lines;
 }
 
-const formulaFont = (part) => `${part === 1 ? 700 : 400} 11.5px ${FONT}`; // the virtual weights bold
+const formulaFont = (part) => `${part === 1 ? 700 : 400} 11.5px ${FONT}`; // the middle is bold
 
 // ---- the entries
 
