@@ -92,3 +92,14 @@ def test_planted_pairs_are_found_and_none_where_none_are():
     ]
     found = [composers.times_found(models, directions, seed=1000) for directions in (8, 4, 0)]
     assert found == [8, 8, 0]
+
+
+def test_random_models_are_calibrated_and_a_planted_one_is_an_alarm():
+    shape = ModelConfig(n_heads=8, d_head=8, n_ctx=4, d_vocab=3, seed=5)
+    plain = AttentionOnlyTransformer(shape)
+    generator = torch.Generator().manual_seed(1000)
+    loud = handmade.planted_composer(plain, "K", (0, 2), (1, 5), generator)
+    alarms, off = composers.calibrated([plain, loud])
+    null = composers.judge(plain, "K", draws=99).null
+    assert alarms == 1 and len(off) == 2 and max(off) < 0.05
+    assert off[0] == pytest.approx(abs(null.square().mean().item() / (1 / 64) - 1))

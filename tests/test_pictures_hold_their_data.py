@@ -99,7 +99,8 @@ def texts(ax) -> dict[tuple[int, int], str]:
 ONE, TWO, WIDE = pattern(), pattern(), signed(2, 3)
 DATED = DRAW.random((2, 3))
 STREAMS = dict(AdamW=DRAW.normal(size=(2, 3, 4)), SGD=DRAW.normal(size=(2, 3, 4)))
-TALK = np.where(np.arange(6).reshape(2, 3) == 3, np.nan, DRAW.random((2, 3)))
+TALK = np.where(np.arange(14).reshape(2, 7) == 9, np.nan, DRAW.random((2, 7)))
+READ = [*((1, head, side) for head in (0, 1) for side in "QKV"), "unembed"]
 PARTS = {"K": signed(5), "sum": signed(5)}
 MAPS = {
     "patterns": lambda: (
@@ -133,7 +134,10 @@ MAPS = {
         ),
         [WIDE, 2 * WIDE],
     ),
-    "talk_map": lambda: (plotting.talk_map(TALK, NAMES[:2], NAMES[:3], 0.1), [TALK]),
+    "talk_map": lambda: (
+        plotting.talk_map(TALK, NAMES[:2], READ, 0.1),
+        [TALK[:, [side, side + 3]] for side in range(3)] + [TALK[:, [6]]],
+    ),
     "boards": lambda: (
         plotting.boards({"one": WIDE, "two": -WIDE}, NAMES[:2], NAMES[:3], "score"),
         [WIDE, -WIDE],
@@ -178,7 +182,7 @@ CLOUD, EIGENVALUES, RECORD = signed(9, 2), signed(3) + 1j * signed(3), record()
 ROUNDED = dict(
     optimizer="AdamW", kurtosis=7.0, as_trained={"4": 0.4, "3": 0.9}, rotated={"4": 0.1, "3": 0.3}
 )
-HISTORY, COSINES, SEEDS = history(), np.array([0.9, 0.4, 0.1]), DRAW.random((3, 4))
+HISTORY, SEEDS = history(), DRAW.random((3, 4))
 RUN = SimpleNamespace(
     steps=[0, 1, 2, 3], best=lambda score: SEEDS, first=lambda score: np.array([1.0, 2.0, np.nan])
 )
@@ -270,7 +274,6 @@ CURVES = {
         ],
     ),
     "bars": lambda: (plotting.bars({"a": 0.5, "b": 2.0}, "cost"), [at([0, 1], [0.5, 2.0])]),
-    "angles": lambda: (plotting.angles({"key": COSINES}, DRAW.random((9, 3))), [steps(COSINES)]),
     "activation_places": lambda: (
         plotting.activation_places({"here": (CLOUD[:, 0], CLOUD[:, 1])}, [0, 1], {"a": [0.0, 0.7]}),
         [CLOUD, at([0, 1], [0.0, 0.7])],
@@ -408,9 +411,7 @@ def test_curves_points_and_bars_stand_where_the_data_say(name):
     ] == []
 
 
-@pytest.mark.parametrize(
-    "name", ["term_board", "talk_map", "boards", "signed_board", "skip_trigram_board"]
-)
+@pytest.mark.parametrize("name", ["term_board", "boards", "signed_board", "skip_trigram_board"])
 def test_a_board_prints_its_numbers_in_their_own_fields_under_their_own_names(name):
     (fig, _), expected = MAPS[name]()
     boards = [ax for ax in fig.get_axes() if ax.get_images()]

@@ -23,15 +23,18 @@ def kinds(p: float) -> dict:
     }
 
 
-TALK = torch.tensor([[0.1, 0.3], [torch.nan, 0.05]])
+READERS = [*((layer, 0, side) for layer in (0, 1) for side in "QKV"), "unembed"]
+TALK = torch.tensor(
+    [
+        [0.11, 0.12, 0.13, 0.14, 0.3, 0.15, 0.16],
+        [0.21, 0.22, torch.nan, 0.24, 0.25, torch.nan, torch.nan],
+        [torch.nan, torch.nan, torch.nan, 0.04, 0.05, 0.06, 0.07],
+    ]
+)
 PICTURES = {
     "talk_map": (
-        lambda: plotting.talk_map(TALK, ["embed", "0.0"], ["1.0 Q", "1.0 K"], 0.125),
-        "out of 4: the strongest is from embed to 1.0 K with 0.30",
-    ),
-    "angles": (
-        lambda: plotting.angles({"key": [1.0, 0.0]}, torch.full((9, 2), 0.5)),
-        "key 0.50; unrelated 0.25",
+        lambda: plotting.talk_map(TALK, ["embed", "pos", (0, 0)], READERS, 0.125),
+        "the 15 pairs that can talk: the strongest is from embed to 1.0 K with 0.30",
     ),
     "activation_places": (
         lambda: plotting.activation_places(
@@ -113,16 +116,50 @@ def test_a_board_says_what_its_ends_are_and_never_minus_zero():
     assert [text.get_text() for text in board.texts] == ["+0.00", "+1.00"]
 
 
+@pytest.mark.parametrize(("count", "grid"), [(1, (1, 1)), (2, (1, 2)), (3, (2, 2)), (4, (2, 2))])
+def test_boards_stand_two_to_a_row_and_no_empty_frame_is_drawn(count, grid):
+    panels = {str(number): [[0.5, -0.25]] for number in range(count)}
+    fig, _ = plotting.boards(panels, ["a"], ["b", "c"], "fit")
+    places = fig.axes[0].get_gridspec()
+    assert (places.nrows, places.ncols) == grid
+    assert [ax.get_title(loc="left") for ax in fig.axes if ax.get_images()] == [*panels]
+    assert sum(ax.axison for ax in fig.axes) == count + 1  # the last is the colour bar
+    assert 800 / (72 * fig.get_figwidth()) * fig.axes[0].texts[0].get_fontsize() >= 10
+
+
 def test_no_point_lies_outside_its_panel():
     fig, _ = plotting.activation_places({"here": ([-9.0, 1.0], [0.0, 1.0])}, [0, 1], {"a": [0, 0]})
     assert fig.axes[0].get_xlim()[0] < -9
 
 
-def test_pairs_that_cannot_talk_are_hatched_and_carry_no_number():
-    fig, _ = plotting.talk_map(TALK, ["embed", "0.0"], ["1.0 Q", "1.0 K"], 0.125)
-    board = fig.axes[0]
-    assert [text.get_text() for text in board.texts] == [".10", ".30", ".05"]
-    assert sum(patch.get_hatch() is not None for patch in board.patches) == 1
+def test_who_hears_whom_stands_in_a_panel_a_layer_and_a_side():
+    """Each with the writers that its layer can hear; only what is deaf all the same is hatched."""
+    fig, _ = plotting.talk_map(TALK, ["embed", "pos", (0, 0)], READERS, 0.125)
+    panels = [ax for ax in fig.axes if ax.get_images()]
+    printed = [[text.get_text() for text in ax.texts] for ax in panels]
+    assert printed == [
+        [".11", ".21"], [".12", ".22"], [".13"],
+        [".14", ".24", ".04"], [".30", ".25", ".05"], [".15", ".06"],
+        [".16", ".07"],
+    ]  # fmt: skip
+    hatched = [sum(patch.get_hatch() is not None for patch in ax.patches) for ax in panels]
+    assert hatched == [0, 0, 1, 0, 0, 1, 0]
+    rows = [[label.get_text() for label in ax.get_yticklabels()] for ax in panels]
+    assert [rows[0], rows[3], rows[6]] == [
+        ["embed", "pos"],
+        ["embed", "pos", "0.0"],
+        ["embed", "0.0"],
+    ]
+    columns = [[label.get_text() for label in ax.get_xticklabels()] for ax in panels]
+    assert columns == [["0.0"]] * 3 + [["1.0"]] * 3 + [["unembed"]]
+
+
+def test_the_board_can_be_read_at_800_pixels():
+    """Letters of 10 pixels, on the figure as wide as it is made."""
+    fig, _ = plotting.talk_map(TALK, ["embed", "pos", (0, 0)], READERS, 0.125)
+    pixels = 800 / (72 * fig.get_figwidth())
+    written = [*(text for ax in fig.axes for text in ax.texts), *fig.axes[0].get_xticklabels()]
+    assert written and min(text.get_fontsize() for text in written) * pixels >= 10
 
 
 def test_the_corner_tells_the_extremes_of_each_group_and_the_cloud():
@@ -135,9 +172,3 @@ def test_the_corner_tells_the_extremes_of_each_group_and_the_cloud():
         and "left over: matching 0.2 to 0.2, copying -0.4 to -0.4" in says
     )
     assert "within 0.1 of zero" in says
-
-
-def test_heads_are_named_as_they_are_given():
-    fig, says = plotting.talk_map(TALK, ["embed", (0, 0)], [(1, 0, "Q"), (1, 0, "K")], 0.125)
-    assert "from embed to 1.0 K with 0.30" in says
-    assert [label.get_text() for label in fig.axes[0].get_yticklabels()] == ["embed", "0.0"]

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from helpers import handmade
-from helpers.experiments import studies
 from helpers.experiments.studies import Study
-from helpers.instruments import heads, virtual_weights
+from helpers.instruments import composition, heads, virtual_weights
+from helpers.instruments.basis import change_head_gauge
 from helpers.instruments.interventions import Edge, patch_effect
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 from helpers.training import runs
@@ -27,9 +27,24 @@ def test_a_written_circuit_is_read_by_its_key_alone():
     """But for one direction of 32: the key of BOS, half a match for all."""
     shares = {side: WRITTEN.share_read(side) for side in "QKV"}
     assert shares == pytest.approx(dict(Q=0, K=1, V=0), abs=1 / 32)
-    written = virtual_weights.written_directions(RANDOM.model, RANDOM.previous)
-    read = virtual_weights.read_directions(RANDOM.model, (*RANDOM.induction, "Q"))
-    assert RANDOM.share_read("Q") == pytest.approx((written.T @ read).square().sum().item() / 16)
+    expected = virtual_weights.share_read(RANDOM.model, RANDOM.previous, (*RANDOM.induction, "Q"))
+    assert RANDOM.share_read("Q") == expected.read
+
+
+def test_unrelated_readers_take_what_chance_gives():
+    drawn = RANDOM.unrelated_shares("K", 400)
+    assert drawn.mean().item() == pytest.approx(16 / 64, rel=0.05) and drawn.std() > 0.01
+
+
+def test_a_gauge_changes_only_the_score_that_should_not_be_there():
+    A = torch.diag(torch.linspace(1, 4, 16))
+    gauged = change_head_gauge(RANDOM.model, *RANDOM.induction, qk=A)
+    right, bug = composition.composition_scores, composition.published_bug_scores
+    assert RANDOM.key_scores_change(gauged, right) < 1e-4
+    _, reader = RANDOM.induction
+    ratio = (bug(gauged, "K") / bug(RANDOM.model, "K"))[:, reader]
+    changed = RANDOM.key_scores_change(gauged, bug)
+    assert changed == pytest.approx((ratio - 1).abs().max().item()) and changed > 0.05
 
 
 def test_the_pairs_of_a_written_circuit():
@@ -61,12 +76,3 @@ def test_cutting_what_scores_costs_what_cutting_that_edge_costs():
     edge = Edge((0, 0), (1, 0), "k")
     assert above == patch_effect(WRITTEN.model, TOKENS, [edge]).loss and above > 1
     assert rest == pytest.approx(0, abs=1e-4)
-
-
-def test_dimensions_are_those_that_the_variance_needs():
-    generator = torch.Generator().manual_seed(0)
-    flat = torch.randn(500, 20, generator=generator)
-    assert studies.dimensions(flat) in (18, 19)
-    assert studies.dimensions(flat @ torch.diag((torch.arange(20) < 5).float())) == 5
-    assert studies.dimensions(flat + 100) == studies.dimensions(flat)
-    assert studies.dimensions(flat, share=0.5) < studies.dimensions(flat)

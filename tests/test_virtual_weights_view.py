@@ -192,6 +192,13 @@ def test_a_view_gets_every_model_and_can_multiply_every_matrix(monkeypatch):
             )
 
 
+def test_a_link_tells_what_share_is_read_and_what_chance_would_read(diagram):
+    model, (told, _) = trained(), diagram._sent["trained"]
+    for link, measured in zip(told["links"], diagram.links["trained"], strict=True):
+        expected = virtual_weights.share_read(model, measured.writer, measured.reader)
+        assert (link["share"], link["share_by_chance"]) == pytest.approx(expected)
+
+
 def test_each_histogram_holds_all_draws_around_its_mean(diagram):
     told, blocks = diagram._sent["trained"]
     for link in told["links"]:

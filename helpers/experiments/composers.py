@@ -88,6 +88,17 @@ def score_in_wrong_order(model, kind: Kind, writer: Head, reader: Head) -> float
     return ((later @ earlier).norm() / (later.norm() * earlier.norm())).item()
 
 
+def calibrated(models: Sequence) -> tuple[int, list[float]]:
+    """Of models in which nothing is planted: in how many some pair is above chance by its keys, and
+    how far off 1 / d_model the mean square of each null is (relative)."""
+    boards = [judge(model, "K", draws=99) for model in models]
+    off = [
+        abs(board.null.square().mean().item() * model.cfg.d_model - 1)
+        for model, board in zip(models, boards, strict=True)
+    ]
+    return sum(bool(board.above.any()) for board in boards), off
+
+
 def times_found(models: Sequence, directions: int, seed: int = 999) -> int:
     """Plant a pair that shares so many directions, by the key, in each of these models of two
     layers: in how many is it above chance, and no other pair further.

@@ -6,8 +6,8 @@ Two places, the same weights, the same function:
     "stream"   act(x + x @ W_in @ W_out)     on the stream, as in the first ResNet
 
 In the first the stream is a plain sum: what a later layer reads is the sum over all earlier writers
-of what they said times their virtual weights, for every input. In the second no matrix stands
-between two layers: what arrives depends on everything else in the stream. `strength` blends from no
+of what they said times their virtual weights, for every input. In the second no fixed
+matrix is exact: what arrives depends on everything else in the stream. `strength` blends from no
 activation, 0, to a full ReLU, 1.
 
 Not here: convolutions, batch norm, biases, training, and the second ReLU of a ResNet's block,

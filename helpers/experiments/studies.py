@@ -5,6 +5,7 @@ replicas: which head looks back and which does induction, how much the second re
 first writes, which pairs compose by more than chance, and what it costs to cut them.
 """
 
+from collections.abc import Callable
 from functools import cached_property
 
 import torch
@@ -43,11 +44,22 @@ class Study:
         return composers.judge_all(self.model)
 
     def share_read(self, side: str) -> float:
-        """Of the directions that the previous-token head writes, the share that the induction
-        head's Q, K or V reads. Unrelated ones share d_head / d_model."""
-        written = virtual_weights.written_directions(self.model, self.previous)
-        read = virtual_weights.read_directions(self.model, (*self.induction, side))
-        return virtual_weights.principal_cosines(written, read).square().mean().item()
+        """Of what the previous-token head writes, the share that the induction head's Q, K or V
+        reads."""
+        reader = (*self.induction, side)
+        return virtual_weights.share_read(self.model, self.previous, reader).read
+
+    def unrelated_shares(self, side: str, draws: int = 200) -> Float[Tensor, " draws"]:
+        """The same share for readers drawn at random."""
+        reader, generator = (*self.induction, side), torch.Generator().manual_seed(0)
+        return virtual_weights.unrelated_shares(self.model, self.previous, reader, draws, generator)
+
+    def key_scores_change(self, other, score: Callable) -> float:
+        """The largest relative change of a score of pairs (such as
+        `composition.composition_scores`) at the induction head's keys, from this model to
+        another."""
+        ratio = score(other, "K") / score(self.model, "K")
+        return (ratio - 1)[:, self.induction[1]].abs().max().item()
 
     def pairs_above(self, kinds: str) -> int:
         """How many pairs lie above chance by these kinds, such as "QV"."""
@@ -76,9 +88,3 @@ class Study:
         groups = composers.edges(self.model, self.boards)
         above, rest = (patch_effect(self.model, self.tokens, edges).loss for edges in groups)
         return above, rest
-
-
-def dimensions(matrix: Float[Tensor, "rows d_model"], share: float = 0.9) -> int:
-    """How many directions hold this share of the variance of the rows."""
-    variance = torch.linalg.svdvals(matrix - matrix.mean(0)).square()
-    return int((variance.cumsum(0) / variance.sum() < share).sum()) + 1

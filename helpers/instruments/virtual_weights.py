@@ -18,16 +18,13 @@ What a link says is easiest to read between tokens. With the virtual weights in 
 takes a token (or position) to a score or a logit: `before` is what feeds a writing head, W_E @ W_V,
 and `after` is what the reader's numbers meet: the other side of its QK, or W_O @ W_U.
 
-Bandwidth is told by principal angles: the first is the smallest angle between any direction that
-one writes and any that the other reads, the next the smallest among what is perpendicular to that
-pair, and so on. A cosine of 1 is a shared direction, 0 is one that the other does not see.
-Unrelated subspaces are not perpendicular: in d_model dimensions a random one of rank a catches the
-share a / d_model of anything, and two whose ranks exceed d_model together must share a direction
-exactly.
+Bandwidth is told by shares: of what one writes, how much falls into the directions that the other
+reads. Unrelated directions are not perpendicular: in d_model dimensions, r of them catch the share
+r / d_model of anything, on average.
 
 Source: Elhage et al. 2021, A Mathematical Framework for Transformer Circuits, "Virtual Weights and
 the Residual Stream as a Communication Channel" and "Two-Layer Attention-Only Transformers"; the
-joint p-value is the course's own; principal angles: Bjorck and Golub 1973.
+joint p-value and the shares are the course's own.
 """
 
 import math
@@ -249,39 +246,35 @@ def chain(model, writer: Writer, reader: Reader) -> Chain:
 # ---- bandwidth
 
 
-@torch.no_grad()
-def written_directions(model, writer: Writer) -> Float[Tensor, "d_model rank"]:
-    """Orthonormal directions that span what a writer can write."""
-    return _span(writer_weights(model, writer)[0].mT)
+class Share(NamedTuple):
+    """Of what a writer writes, the share that a reader reads, from 0 to 1, and what it would read
+    if the two had nothing to do with each other."""
+
+    read: float
+    by_chance: float
 
 
 @torch.no_grad()
-def read_directions(model, reader: Reader) -> Float[Tensor, "d_model rank"]:
-    """Orthonormal directions that span what a reader can tell apart."""
-    return _span(reader_weights(model, reader)[0])
+def share_read(model, writer: Writer, reader: Reader) -> Share:
+    """How much of a writer's output falls into the directions that a reader can tell apart.
+
+    Output is measured by its squared norm: over all tokens for the embedding, over all positions
+    for the positions, and for a head over inputs that are alike in every direction. ValueError for
+    a writer or reader that does not exist.
+    """
+    directions = _read_directions(model, reader)
+    read = _within(_written_factor(model, writer), directions).item()
+    return Share(read, directions.shape[1] / model.cfg.d_model)
 
 
-def principal_cosines(
-    one: Float[Tensor, "*draws d_model rank_1"], other: Float[Tensor, "*draws d_model rank_2"]
-) -> Float[Tensor, "*draws smaller_rank"]:
-    """Cosines of the principal angles between two subspaces, each given by orthonormal columns,
-    largest first."""
-    return torch.linalg.svdvals(one.mT @ other).clamp_max(1)
-
-
-def random_cosines(
-    d_model: int, rank_1: int, rank_2: int, draws: int, generator: Generator
-) -> Float[Tensor, "draws smaller_rank"]:
-    """Principal cosines of unrelated subspaces of these sizes. ValueError for a rank that does not
-    fit d_model."""
-    if not 0 < min(rank_1, rank_2) <= max(rank_1, rank_2) <= d_model:
-        raise ValueError(
-            f"subspaces of rank {rank_1} and {rank_2} in {d_model} dimensions; give ranks from 1 "
-            f"to {d_model}"
-        )
-    first = _span(torch.randn(draws, d_model, rank_1, generator=generator))
-    other = _span(torch.randn(draws, d_model, rank_2, generator=generator))
-    return principal_cosines(first, other)
+@torch.no_grad()
+def unrelated_shares(
+    model, writer: Writer, reader: Reader, draws: int, generator: Generator
+) -> Float[Tensor, " draws"]:
+    """The same share with the reader's directions drawn at random. ValueError as above."""
+    count = _read_directions(model, reader).shape[1]
+    drawn = torch.randn(draws, model.cfg.d_model, count, generator=generator).double()
+    return _within(_written_factor(model, writer), torch.linalg.qr(drawn).Q)
 
 
 # ---- the pieces
@@ -310,9 +303,10 @@ def _heads(model) -> list[tuple[int, int]]:
 
 def _written_factor(model, writer: Writer) -> Float[Tensor, "rank d_model"]:
     """W_E, W_pos or OV, but for an orthogonal factor at its left end, which no norm sees."""
+    weights, _ = writer_weights(model, writer)
     if isinstance(writer, str):
-        return torch.linalg.qr(writer_weights(model, writer)[0].double()).R
-    return written_factor(model.W_V[writer], model.W_O[writer])
+        return torch.linalg.qr(weights.double()).R
+    return written_factor(model.W_V[writer], weights)
 
 
 def _read_factor(model, reader: Reader) -> Float[Tensor, "d_model rank"]:
@@ -323,8 +317,14 @@ def _read_factor(model, reader: Reader) -> Float[Tensor, "d_model rank"]:
     return read_factor(*(factor[tuple(head)] for factor in sides(model, kind)))
 
 
-def _span(columns: Float[Tensor, "*draws d_model count"]) -> Float[Tensor, "*draws d_model rank"]:
-    """An orthonormal basis of the columns; of a single matrix without the directions in which it is
-    zero."""
-    U, S, _ = torch.linalg.svd(columns.double(), full_matrices=False)
-    return U if S.ndim > 1 else U[:, S > 1e-6 * S.max()]
+def _read_directions(model, reader: Reader) -> Float[Tensor, "d_model rank"]:
+    """Orthonormal directions that span what a reader can tell apart."""
+    U, S, _ = torch.linalg.svd(reader_weights(model, reader)[0].double(), full_matrices=False)
+    return U[:, S > 1e-6 * S.max()]
+
+
+def _within(
+    written: Float[Tensor, "rank d_model"], directions: Float[Tensor, "*draws d_model count"]
+) -> Float[Tensor, "*draws"]:
+    """The share of the squared norm of all rows that lies in these directions."""
+    return (written @ directions).square().sum((-2, -1)) / written.square().sum()

@@ -38,5 +38,5 @@ from helpers.plotting.rotation import turning
 from helpers.plotting.skip_trigrams import final_losses, skip_trigram_board
 from helpers.plotting.stream import stream_diagram
 from helpers.plotting.training import answer_story, bars, birth_frame, movie, training_story
-from helpers.plotting.virtual import activation_places, angles, talk_map
+from helpers.plotting.virtual import activation_places, talk_map
 from helpers.plotting.votes import votes

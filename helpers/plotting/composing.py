@@ -141,14 +141,17 @@ def boards(
     title: str = "",
     ends: tuple[str, str] = ("earlier head", "later head"),
 ) -> Picture:
-    """Signed boards [row, column] side by side on one scale, with their numbers; `ends` says what
+    """Signed boards [row, column] on one scale, two to a row, with their numbers; `ends` says what
     rows and columns are."""
     values = {name: array(panel) for name, panel in panels.items()}
     reach = max(np.abs(panel).max() for panel in values.values())
-    fig = figure(3.1 * len(values) + 1.2, 0.5 * len(rows) + 1.7)
-    axes = fig.subplots(1, len(values), squeeze=False)[0]
-    shades = SIGNED
-    for ax, (name, panel) in zip(axes, values.items(), strict=True):
+    wide, high = min(len(values), 2), -(-len(values) // 2)
+    fig = figure(3.1 * wide + 1.2, (0.4 * len(rows) + 0.9) * high + 0.6)
+    grid = fig.subplots(high, wide, squeeze=False)
+    axes, shades = grid.flatten(), SIGNED
+    for ax in axes[len(values) :]:
+        ax.axis("off")
+    for ax, (name, panel) in zip(axes, values.items(), strict=False):
         image = ax.imshow(panel, cmap=shades, vmin=-reach, vmax=reach, aspect="auto")
         for (y, x), value in np.ndenumerate(panel):
             ax.text(
@@ -164,9 +167,11 @@ def boards(
         ax.set_yticks(range(len(rows)), rows)
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
-        ax.set(xlabel=ends[1])
         ax.set_title(name, fontsize=10)
-    axes[0].set_ylabel(ends[0])
+    for ax in grid[-1]:
+        ax.set(xlabel=ends[1])
+    for ax in grid[:, 0]:
+        ax.set(ylabel=ends[0])
     fig.colorbar(image, ax=axes, shrink=0.9, aspect=18, label=label)
     fig.suptitle(title, x=0.01, ha="left", fontsize=11)
     spans = "; ".join(

@@ -1,13 +1,13 @@
-"""Pictures of layers that talk through the stream: who hears whom, how much room they share, and
-what an activation in the way does."""
+"""Pictures of layers that talk through the stream: who hears whom, and what an activation in the
+way does."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
+from matplotlib.patches import Rectangle
 
-from helpers.plotting.composing import KIND
 from helpers.plotting.core import (
     COLOUR,
     SIGNED,
@@ -20,116 +20,81 @@ from helpers.plotting.core import (
     two_digits,
 )
 
+WORD = dict(Q="query", K="key", V="value")
+
 
 @styled
 def talk_map(
     scores, writers: Sequence, readers: Sequence, chance: float, title: str = ""
 ) -> Picture:
-    """Norm of each virtual weight over the norms of its two matrices [writer, reader], as a board
-    centred on chance.
+    """Norm of each virtual weight over the norms of its two matrices [writer, reader], centred on
+    chance.
 
-    Pairs that cannot talk (nan) are hatched. The sides of one head stand together. Writers and
-    readers are names, or heads and their sides as `virtual_weights` gives them.
+    A panel for the queries, the keys and the values of each layer, and one for the unembedding; its
+    rows are the writers that this layer can hear. What it cannot hear all the same (nan) is
+    hatched. Writers and readers as `virtual_weights` gives them.
     """
-    scores = array(scores)
-    writers, readers = ([_name(end) for end in ends] for ends in (writers, readers))
-    fig = figure(0.46 * len(readers) + 2.4, 0.4 * len(writers) + 1.9)
-    ax = fig.subplots()
-    reach = np.nanmax(np.abs(scores - chance))
-    shades = SIGNED.with_extremes(bad="#ffffff")
-    image = ax.imshow(
-        np.ma.masked_invalid(scores),
-        cmap=shades,
-        vmin=chance - reach,
-        vmax=chance + reach,
-        aspect="auto",
+    scores, layers = array(scores), sorted({end[0] for end in readers if end != "unembed"})
+    panels = {(layer, side): _reading(readers, layer, side) for layer in layers for side in "QKV"}
+    heard = {layer: _heard(scores, _reading(readers, layer, "QKV")) for layer in layers}
+    wide = [*(len(panels[layers[0], side]) for side in "QKV"), 1]
+    fig = figure(9, 0.31 * sum(map(len, heard.values())) + 0.55 * len(layers) + 0.9)
+    grid = fig.add_gridspec(
+        len(layers), 4, width_ratios=wide, height_ratios=[len(rows) for rows in heard.values()]
     )
-    for (y, x), value in np.ndenumerate(scores):
-        if np.isnan(value):
-            ax.add_patch(
-                mpl.patches.Rectangle(
-                    (x - 0.5, y - 0.5), 1, 1, fill=False, hatch="////", edgecolor="#dddddd", lw=0
-                )
-            )
-        else:
-            face = shades((value - chance) / (2 * reach) + 0.5)
-            ax.text(
-                x,
-                y,
-                f"{value:.2f}".lstrip("0"),
-                ha="center",
-                va="center",
-                fontsize=7.5,
-                color=ink(face),
-            )
-    groups = [name.split(" ")[0] for name in readers]
-    for x in range(1, len(readers)):
-        if groups[x] != groups[x - 1]:
-            ax.axvline(x - 0.5, color="#444444", lw=1)
-    ax.set_xticks(range(len(readers)), readers, rotation=90, fontsize=8)
-    ax.set_yticks(range(len(writers)), writers, fontsize=8)
-    ax.set(xlabel="reads (layer.head and side)", ylabel="writes")
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
-    bar = fig.colorbar(image, ax=ax, shrink=0.8, aspect=22, label="strength of the virtual weight")
-    bar.ax.axhline(chance, color="#222222", lw=1)
-    bar.ax.text(
-        -0.15,
-        chance,
-        f"chance {two_digits(chance)} ",
-        transform=bar.ax.get_yaxis_transform(),
-        ha="right",
-        va="center",
-        fontsize=7.5,
-    )
-    ax.set_title(title)
+    reach = float(np.nanmax(np.abs(scores - chance)))
+    names, ends = [_name(end) for end in writers], [_name(end) for end in readers]
+    for (layer, side), columns in panels.items():
+        ax = fig.add_subplot(grid[layers.index(layer), "QKV".index(side)])
+        rows = heard[layer]
+        image = _talk_board(ax, scores[np.ix_(rows, columns)], chance, reach)
+        ax.set_xticks(range(len(columns)), [ends[column][:-2] for column in columns])
+        ax.set_yticks(range(len(rows)), [names[row] for row in rows] if side == "Q" else [])
+        if layer == layers[0]:
+            ax.set_title(f"reads as {WORD[side]}", fontsize=10)
+    if "unembed" in readers:
+        ax = fig.add_subplot(grid[:, 3])
+        columns = [readers.index("unembed")]
+        rows = _heard(scores, columns)
+        image = _talk_board(ax, scores[np.ix_(rows, columns)], chance, reach)
+        ax.set_xticks([0], ["unembed"])
+        ax.set_yticks(range(len(rows)), [names[row] for row in rows])
+        ax.set_title("reads last", fontsize=10)
+    fig.supylabel("writes", fontsize=10)
+    bar = fig.colorbar(image, ax=fig.axes, shrink=0.9, aspect=26)
+    bar.set_label("strength of the virtual weight (white: chance)", fontsize=9)
+    fig.suptitle(title, x=0.01, ha="left", fontsize=11)
     y, x = np.unravel_index(np.nanargmax(scores), scores.shape)
     return fig, (
-        f"A board of {np.isfinite(scores).sum()} pairs that can talk, out of {scores.size}: the "
-        f"strongest is from {writers[y]} to "
-        f"{' '.join(readers[x].split())} with {scores[y, x]:.2f}; chance is {two_digits(chance)}."
+        f"A board of the {np.isfinite(scores).sum()} pairs that can talk: the strongest is from "
+        f"{names[y]} to {ends[x]} with {scores[y, x]:.2f}; chance is {two_digits(chance)}."
     )
 
 
-@styled
-def angles(cosines: Mapping[str, Any], null, title: str = "") -> Picture:
-    """Principal cosines of a few pairs of subspaces, largest first, over the band that unrelated
-    ones fill [draw, index]."""
-    null = array(null)
-    fig = figure(8, 3.6)
-    ax = fig.subplots()
-    index = np.arange(1, null.shape[1] + 1)
-    low, high = np.quantile(null, [0.025, 0.975], axis=0)
-    ax.fill_between(
-        index, low, high, color="#dcdcdc", lw=0, label="between unrelated subspaces (95% of draws)"
-    )
-    ax.plot(index, null.mean(0), color=COLOUR["chance"], ls=(0, (1, 2)), lw=1.4)
-    styles = zip(
-        ("solid", (0, (5, 2)), "dashdot", (0, (1, 1))),
-        "osD^",
-        (COLOUR["prefix_matching"], KIND["Q"], COLOUR["copying"], COLOUR["control"]),
-        strict=True,
-    )
-    for (name, values), (dash, mark, colour) in zip(cosines.items(), styles, strict=False):
-        ax.plot(index, array(values), color=colour, ls=dash, marker=mark, ms=4, label=name)
-    ax.set(
-        xlabel="principal angle, from the best aligned direction on",
-        ylabel="cosine",
-        ylim=(-0.02, 1.2),
-        yticks=[0, 0.25, 0.5, 0.75, 1],
-        xticks=index[:: max(len(index) // 8, 1)],
-    )
-    ax.legend(loc="upper right", fontsize=8.5, bbox_to_anchor=(1.0, 1.04))
-    ax.set_title(title)
-    shares = "; ".join(
-        f"{name} {two_digits(float((array(values) ** 2).mean()))}"
-        for name, values in cosines.items()
-    )
-    return (
-        fig,
-        f"Principal angles between what is written and what is read. Shared on average: {shares}; "
-        f"unrelated {two_digits(float((null**2).mean()))}.",
-    )
+def _reading(readers: Sequence, layer: int, sides: str) -> list[int]:
+    """The columns of a layer's readers on these sides."""
+    return [at for at, end in enumerate(readers) if end[0] == layer and end[2] in sides]
+
+
+def _heard(scores: np.ndarray, columns: Sequence[int]) -> list[int]:
+    """The rows of those that any of these readers hears."""
+    return np.flatnonzero(np.isfinite(scores[:, columns]).any(1)).tolist()
+
+
+def _talk_board(ax: Axes, scores: np.ndarray, chance: float, reach: float) -> AxesImage:
+    span = dict(vmin=chance - reach, vmax=chance + reach)
+    image = ax.imshow(np.ma.masked_invalid(scores), cmap=SIGNED, aspect="auto", **span)
+    for (y, x), value in np.ndenumerate(scores):
+        if np.isnan(value):
+            cell = dict(fill=False, hatch="////", edgecolor="#dddddd", lw=0)
+            ax.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, **cell))
+        else:
+            colour = ink(SIGNED((value - chance) / (2 * reach) + 0.5))
+            words = f"{value:.2f}".lstrip("0")
+            ax.text(x, y, words, ha="center", va="center", fontsize=9, color=colour)
+    ax.tick_params(length=0, labelsize=9)
+    ax.spines[:].set_visible(False)
+    return image
 
 
 @styled

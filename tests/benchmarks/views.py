@@ -83,7 +83,7 @@ def virtual_weights(bare: Bare) -> Times:
     took(bare, "watch", "pointermove")
     for move in range(80):
         down = 0.2 + 0.7 * ((move * 7) % 40) / 40
-        bare.page.mouse.move(box["x"] + box["width"] * 0.78, box["y"] + box["height"] * down)
+        bare.page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * down)
         bare.page.wait_for_timeout(20)
     yield "pointer to painted", bare.page.evaluate("() => seenAfter")
     yield (

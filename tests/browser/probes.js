@@ -86,7 +86,9 @@ export function laidOut({ layOut, portsOf, whatIsAt }, [told, width]) {
   return {
     found, ports: ports.map(({ kind, x, y }) => at([x, y], 2).port === kind), height: scene.height,
     places: scene.nodes.map(({ side, end, x, y }) => [side, end.layer, x, y]),
-    curves: scene.curves.map(({ middle, from, to }) => [...middle, from.y, to.y]),
+    tile: [...scene.tileAt, scene.tile],
+    names: scene.nodes.map(({ end, x }) => x + (end.name === "unembed" ? 12 : 6.2) * scene.port),
+    curves: scene.curves,
   };
 }
 
@@ -107,7 +109,7 @@ export function matrices({ makeMatrix }, [told, packed, bare]) {
 // A tile of 4 rows and 8 columns, and which entries lie at the middles of some of its cells.
 export function tile({ placeTile, entryAt }, places) {
   const matrix = { rows: 4, columns: 8 };
-  const made = placeTile({ middle: [500, 300] }, { tile: 160 }, matrix);
+  const made = placeTile({ tile: 160, tileAt: [500, 300] }, matrix);
   const middle = (from, at) => from + (at + 0.5) * made.cell;
   const entries = places.map(([row, column]) =>
     entryAt(made, matrix, [middle(made.x, column), middle(made.y, row)]));

@@ -206,8 +206,11 @@ def test_everything_has_its_place_and_is_found_there(probe, diagram, width):
         assert column == sorted(column) and 0 < column[0][1] and column[-1][1] < laid["height"]
     left, right = ({x for of, _, x, _ in laid["places"] if of == s} for s in ("writer", "reader"))
     assert max(left) < min(right) < width
-    for x, y, start, end in laid["curves"]:
-        assert max(left) < x < min(right) and min(start, end) - 20 <= y <= max(start, end) + 20
+    x, y, side = laid["tile"]
+    lowest = max(place[3] for place in laid["places"])
+    beside, below = x - side / 2 > max(laid["names"]), y - side / 2 > lowest + 20
+    assert below if width < 480 else beside, "the matrix lies on the links"
+    assert 0 < x - side / 2 and x + side / 2 < width and y + side / 2 < laid["height"]
 
 
 @pytest.mark.parametrize("bare_weights", [False, True])
@@ -226,7 +229,7 @@ def test_every_matrix_is_the_product_that_python_takes(probe, diagram, bare_weig
         assert matrix["most"] == pytest.approx(expected.abs().max().item(), rel=1e-4)
 
 
-def test_a_tile_lies_on_its_path_and_its_entries_are_found(probe):
+def test_a_tile_lies_in_its_place_and_its_entries_are_found(probe):
     inside, outside = [[0, 0], [3, 7], [2, 5]], [[-1, 0], [0, 8], [4, 0]]
     tile, entries = probe("virtual_weights/matrix", "tile", inside + outside)
     assert (tile["cell"], tile["width"], tile["height"]) == (20, 160, 80)

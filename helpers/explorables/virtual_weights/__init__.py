@@ -187,11 +187,14 @@ def _link(
         before, weights = None, weights[shown[rows]]
     if link.reader == "unembed":
         after, weights = None, weights[:, shown[columns]]
+    share = virtual_weights.share_read(model, link.writer, link.reader)
     counts = np.histogram(link.null, BINS, (0, top))[0].astype(np.uint16)
     return dict(
         writer=name(link.writer),
         reader=name(link.reader),
         score=link.score,
+        share=share.read,
+        share_by_chance=share.by_chance,
         mean=link.null.mean().item(),
         spread=link.null.std().item(),
         ceiling=link.ceiling,

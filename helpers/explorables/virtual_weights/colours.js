@@ -22,9 +22,11 @@ export function readColours(el) {
   return colours;
 }
 
-// Of an entry, as a share of the largest: orange where it is positive, blue where it is negative.
-export const signShade = (value, colours) => blend(colours.paper,
-  value < 0 ? colours.before : colours.match, Math.min(Math.abs(value), 1) ** 0.8);
+// Of an entry, as a share of the largest: violet where it raises, green where it lowers. Blue and
+// orange are roles of heads.
+export const RAISES = [142, 68, 173], LOWERS = [0, 136, 85];
+export const signShade = (value, colours) => blend(colours.paper, value < 0 ? LOWERS : RAISES,
+  Math.min(Math.abs(value), 1) ** 0.8);
 
 export const roleColour = ({ role }, colours) =>
   ({ previous_token: colours.before, prefix_matching: colours.match })[role];

@@ -2,8 +2,7 @@
 
 import { make } from "../shared/common.js";
 import { LEVELS } from "./levels.js";
-import { KINDS } from "./links.js";
-import { KIND_WORDS } from "./words.js";
+import { KINDS, KIND_WORDS } from "./links.js";
 
 // `on.open(name)` a model, `on.setKind(kind)`, `on.setBare(is)`, `on.flyTo(level)` and
 // `on.zoom(factor)`.
@@ -44,10 +43,22 @@ const group = (name, ...buttons) =>
 
 export function keyHelp() {
   const help = make("p", { class: "keys" });
-  help.innerHTML = "In the diagram: <kbd>↑</kbd> <kbd>↓</kbd> walk, <kbd>←</kbd> writers, "
-    + "<kbd>→</kbd> readers, <kbd>Enter</kbd> lights, <kbd>Q</kbd> <kbd>K</kbd> <kbd>V</kbd> "
-    + "choose, <kbd>+</kbd> <kbd>−</kbd> <kbd>0</kbd> zoom, inside a matrix the arrows move the "
-    + "entry, <kbd>Shift</kbd> + arrows pan, <kbd>M</kbd> bare weights. The wheel zooms once the "
-    + "diagram is clicked, with <kbd>Ctrl</kbd> always.";
+  help.innerHTML = "Click first: arrows walk, <kbd>←</kbd> writers, <kbd>→</kbd> readers, "
+    + "<kbd>Enter</kbd> lights and zooms in, <kbd>Q</kbd> <kbd>K</kbd> <kbd>V</kbd> choose, "
+    + "wheel or <kbd>+</kbd> <kbd>−</kbd> <kbd>0</kbd> zoom, <kbd>Shift</kbd> + arrows pan, "
+    + "<kbd>M</kbd> bare weights.";
   return help;
+}
+
+// What the colours mean, above the diagram.
+export function makeLegend() {
+  const legend = make("p", { class: "legend" });
+  const mark = (kind, ...words) =>
+    make("span", {}, make("i", { class: kind, "aria-hidden": "true" }), ...words);
+  legend.append(
+    mark("disc before", "previous token: looks one token back"),
+    mark("disc match", "prefix matching: looks after an earlier copy of its token"),
+    mark("line", "above chance"), mark("line weak", "not"),
+    mark("bar", "how much each reads of what the lit writer writes; tick: by chance"));
+  return legend;
 }

@@ -1,5 +1,8 @@
-// The diagram of the whole model on a canvas: stream, links, ends, and a map of where one is.
+// The diagram of the whole model on a canvas: the stream with what each reader takes from it,
+// links, ends, and a map of where one is.
 
+import { make } from "../shared/common.js";
+import { fillGraph } from "../shared/graph.js";
 import { clamp } from "../shared/numbers.js";
 import { FONT, blend, halo, rgba, roleColour } from "./colours.js";
 import { END_WORDS, KINDS, isStrong, kindOf, readsAs, roleWords, shareOfCeiling } from "./links.js";
@@ -25,6 +28,7 @@ export function drawDiagram(context, camera, scene, told, colours, { kind, shown
   const { k } = camera, near = clamp((k - 1.15) / 1.6, 0, 1), lit = scene.curves[shown];
   const others = (1 - 0.86 * near) * clamp((8 - k) / 4, 0, 1);
   drawStream(context, camera, scene, colours);
+  drawShares(context, camera, scene, lit, kind, colours);
   if (k <= 2.2) drawHeadings(context, camera, scene, told, colours);
   context.save();
   context.transform(k, 0, 0, k, camera.x, camera.y);
@@ -36,6 +40,7 @@ export function drawDiagram(context, camera, scene, told, colours, { kind, shown
       if (curve !== lit) drawLink(context, curve, told, colours, style);
   }
   drawLit(context, lit, isStrong(lit.link, told), thick, colours);
+  drawLeader(context, scene, lit, thick, colours);
   context.restore();
   const style = { kind, lit, pointed, others: 1 - 0.75 * near };
   if (k < 20) drawNodes(context, camera, scene, colours, style);
@@ -79,6 +84,27 @@ function drawLit(context, curve, strong, thick, colours) {
   }
 }
 
+// From the lit reader to the matrix of its link.
+function drawLeader(context, { port, tile, tileAt: [x, y], isNarrow }, { to }, thick, colours) {
+  const named = to.end.name === "unembed" ? 88 : 34; // pixels that its name takes
+  const from = [to.x + port * awayFrom(to.side, to.end) + named, to.y];
+  context.beginPath();
+  if (isNarrow) {
+    context.moveTo(from[0], from[1]);
+    context.bezierCurveTo(from[0] + 30, from[1], x + tile / 2, from[1], x + tile / 2, y - tile / 2);
+  } else {
+    const end = x - tile / 2 - 20, middle = (from[0] + end) / 2;
+    context.moveTo(from[0], from[1]);
+    context.bezierCurveTo(middle, from[1], middle, y, end, y);
+  }
+  context.globalAlpha = 0.75;
+  context.lineWidth = 1.2 * thick;
+  context.setLineDash([2 * thick, 3 * thick]);
+  context.strokeStyle = rgba(roleColour(to.end, colours) ?? colours.ink);
+  context.stroke();
+  context.setLineDash([]);
+}
+
 // From the colour of the writer's role to that of the reader's. Made once for a theme.
 function strokeOf(context, curve, colours) {
   if (curve.theme === colours) return curve.stroke;
@@ -95,11 +121,11 @@ function strokeOf(context, curve, colours) {
 
 // ---- the stream
 
+const SHORT = 760; // pixels of width, below which headings are short
 const STRIPS = 48; // flat ones: a gradient as wide as the stream would cost a fifth of every frame
 
-function drawStream(context, { k, x, height }, scene, colours) {
-  const half = scene.tile * 0.72;
-  const left = (scene.centre - half) * k + x, right = (scene.centre + half) * k + x;
+function drawStream(context, { k, x, height }, { centre, bank }, colours) {
+  const left = (centre - bank * 1.3) * k + x, right = (centre + bank * 1.3) * k + x;
   context.fillStyle = rgba(colours.faint);
   for (let i = 0; i < STRIPS; i++) {
     const [from, to] = [i, i + 1].map((edge) =>
@@ -109,6 +135,28 @@ function drawStream(context, { k, x, height }, scene, colours) {
     context.fillRect(from, 0, to - from, height);
   }
   context.globalAlpha = 1;
+}
+
+// Of what the lit writer writes, how much each later reader takes: a bar across the stream, whose
+// width is all of it, at the height of the reader; with a tick where chance would end.
+function drawShares(context, camera, { curves, centre, bank, gap }, lit, kind, colours) {
+  const { k } = camera, high = clamp(gap * 0.3, 5, 9) * k ** 0.8, wide = 2 * bank * k;
+  context.globalAlpha = 1;
+  for (const curve of curves) {
+    const { link, from, to } = curve;
+    if (from !== lit.from || !readsAs(link, kind)) continue;
+    const [x, y] = camera.toScreen([centre - bank, to.y]), top = y - high / 2;
+    const colour = curve === lit ? roleColour(to.end, colours) ?? colours.ink : colours.faint;
+    context.fillStyle = rgba(colours.paper, 0.75);
+    context.fillRect(x, top, wide, high);
+    context.fillStyle = rgba(colour, curve === lit ? 0.95 : 0.6);
+    context.fillRect(x, top, wide * link.share, high);
+    context.strokeStyle = rgba(colours.faint, 0.6);
+    context.lineWidth = 1;
+    context.strokeRect(x + 0.5, top + 0.5, wide, high);
+    context.fillStyle = rgba(colours.ink);
+    context.fillRect(x + wide * link.share_by_chance - 1, top - 2, 2, high + 4);
+  }
 }
 
 // What stands where, while the whole is in sight.
@@ -121,17 +169,19 @@ function drawHeadings(context, { k, x, y }, scene, told, colours) {
     context.textAlign = align;
     context.fillText(words, at * k + x, 14 * k + y);
   };
-  title("writes to the stream", scene.left + scene.port, "right");
-  title(`residual stream, ${told.d_model} numbers wide  ↓`, scene.centre, "center");
-  title("reads from the stream", scene.right - scene.port, "left");
+  const short = scene.width < SHORT;
+  title(short ? "writes" : "writes to the stream", scene.left + scene.port, "right");
+  title(short ? "stream ↓" : `stream of ${told.d_model} numbers  ↓`, scene.centre, "center");
+  title(short ? "reads" : "reads from the stream", scene.right - scene.port, "left");
   context.lineWidth = 1;
   context.setLineDash([1, 4]);
   context.strokeStyle = rgba(colours.faint, 0.8);
+  const edge = scene.isNarrow ? scene.width - 8 : scene.tileAt[0] - scene.tile / 2 - 40;
   for (const { layer, from } of scene.bands) {
     const level = from * k + y + 0.5;
     context.beginPath();
     context.moveTo(8 * k + x, level);
-    context.lineTo((scene.width - 8) * k + x, level);
+    context.lineTo(edge * k + x, level);
     context.stroke();
     context.textAlign = "left";
     context.font = `${clamp(10 * k, 9.5, 14)}px ${FONT}`;
@@ -203,15 +253,18 @@ function drawDisc(context, [x, y], radius, colours, { fill, stroke, alpha, width
 // Beside its node; a lit one that would be cut off stands above it, inside the view.
 function drawName(context, camera, { side, end }, [x, y], colours, style) {
   const { radius, size, strong, colour } = style, writes = side === "writer";
-  const words = END_WORDS[end.name] ?? end.name, role = roleWords(end);
+  const words = END_WORDS[end.name] ?? end.name;
   const fonts = [`${strong ? 700 : 500} ${size}px ${FONT}`, `${size * 0.88}px ${FONT}`];
   const widthOf = (text, font) => {
     context.font = font;
     return context.measureText(text).width;
   };
-  const wide = widthOf(words, fonts[0]), all = wide + (role ? 7 + widthOf(role, fonts[1]) : 0);
-  const away = radius * awayFrom(side, end) + 6;
+  const wide = widthOf(words, fonts[0]), away = radius * awayFrom(side, end) + 6;
+  const roomy = strong || (writes && widthOf(roleWords(end), fonts[1]) + wide + away + 11 < x);
+  const role = roomy && (writes || camera.k > 1.1) ? roleWords(end) : "";
+  const all = wide + (role ? 7 + widthOf(role, fonts[1]) : 0);
   let from = writes ? x - away - all : x + away, level = y;
+  if (!strong && from < 0) return; // half a name is none
   if (strong && (from < 4 || from + all > camera.width - 4)) {
     level = y - radius * (writes ? 1 : 2) - size * 0.9;
     from = clamp(x - all / 2, 6, camera.width - all - 6);
@@ -222,7 +275,7 @@ function drawName(context, camera, { side, end }, [x, y], colours, style) {
   context.textAlign = "left";
   for (const [text, at, font] of parts) {
     context.font = fonts[font];
-    if (level !== y) halo(context, text, at, level, colours);
+    if (level !== y || strong) halo(context, text, at, level, colours);
     context.fillStyle = rgba(font ? colour : colours.ink);
     context.fillText(text, at, level);
   }
@@ -234,32 +287,18 @@ function awayFrom(side, end) {
   return end.name === "unembed" ? 3 : 6.2;
 }
 
-// ---- where one is, once the whole no longer fits
+// ---- where one is, once the whole no longer fits: beside the words, off the cells
 
-export function drawMap(context, camera, scene, colours, lit) {
-  const wide = 132, high = (wide * scene.height) / scene.width, per = wide / scene.width;
-  const left = 10, top = camera.height - high - 10;
-  context.save();
-  context.globalAlpha = clamp((camera.k - 1.9) * 2, 0, 1);
-  context.fillStyle = rgba(colours.paper, 0.92);
-  context.strokeStyle = rgba(colours.rule);
-  context.lineWidth = 1;
-  context.fillRect(left, top, wide, high);
-  context.strokeRect(left + 0.5, top + 0.5, wide, high);
-  context.translate(left, top);
-  context.scale(per, per);
-  context.fillStyle = rgba(colours.faint, 0.15);
-  context.fillRect(scene.centre - scene.tile * 0.5, 0, scene.tile, scene.height);
-  context.fillStyle = rgba(colours.faint);
-  for (const node of scene.nodes) context.fillRect(node.x - 5, node.y - 5, 12, 10);
-  context.lineWidth = 9;
-  context.strokeStyle = strokeOf(context, lit, colours);
-  context.stroke(lit.path);
-  context.restore();
+export function drawMap(svg, camera, scene, { points }) {
+  const block = (x, y, width, height, more) => make("rect", { x, y, width, height, ...more });
+  const [x, y] = scene.tileAt, side = scene.tile, [start, level, ...rest] = points;
   const [x0, y0] = camera.toWorld([0, 0]), [x1, y1] = camera.toWorld([camera.width, camera.height]);
-  const width = Math.max((x1 - x0) * per, 5), height = Math.max((y1 - y0) * per, 5);
-  const [x, y] = [left + ((x0 + x1) / 2) * per, top + ((y0 + y1) / 2) * per];
-  context.strokeStyle = rgba(colours.now);
-  context.lineWidth = 2;
-  context.strokeRect(x - width / 2, y - height / 2, width, height);
+  const width = Math.max(x1 - x0, 40), height = Math.max(y1 - y0, 40);
+  fillGraph(svg, scene.width, scene.height, [
+    block(scene.centre - scene.bank, 0, 2 * scene.bank, scene.height, { class: "pale" }),
+    block(x - side / 2, y - side / 2, side, side, { class: "pale" }),
+    ...scene.nodes.map((node) => block(node.x - 6, node.y - 5, 12, 10, { class: "end" })),
+    make("path", { d: `M${start} ${level}C${rest.join(" ")}`, class: "way" }),
+    block((x0 + x1 - width) / 2, (y0 + y1 - height) / 2, width, height, { class: "here" }),
+  ]);
 }

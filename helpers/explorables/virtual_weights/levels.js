@@ -17,14 +17,16 @@ export const sideOf = (tile) => Math.max(tile.width, tile.height);
 // The place in the middle of the view, and its zoom.
 export function viewOf(level, { height }, scene, curve, tile, entry) {
   if (level === 0) return { place: [scene.width / 2, scene.height / 2], k: 1 };
-  if (level === 1) return pairView(scene, curve);
-  if (level === 3) return { place: middleOf(tile, entry), k: 170 / tile.cell };
+  if (level === 1) return pairView(scene, curve, tile);
+  if (level === 3) return { place: middleOf(tile, entry), k: 140 / tile.cell };
   const place = [tile.middle[0] - 0.02 * scene.tile, tile.middle[1]]; // names stand on the left
   return { place, k: (0.7 * height) / sideOf(tile) };
 }
 
-function pairView(scene, { from, to }) {
-  const tall = Math.max(Math.abs(from.y - to.y), scene.tile) + 3 * scene.gap;
-  const place = [scene.width * 0.48, (from.y + to.y) / 2];
-  return { place, k: clamp(scene.height / tall, 1.35, 1.6) };
+// The writer, the reader and their matrix.
+function pairView(scene, { from, to }, tile) {
+  const left = from.x - 3 * scene.port, right = Math.max(tile.x + tile.width, to.x) + scene.gap;
+  const [top, bottom] = [Math.min(from.y, tile.y), Math.max(to.y, tile.y + tile.height)];
+  const fits = Math.min(scene.width / (right - left), scene.height / (bottom - top + scene.gap));
+  return { place: [(left + right) / 2, (top + bottom) / 2], k: clamp(fits, 1.22, 1.6) };
 }

@@ -3,6 +3,7 @@
 import { clamp } from "../shared/numbers.js";
 
 export const KINDS = ["Q", "K", "V"]; // what a head reads something as
+export const KIND_WORDS = { Q: "queries", K: "keys", V: "values" };
 export const END_WORDS = { embed: "embedding", pos: "positions", unembed: "unembedding" };
 
 // A reader is called 1.2.K, or unembed; a writer 0.1, embed or pos.

@@ -82,13 +82,10 @@ function formula(told, { writer, reader, rows, columns }, bare) {
 
 // ---- its place
 
-const HEADINGS = 58; // pixels above it
-
-// Where the path crosses the stream, below the headings; square cells, as large as the tile allows.
-export function placeTile(curve, scene, matrix) {
-  const cell = scene.tile / Math.max(matrix.rows, matrix.columns);
+// Beside the diagram; square cells, as large as the tile allows.
+export function placeTile({ tile, tileAt: middle }, matrix) {
+  const cell = tile / Math.max(matrix.rows, matrix.columns);
   const width = cell * matrix.columns, height = cell * matrix.rows;
-  const middle = [curve.middle[0], Math.max(curve.middle[1], height / 2 + HEADINGS)];
   return { cell, x: middle[0] - width / 2, y: middle[1] - height / 2, width, height, middle };
 }
 

@@ -1,22 +1,27 @@
 // The whole model: the stream in the middle, writers on its left, readers on its right, and every
-// link between them. Where all of it stands, in the pixels of the view at zoom 1. Needs no page.
+// link between them; beside it the matrix of the lit link. Where all of it stands, in the pixels of
+// the view at zoom 1. Needs no page.
 
 import { clamp, indexOfSmallest } from "../shared/numbers.js";
 import { KINDS, headOf, isStrong, kindOf, readsAs } from "./links.js";
 
-const TOP = 44, BOTTOM = 26, BETWEEN = 0.7; // in pixels; between layers, in rows
-const NARROW = 720; // pixels of width
+const TOP = 44, BOTTOM = 20, BETWEEN = 0.7; // in pixels; between layers, in rows
+const NARROW = 480; // pixels of width, below which the matrix stands under the diagram
+const AROUND = 84, BESIDE = 20; // pixels above and below a matrix together, and right of it
 
 export function layOut(told, width) {
   const extra = BETWEEN * (told.n_layers + 1), rows = told.writers.length + extra;
-  const height = clamp((rows + 1) * 25 + TOP + BOTTOM, Math.min(520, width * 0.72), 980);
-  const room = height - TOP - BOTTOM, gap = Math.min(room / rows, 56);
+  const tall = clamp((rows + 1) * 25 + TOP + BOTTOM, Math.min(416, width * 0.62), 980);
+  const room = tall - TOP - BOTTOM, gap = Math.min(room / rows, 56), isNarrow = width < NARROW;
+  const left = clamp(width * 0.2, Math.min(176, width * 0.3), 220);
+  const right = width * 0.56, centre = (left + right) / 2;
+  const tile = Math.min(width * (isNarrow ? 0.5 : 0.22), tall * 0.38);
   const scene = {
-    width, height, gap,
-    left: width * 0.255,
-    right: width * (width < NARROW ? 0.665 : 0.705),
-    centre: width * (width < NARROW ? 0.46 : 0.48),
-    tile: Math.min(width * 0.16, height * 0.3), // the side of the largest matrix
+    width, gap, left, right, centre, isNarrow, tile, // `tile`: the side of the largest matrix
+    height: isNarrow ? tall + tile + AROUND : tall,
+    tileAt: isNarrow ? [width / 2, tall + AROUND / 3 + tile / 2]
+      : [width - BESIDE - tile / 2, tall / 2],
+    bank: (right - left) * 0.25, // half the width of the stream
     port: clamp(gap * 0.27, 4.5, 8), // the radius of what a link ends in
   };
   const first = TOP + (room - gap * rows) / 2;
@@ -68,8 +73,7 @@ function curveOf(scene, link) {
   const port = portsOf(scene, to).find((one) => one.kind === kindOf(link.reader));
   const [start, end] = [from.x + step, port.x - step];
   const points = [start, from.y, centre, from.y, centre, port.y, end, port.y];
-  const middle = [(start + end + 6 * centre) / 8, (from.y + port.y) / 2];
-  return { link, points, from, to, middle };
+  return { link, points, from, to };
 }
 
 export function onCurve([x0, y0, x1, y1, x2, y2, x3, y3], t) {

@@ -7,7 +7,8 @@ import { clamp, largest } from "../shared/numbers.js";
 import { FONT, halo, rgba, signShade } from "./colours.js";
 
 const GRID_FROM = 14, NUMBERS_FROM = 40, NAMES_FROM = 105; // pixels of a cell
-const MARGINS = { left: 66, top: 56, right: 14, bottom: 54 }; // of a tile with names
+const MARGINS = { left: 66, top: 56, right: 14, bottom: 30 }; // of a tile with names
+const LINE = 16; // of the formula below it
 const EDGE = { left: 62, top: 44 }; // of the view: what the names take where the tile is larger
 
 // One pixel an entry.
@@ -24,6 +25,7 @@ export function paintMatrix({ rows, columns, values, most }, colours) {
 // `entry`: { row, column } of the chosen one, or null.
 export function drawTile(context, camera, tile, matrix, colours, entry, title) {
   const frame = frameOf(camera, tile, matrix), { x, y, cell, width, height } = frame;
+  frame.formula = linesOf(context, matrix.formula, cardOf(frame)[2] - 16);
   if (frame.last.row <= frame.first.row || frame.last.column <= frame.first.column) return;
   drawPaper(context, frame, colours);
   drawImage(context, frame, matrix.canvas);
@@ -53,18 +55,43 @@ function frameOf(camera, tile, { rows, columns }) {
       row: place(camera.height - y, rows, Math.ceil),
       column: place(camera.width - x, columns, Math.ceil),
     },
+    size: clamp(height / 16, 10, 12),
     labels: Math.max(width, height) > 190 && Math.min(width, height) > 70,
   };
 }
 
+// The paper that it lies on, with all that is written around it: left, top, width and height.
+function cardOf({ x, y, width, height, labels, formula = [] }) {
+  const { left, top, right, bottom } = labels ? MARGINS : { left: 2, top: 2, right: 2, bottom: 2 };
+  const below = labels ? bottom + LINE * formula.length : bottom;
+  return [x - left, y - top, width + left + right, height + top + below];
+}
+
+// The formula's parts in lines no wider than the room: of [words, width, is in the middle].
+export function linesOf(context, parts, room) {
+  const lines = [[]];
+  let used = 0;
+  parts.forEach((words, i) => {
+    context.font = formulaFont(i);
+    const wide = context.measureText(words).width;
+    if (used && used + wide > room) {
+      lines.push([]);
+      used = 0;
+    }
+    lines.at(-1).push([words, wide, i]);
+    used += wide;
+  });
+  return lines;
+}
+
+const formulaFont = (part) => `${part === 1 ? 700 : 400} 11.5px ${FONT}`; // the middle is bold
+
 // ---- the entries
 
-function drawPaper(context, { x, y, width, height, labels }, colours) {
-  const { left, top, right, bottom } = labels ? MARGINS : { left: 2, top: 2, right: 2, bottom: 2 };
-  const wide = width + left + right, tall = height + top + bottom;
-  context.fillStyle = rgba(colours.paper, labels ? 0.9 : 1);
+function drawPaper(context, frame, colours) {
+  context.fillStyle = rgba(colours.paper, frame.labels ? 0.9 : 1);
   context.beginPath();
-  context.roundRect(x - left, y - top, wide, tall, labels ? 10 : 0);
+  context.roundRect(...cardOf(frame), frame.labels ? 10 : 0);
   context.fill();
 }
 
@@ -122,9 +149,9 @@ function drawNumber(context, { x, y, cell }, matrix, colours, { row, column, isC
 // Names stay in view: beside the matrix while there is room, at the edge of the view when the
 // matrix is larger.
 function drawAxes(context, camera, tile, matrix, colours, entry, title) {
-  const { x, y, width, height, labels } = tile, size = clamp(height / 16, 9.5, 12);
+  const { x, y, width, height, labels } = tile;
   const frame = {
-    ...tile, size,
+    ...tile,
     atLeft: labels && x < EDGE.left, atTop: labels && y < EDGE.top + 2,
     across: middleOfSeen(x, width, camera.width), along: middleOfSeen(y, height, camera.height),
   };
@@ -141,7 +168,7 @@ function drawAxes(context, camera, tile, matrix, colours, entry, title) {
   if (!frame.atTop) drawHeading(context, frame, title, colours);
   if (labels && y + height < camera.height) {
     drawScale(context, frame, matrix, colours);
-    drawFormula(context, frame, matrix.formula, colours);
+    drawFormula(context, frame, colours);
   }
 }
 
@@ -230,35 +257,37 @@ function drawHeading(context, { y, size, labels, across }, title, colours) {
 
 // ---- what stands below
 
-function drawScale(context, { across, y, width, height }, matrix, colours) {
-  const wide = Math.min(width * 0.4, 240), left = across - wide / 2, top = y + height + 12;
+function drawScale(context, frame, matrix, colours) {
+  const [left, , whole] = cardOf(frame), level = frame.y + frame.height + 16;
+  const ends = [`${signed(-matrix.most)} lowers`, `raises ${signed(matrix.most)}`];
+  if (matrix.unit) ends[1] += ` the ${matrix.unit}`;
+  context.font = `11px ${FONT}`;
+  const [before, after] = ends.map((words) => context.measureText(words).width + 6);
+  const wide = clamp(whole - before - after - 40, 20, 200);
+  let at = left + (whole - before - wide - after) / 2;
+  context.fillStyle = rgba(colours.faint);
+  context.textAlign = "left";
+  context.fillText(ends[0], at, level);
+  at += before;
   for (let i = 0; i < wide; i++) {
     context.fillStyle = rgba(signShade((2 * i) / wide - 1, colours));
-    context.fillRect(left + i, top, 1.5, 8);
+    context.fillRect(at + i, level - 4, 1.5, 8);
   }
   context.fillStyle = rgba(colours.faint);
-  context.font = `11px ${FONT}`;
-  context.textAlign = "right";
-  context.fillText(signed(-matrix.most), left - 6, top + 4);
-  context.textAlign = "left";
-  const unit = matrix.unit && `to the ${matrix.unit}`;
-  context.fillText(`${signed(matrix.most)} ${unit}`, across + wide / 2 + 6, top + 4);
+  context.fillText(ends[1], at + wide + 6, level);
 }
 
-// The virtual weights stand in the middle, in bold.
-function drawFormula(context, { across, y, height, size }, parts, colours) {
-  const fonts = [400, 700, 400].map((weight) => `${weight} ${size}px ${FONT}`);
-  const wide = parts.map((part, i) => {
-    context.font = fonts[i];
-    return context.measureText(part).width;
-  });
-  let at = across - (wide[0] + wide[1] + wide[2]) / 2;
+function drawFormula(context, frame, colours) {
+  const [left, , whole] = cardOf(frame);
   context.textAlign = "left";
-  parts.forEach((part, i) => {
-    context.font = fonts[i];
-    halo(context, part, at, y + height + 38, colours);
-    context.fillStyle = rgba(i === 1 ? colours.ink : colours.faint);
-    context.fillText(part, at, y + height + 38);
-    at += wide[i];
+  frame.formula.forEach((line, row) => {
+    const level = frame.y + frame.height + 36 + LINE * row;
+    let at = left + (whole - line.reduce((sum, [, wide]) => sum + wide, 0)) / 2;
+    for (const [words, wide, part] of line) {
+      context.font = formulaFont(part);
+      context.fillStyle = rgba(part === 1 ? colours.ink : colours.faint);
+      context.fillText(words, at, level);
+      at += wide;
+    }
   });
 }

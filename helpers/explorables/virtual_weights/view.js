@@ -2,12 +2,13 @@
 // whole model to one entry of a matrix, nothing asks the kernel.
 
 import { begin, caption, heed, make, onceAFrame } from "../shared/common.js";
+import { fillGraph } from "../shared/graph.js";
 import { arrowIn } from "../shared/keys.js";
 import { clamp, indexOfLargest, numbersIn } from "../shared/numbers.js";
 import { makeCamera } from "./camera.js";
 import { isLinked, linkAs, linkTo, placeOf } from "./choosing.js";
 import { readColours, rgba } from "./colours.js";
-import { keyHelp, makeControls } from "./controls.js";
+import { keyHelp, makeControls, makeLegend } from "./controls.js";
 import { drawDiagram, drawMap, makePaths } from "./diagram.js";
 import { drawHistogram } from "./histogram.js";
 import { LEVELS, levelOf, sideOf, viewOf } from "./levels.js";
@@ -16,7 +17,7 @@ import { entryAt, holdsEntry, makeMatrix, middleOf, placeTile } from "./matrix.j
 import { followPointers } from "./pointers.js";
 import { layOut, whatIsAt } from "./scene.js";
 import { drawTile, paintMatrix } from "./tile.js";
-import { entryWords, linkTitle, linkWords, matrixWords } from "./words.js";
+import { entryWords, linkTitle, linkWords, matrixWords, scoreWords } from "./words.js";
 
 const REACH = 7; // pixels around the pointer
 const SHARPEST = 320 * 64; // pixels of the largest matrix, as near as one gets: 320 an entry of 64
@@ -43,9 +44,10 @@ function render({ model, el }) {
   });
   const says = caption(el), histogram = make("svg", { class: "strip", role: "img" });
   begin(el, "virtual-weights");
-  el.append(controls.element, canvas, says,
-    make("h4", {}, "Composition score",
-      make("span", { class: "key" }, "grey: the reader turned at random; ticks: the other links")),
+  const map = make("svg", { class: "map", role: "img", "aria-label": "Which part is in sight" });
+  const score = make("b"), key = "grey: the reader turned at random; ticks: the other links";
+  el.append(controls.element, makeLegend(), canvas, make("div", { class: "beside" }, says, map),
+    make("h4", {}, "Composition score ", score, make("span", { class: "key" }, key)),
     histogram, keyHelp());
   const context = canvas.getContext("2d", { alpha: false }); // nothing to blend with: cheaper
   const camera = makeCamera(draw);
@@ -237,6 +239,8 @@ function render({ model, el }) {
     if (!told || !canvas.clientWidth) return;
     const width = canvas.clientWidth, sharp = window.devicePixelRatio || 1;
     scene = makePaths(layOut(told, width), told);
+    el.classList.toggle("narrow", scene.isNarrow);
+    fillGraph(map, scene.width, scene.height, []); // its room, before there is anything in it
     canvas.style.height = `${scene.height}px`;
     canvas.width = Math.round(width * sharp);
     canvas.height = Math.round(scene.height * sharp);
@@ -261,7 +265,7 @@ function render({ model, el }) {
     madeFor = now;
     matrix = makeMatrix(told, told.links[lit()], bare);
     matrix.canvas = paintMatrix(matrix, colours);
-    tile = placeTile(scene.curves[lit()], scene, matrix);
+    tile = placeTile(scene, matrix);
     if (entry && !holdsEntry(matrix, entry)) entry = null;
     drawHistogram(histogram, camera.width, told, told.links[lit()], kind);
   }
@@ -276,6 +280,7 @@ function render({ model, el }) {
     const name = `The residual stream with ${told.writers.length} writers and `
       + `${told.readers.length} readers, at the level of the ${LEVELS[level]}. ${words}`;
     if (says.textContent !== words) says.textContent = words;
+    score.textContent = scoreWords(told, link);
     if (canvas.getAttribute("aria-label") !== name) canvas.setAttribute("aria-label", name);
   }
 
@@ -289,7 +294,8 @@ function render({ model, el }) {
       kind: kindOf(link.reader) || kind, shown: lit(), pointed,
     });
     drawTile(context, camera, tile, matrix, colours, entry, linkTitle(link));
-    if (camera.k > 1.9) drawMap(context, camera, scene, colours, scene.curves[lit()]);
+    map.style.visibility = camera.k > 1.2 ? "visible" : "hidden";
+    if (camera.k > 1.2) drawMap(map, camera, scene, scene.curves[lit()]);
   }
 
   // ---- from Python, and from around

@@ -3,10 +3,8 @@
 import { signed } from "../shared/formats.js";
 import { indexOfLargest } from "../shared/numbers.js";
 import {
-  END_WORDS, headOf, isHead, isStrong, kindOf, makesScore, roleWords, shareOfCeiling,
+  END_WORDS, KIND_WORDS, headOf, isHead, isStrong, kindOf, makesScore, roleWords, shareOfCeiling,
 } from "./links.js";
-
-export const KIND_WORDS = { Q: "queries", K: "keys", V: "values" };
 
 // The ends of a link in a few words, as a title.
 export const linkTitle = ({ writer, reader }) => `${END_WORDS[writer] ?? writer} → `
@@ -17,16 +15,25 @@ export function linkWords(told, link) {
   const reads = kind ? `The ${KIND_WORDS[kind]} of ${endWords(told, headOf(link.reader))} read`
     : "The unembedding reads";
   const what = isHead(link.writer) ? `what ${writer} writes` : writer;
-  return `${reads} ${what}: score ${link.score.toFixed(3)} where chance gives `
-    + `${link.mean.toFixed(3)}; ${verdict(told, link)}.`;
+  const ofIt = link.share > 0.995 ? "all of" : `${percent(link.share)} of`;
+  return `${reads} ${ofIt} ${what}; ${unrelated(link)}. ${verdict(told, link)}.`;
 }
 
+const percent = (share) => `${(100 * share).toFixed(0)}%`;
+
+const unrelated = ({ share_by_chance: share }) => (share > 0.995
+  ? "it reads every direction there is" : `unrelated ones would read ${percent(share)}`);
+
 function verdict(told, link) {
-  const p = chanceWords(link.p, told.draws), among = `${p} among ${told.links.length} links`;
   if (isStrong(link, told))
-    return `${among}, ${(100 * shareOfCeiling(link)).toFixed(0)}% of the way to the ceiling`;
-  return link.z < -3 ? `less than chance would read (${p})` : `no more than chance (${among})`;
+    return `Above chance, ${percent(shareOfCeiling(link))} of the way to the most it could be`;
+  return link.z < -3 ? "Less than chance: they keep out of each other's way"
+    : "No more than chance";
 }
+
+// The score itself, for those who ask how sure that is.
+export const scoreWords = (told, link) => `${link.score.toFixed(3)}, chance `
+  + `${link.mean.toFixed(3)}; ${chanceWords(link.p, told.draws)} among ${told.links.length} links`;
 
 // A p-value; the smallest that so many draws can show is a bound.
 function chanceWords(p, draws) {
