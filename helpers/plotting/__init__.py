@@ -30,10 +30,10 @@ from helpers.plotting.optimizers import (
     rounding_cost,
     twin_gaps,
 )
-from helpers.plotting.paths import orders
+from helpers.plotting.paths import orders, term_sum
 from helpers.plotting.plateau import first_layer_story, fits, lottery, pulls, who_is_first
-from helpers.plotting.reading import reading, sequences
-from helpers.plotting.rotation import turning
+from helpers.plotting.reading import look_back, reading, sequences
+from helpers.plotting.rotation import turned
 from helpers.plotting.skip_trigrams import final_losses, skip_trigram_board
 from helpers.plotting.stream import stream_diagram
 from helpers.plotting.training import bars, birth_frame, movie, training_story

@@ -8,6 +8,7 @@ to the end.
 """
 
 import asyncio
+import io
 import signal
 import threading
 import time
@@ -17,11 +18,13 @@ from dataclasses import asdict
 from typing import Any
 
 import traitlets
+from PIL import Image  # a dependency of matplotlib
 
 from helpers.explorables import Explorable
 from helpers.explorables.discovery.scene import Choices, Scene
 from helpers.model import AttentionOnlyTransformer
 from helpers.training.loop import Diverged, Trainer
+from helpers.training.runs import DATA
 
 SECONDS_A_SLICE = 0.035  # between two chances for Pause
 SECONDS_A_SNAPSHOT = 0.07  # at least: so that there are ten or more a second
@@ -69,6 +72,11 @@ class Discovery(Explorable):
     def __repr__(self) -> str:
         chosen = ", ".join(f"{name}={value!r}" for name, value in asdict(self.choices).items())
         return f"Discovery({chosen})"
+
+    def _told_still(self) -> tuple[bytes, str]:
+        """The default training as it is stored, in motion: helpers/course/movie.py draws it."""
+        still = (DATA / "birth.png").read_bytes()
+        return still, Image.open(io.BytesIO(still)).text["Description"]
 
     # ---- what the buttons do
 
