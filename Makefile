@@ -12,6 +12,7 @@ export OMP_NUM_THREADS ?= 1
 
 # The server listens to this machine only and asks for its token.
 LAB := $(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --LabApp.extension_manager=readonly \
+	--FileContentsManager.pre_save_hook=helpers.course.build.leave_stills \
 	--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
 # Inside a container the user is often root, and Jupyter wants to be told that this is meant.
 ifeq ($(shell id -u),0)
