@@ -212,6 +212,7 @@ def test_check_names_what_is_not_clean_and_touches_nothing(built, tmp_path, monk
     for name, value in {"ROOT": tmp_path, "README": readme, "NOTEBOOKS": tmp_path}.items():
         monkeypatch.setattr(build, name, value)
     path = tmp_path / built.name
+    path.touch()
     path.write_text(build.render(build.with_footer(build.read(built), path)), encoding="utf-8")
     assert build.main(["--check"]) == 1
     assert capsys.readouterr().out == "not clean: README.md\n"

@@ -7,8 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from matplotlib.container import BarContainer
+from matplotlib.text import Text
 
 from helpers import plotting
+from helpers.plotting import core
 from helpers.plotting.core import Picture
 
 DRAW = np.random.default_rng(0)
@@ -255,9 +257,9 @@ CURVES = {
         [at([2.0, -0.5, 0.1, 1.6], range(4)), at([1.0, 3.0], range(2))],
     ),
     "turned": lambda: (
-        plotting.turned([0, 30, 90], [1e-5, 0.1, 2.0], [9.0, 5.0, 3.0], WIDE[:2], 1e-4, 2.9),
+        plotting.turned([0, 30, 90], [1e-5, 0.1, 2.0], [9.0, 5.0, 3.0], [*WIDE], 1e-4, 2.9),
         [
-            *(at(range(len(row)), row) for row in WIDE[:2]),
+            *(at(range(len(row)), row) for row in WIDE),
             at([0, 30, 90], [1e-5, 0.1, 2.0]),
             at([0, 30, 90], [9.0, 5.0, 3.0]),
         ],
@@ -389,6 +391,13 @@ def test_a_board_prints_its_numbers_in_their_own_fields_under_their_own_names(na
         assert [label.get_text() for label in ax.get_xticklabels()] == NAMES[:3]
         rows = [label.get_text() for label in ax.get_yticklabels()]
         assert rows[:2] in (NAMES[:2], ["direct", "head"]) or ax is not boards[0]
+
+
+@pytest.mark.parametrize("name", [*MAPS, *CURVES])
+def test_letters_have_one_size_titles_another_and_dense_fields_a_smaller_one(name):
+    fig, _ = (MAPS | CURVES)[name]()[0]
+    sizes = {text.get_fontsize() for text in fig.findobj(Text) if text.get_text()}
+    assert {size for size in sizes if size > core.DENSE} <= {core.TEXT, core.TITLE}
 
 
 def test_every_picture_is_in_one_of_the_tables():

@@ -36,5 +36,6 @@ from helpers.plotting.reading import look_back, reading, sequences
 from helpers.plotting.rotation import turned
 from helpers.plotting.skip_trigrams import final_losses, skip_trigram_board
 from helpers.plotting.stream import stream_diagram
+from helpers.plotting.tables import Table, short
 from helpers.plotting.training import bars, birth_frame, movie, training_story
 from helpers.plotting.virtual import activation_places, angles, talk_map

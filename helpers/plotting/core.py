@@ -8,6 +8,7 @@ import numpy as np
 from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image, ImageDraw  # a dependency of matplotlib
 
 # Okabe and Ito's palette, which the common forms of colour blindness can tell apart.
@@ -23,10 +24,13 @@ COLOUR = dict(
 # Blue below zero, white at zero, red above; in few enough shades for `show` to keep them all.
 SIGNED = mpl.colormaps["RdBu_r"].resampled(65)
 NAME = dict(prefix_matching="prefix matching", previous_token="previous token", copying="copying")
+# Points. One size for all that is said, one for titles; fields of a dense map may be smaller.
+TEXT, TITLE, DENSE = 9, 10.5, 7.5
 STYLE = {
     "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "axes.titlesize": 11,
+    "font.size": TEXT,
+    "axes.titlesize": TITLE,
+    "figure.titlesize": TITLE,
     "axes.titlelocation": "left",
     "axes.titlepad": 10,
     "axes.spines.top": False,
@@ -109,7 +113,11 @@ def styled(draw):
     @wraps(draw)
     def drawn(*arguments, **options) -> Picture:
         with mpl.rc_context(STYLE):
-            return draw(*arguments, **options)
+            fig, says = draw(*arguments, **options)
+        for text in fig.findobj(Text):
+            if text.get_fontsize() > DENSE:
+                text.set_fontsize(TITLE if text.get_fontsize() >= TITLE else TEXT)
+        return fig, says
 
     return drawn
 

@@ -6,6 +6,7 @@ import matplotlib as mpl
 import numpy as np
 
 from helpers.plotting.core import COLOUR, Picture, array, figure, ink, styled, two_digits
+from helpers.plotting.tables import short
 
 
 @styled
@@ -135,7 +136,7 @@ def look_back(
     """One row of a pattern [query, key]: a chip a token, shaded by the attention that the framed
     one pays to it, with the number from a twentieth up. Of a long text only the last `most` tokens
     up to the framed one."""
-    weights = array(pattern)[query]
+    weights, tokens = array(pattern)[query], [short(token) for token in tokens]
     first, glyph = max(0, query + 1 - most), 0.076  # inches a letter
     places, line, x = [], 0, 0.0
     for index in range(first, query + 1):
