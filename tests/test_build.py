@@ -209,8 +209,11 @@ def test_a_readme_without_room_for_the_table_is_refused(readme):
 def test_check_names_what_is_not_clean_and_touches_nothing(built, tmp_path, monkeypatch, capsys):
     readme = tmp_path / "README.md"
     readme.write_text(README)
-    for name, value in {"ROOT": tmp_path, "README": readme, "NOTEBOOKS": built.parent}.items():
+    for name, value in {"ROOT": tmp_path, "README": readme, "NOTEBOOKS": tmp_path}.items():
         monkeypatch.setattr(build, name, value)
+    path = tmp_path / built.name
+    path.touch()
+    path.write_text(build.render(build.with_footer(build.read(built), path)), encoding="utf-8")
     assert build.main(["--check"]) == 1
     assert capsys.readouterr().out == "not clean: README.md\n"
     assert readme.read_text() == README

@@ -105,7 +105,7 @@ def test_a_stub_is_neutral(exercise):
     for stub in (lambda *_: None, lambda *_: ..., unimplemented):
         verdict = exercise(stub)
         assert verdict.state == NOT_ATTEMPTED and not verdict
-        assert repr(verdict) == f"{exercise.name}: not attempted"
+        assert repr(verdict).startswith(f"{exercise.name}: not attempted\nPassed so far: ")
 
 
 @every_exercise
@@ -333,3 +333,39 @@ def test_sizes_are_different():
     assert all(len(set(checks.different(generator, 4))) == 4 for _ in range(50))
     with pytest.raises(ValueError, match="12 different sizes"):
         checks.different(generator, 12)
+
+
+# ---- how many have passed, and how it looks
+
+
+def test_a_verdict_counts_the_exercises_beside_it_that_have_passed():
+    stub, doubled = (lambda total: ...), (lambda x: 2 * x)
+    JUDGED(stub)  # whatever other tests have left
+    counts = [
+        exercise(attempt).so_far
+        for exercise, attempt in (
+            *((HALF, doubled), (JUDGED, stub), (JUDGED, one_that_sums_to)),
+            *((HALF, half), (HALF, half), (HALF, doubled)),
+        )
+    ]
+    assert counts == [(0, 2), (0, 2), (1, 2), (2, 2), (2, 2), (1, 2)]
+    assert repr(HALF(half)).endswith("\nPassed so far: 2 of 2")
+    assert "●● Passed so far: 2 of 2" in HALF(half)._repr_html_()
+
+
+@pytest.mark.parametrize("module", modules(), ids=lambda module: module.__name__)
+def test_the_exercises_of_one_notebook_are_counted_together(module):
+    mine = [one for one in vars(module).values() if isinstance(one, Exercise)]
+    assert {one(lambda *_: ...).so_far[1] for one in mine} <= {len(mine)}
+
+
+def test_each_verdict_has_its_own_mark_and_nothing_is_as_bright_as_what_passed():
+    verdicts = [HALF(attempt) for attempt in (half, lambda x: 2 * x, lambda x: ...)]
+    cards = [verdict._repr_html_() for verdict in verdicts]
+    assert [card.count("<b>✓") - card.count("<b>✗") for card in cards] == [1, -1, 0]
+    assert ["background" in card for card in cards] == [True, False, False]
+    assert all(str(verdict.state) in card for verdict, card in zip(verdicts, cards, strict=True))
+
+
+def test_a_verdict_shows_what_a_reader_returned_as_text():
+    assert "&lt;b&gt;" in HALF(lambda x: "<b>")._repr_html_()

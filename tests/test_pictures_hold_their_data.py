@@ -7,8 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from matplotlib.container import BarContainer
+from matplotlib.text import Text
 
 from helpers import plotting
+from helpers.plotting import core
 from helpers.plotting.core import Picture
 
 DRAW = np.random.default_rng(0)
@@ -159,24 +161,6 @@ MAPS = {
         ),
         [np.log10([[1e-12, 1.0, 1e-14], [0.5, 1e-13, 2.0]])],
     ),
-    "turning": lambda: (
-        plotting.turning(
-            [
-                dict(
-                    angle=a,
-                    plane=signed(4, 2),
-                    rows={"stream": a * WIDE},
-                    pattern=ONE,
-                    change=0.0,
-                    kurtosis=3.0,
-                )
-                for a in (1, 30)
-            ],
-            1e-5,
-            2.9,
-        ),
-        [WIDE, 30 * WIDE, past(ONE), past(ONE)],
-    ),
 }
 CLOUD, EIGENVALUES, RECORD = signed(9, 2), signed(3) + 1j * signed(3), record()
 ROUNDED = dict(
@@ -294,6 +278,18 @@ CURVES = {
     "matching_and_copying": lambda: (
         plotting.matching_and_copying(CLOUD, {"trained": ([0.1, 0.2], [0.3, 0.9])}),
         [CLOUD, at([0.1, 0.2], [0.3, 0.9])],
+    ),
+    "term_sum": lambda: (
+        plotting.term_sum({"a": 2.0, "b": -0.5, "c": 0.1}, {"whole": 1.0, "none": 3.0}, most=2),
+        [at([2.0, -0.5, 0.1, 1.6], range(4)), at([1.0, 3.0], range(2))],
+    ),
+    "turned": lambda: (
+        plotting.turned([0, 30, 90], [1e-5, 0.1, 2.0], [9.0, 5.0, 3.0], [*WIDE], 1e-4, 2.9),
+        [
+            *(at(range(len(row)), row) for row in WIDE),
+            at([0, 30, 90], [1e-5, 0.1, 2.0]),
+            at([0, 30, 90], [9.0, 5.0, 3.0]),
+        ],
     ),
     "votes": lambda: (
         plotting.votes(
@@ -431,9 +427,16 @@ def test_a_board_prints_its_numbers_in_their_own_fields_under_their_own_names(na
         assert rows[:2] in (NAMES[:2], ["direct", "head"]) or ax is not boards[0]
 
 
+@pytest.mark.parametrize("name", [*MAPS, *CURVES])
+def test_letters_have_one_size_titles_another_and_dense_fields_a_smaller_one(name):
+    fig, _ = (MAPS | CURVES)[name]()[0]
+    sizes = {text.get_fontsize() for text in fig.findobj(Text) if text.get_text()}
+    assert {size for size in sizes if size > core.DENSE} <= {core.TEXT, core.TITLE}
+
+
 def test_every_picture_is_in_one_of_the_tables():
     """Those that are not draw text and lay out what other tests look at."""
-    elsewhere = {"reading", "sequences", "stream_diagram", "lottery"}
+    elsewhere = {"look_back", "reading", "sequences", "stream_diagram", "lottery"}
     drawing = {
         name
         for name, one in vars(plotting).items()

@@ -64,6 +64,7 @@ PICTURES = {
         {"a": 0.5, "b\n(2)": -0.001}, "cost (nats)", 0.1, highlight=["a"]
     ),
     "birth_frame": lambda: plotting.birth_frame([4.0, 3.0, 2.0], 2, 4.1, [pattern(), pattern()]),
+    "look_back": lambda: plotting.look_back(["BOS", "7", "12", "7"], pattern()[0], 3),
     "reading": lambda: plotting.reading(
         ["<bos>", "de", "f", "⏎···", "f"], [0.1, 0.0, 0.8, 0.1, 0.0], 4
     ),
@@ -92,6 +93,16 @@ def test_drawing_leaves_the_readers_style_alone(name):
     assert dict(mpl.rcParams) == before
 
 
+def test_a_picture_is_a_card_with_a_margin_and_round_corners(published):
+    data, _ = published(PICTURES["bars"]())
+    card = np.asarray(Image.open(io.BytesIO(data["image/png"])).convert("RGBA"))
+    alpha = card[..., 3]
+    assert [alpha[i, j] for i in (0, -1) for j in (0, -1)] == [0] * 4
+    assert (alpha > 0).mean() > 0.99 and (alpha[core.CORNER :][: -core.CORNER] == 255).all()
+    edge = card[core.CORNER, core.CORNER : -core.CORNER, :3].astype(int)
+    assert (abs(edge - core.background()) < 9).all()  # nothing is drawn at the edge
+
+
 def test_a_picture_that_says_nothing_is_refused():
     with pytest.raises(ValueError, match="the picture says 'a figure'; expected a sentence"):
         plotting.show(core.figure(), "a figure")
@@ -103,6 +114,24 @@ def test_the_strip_of_sequences_reads_its_data():
     periods = [len(set(row[-8:].tolist())) for row in batch().tokens]
     assert ", ".join(map(str, periods)) in says
     assert f"{batch().determined.float().mean():.0%} of the positions" in says
+
+
+def test_a_look_back_shades_each_token_by_its_attention_and_no_later_one():
+    weights = np.array([[1, 0, 0, 0], [0.2, 0.8, 0, 0], [0.04, 0.7, 0.26, 0], [0.1, 0.2, 0.3, 0.4]])
+    fig, says = plotting.look_back(["BOS", "7", "12", "7"], weights, 2)
+    ax = fig.axes[0]
+    cividis = mpl.colormaps["cividis"]
+    assert [box.get_facecolor() for box in ax.patches] == [cividis(w) for w in (0.04, 0.7, 0.26)]
+    assert [text.get_text() for text in ax.texts] == ["BOS", "7", "0.70", "12", "0.26"]
+    framed = mpl.colors.to_rgba(core.COLOUR["prefix_matching"])
+    assert [box.get_edgecolor() == framed for box in ax.patches] == [False, False, True]
+    assert "most attention, 0.70, goes to '7', one step back" in says
+
+
+def test_of_a_long_text_the_look_back_shows_the_end():
+    fig, says = plotting.look_back(list("abcdefgh"), np.tril(np.ones((8, 8))) / 8, 6, most=3)
+    assert [t.get_text() for t in fig.axes[0].texts if t.get_text().isalpha()] == list("efg")
+    assert says.endswith("goes to 'a', 6 steps back.")
 
 
 @pytest.mark.parametrize("birth, when", [(20, "before step 100"), (None, "never passes one half")])
@@ -204,9 +233,10 @@ def test_the_movie_moves_and_rests_on_its_last_frame():
     frames = [
         plotting.birth_frame([4.0, 3.0, 2.0], step, 4.1, [pattern()])[0] for step in (1, 2, 3)
     ]
-    movie = Image.open(io.BytesIO(plotting.movie(frames)))
+    movie = Image.open(io.BytesIO(plotting.movie(frames, "It moves.")))
     durations = []
     for index in range(movie.n_frames):
         movie.seek(index)
         durations.append(movie.info["duration"])
     assert movie.n_frames == 3 and durations[-1] > 5 * durations[0]
+    assert movie.text["Description"] == "It moves."

@@ -146,65 +146,48 @@ def test_a_privileged_basis_is_turned_away():
     assert explorable.change(90) < ROUNDING
 
 
-# ---- still pictures
-
-
-@pytest.mark.parametrize("path", ["all", "plane"])
-def test_in_the_plane_shown_all_tokens_turn_on_circles_by_the_angle(explorable, path):
-    rest, turned = explorable.frames((0, 40), path=path, plane=explorable.plane)
-    first, second = (torch.complex(*frame["plane"].T) for frame in (rest, turned))
-    assert torch.allclose(
-        second / first, torch.polar(torch.tensor(1.0), torch.tensor(40.0).deg2rad()), atol=1e-3
-    )
-    assert rest["change"] == 0 < turned["change"] < explorable.rounding(path=path)
-
-
-def test_the_frames_are_of_the_turned_model(explorable):
-    turned, broken = (explorable.frames((0, 40), breaks=breaks)[1] for breaks in ([], ["relu"]))
-    R = explorable.rotation(40).float()
-    assert torch.allclose(turned["rows"]["W_E"], explorable.model.W_E @ R, atol=1e-5)
-    layer, head = explorable.head
-    assert torch.allclose(
-        turned["rows"]["W_Q"], (R.T @ explorable.model.W_Q[layer, head]).T, atol=1e-5
-    )
-    _, cache = explorable.model.run_with_cache(explorable.tokens)
-    assert torch.allclose(turned["pattern"], cache["pattern", layer][0, head], atol=1e-5)
-    assert torch.allclose(turned["rows"]["stream"], cache["resid_post", 1][0] @ R, atol=1e-4)
-    assert not torch.allclose(broken["rows"]["stream"], cache["resid_post", 1][0] @ R, atol=0.1)
-
-
-def test_the_frames_are_compared_with_the_same_model_at_rest(explorable):
-    # at rest the centring is another model already
-    rest, turned = explorable.frames((0, 40), breaks=["centring"])
-    assert rest["change"] == 0 and turned["change"] == explorable.change(40, breaks=["centring"])
+# ---- its picture
 
 
 @pytest.mark.parametrize(
-    "breaks, said",
+    "breaks, said, title",
     [
-        ([], "no logit changes by more than float32 rounding"),
-        (["gains"], "a logit changes by up to"),
+        ([], "no logit changes by more than float32 rounding", "goes on as before"),
+        (["gains"], "a logit changes by up to", "does not bear it"),
     ],
 )
-def test_the_still_picture_says_whether_the_model_stayed(explorable, breaks, said):
-    picture, says = explorable.still(breaks=breaks)
-    assert said in says and says.startswith("The same model at 0, 30, 60, 90 degrees")
-    assert len(picture.axes) == 4 * 8
+def test_the_picture_says_whether_the_model_stayed(explorable, breaks, said, title):
+    picture, says = explorable.picture(breaks=breaks)
+    assert said in says and says.startswith("The same model from 0 to 90 degrees")
+    assert picture.axes[0].get_title(loc="left").endswith(title)
+
+
+def test_the_picture_is_of_the_settings_that_the_controls_have():
+    broken = Rotation(random_model(), random_tokens())
+    before = broken.picture()[1]
+    broken.breaks = ["relu"]
+    assert broken.picture()[1] == broken.picture(breaks=["relu"])[1] != before
+
+
+def test_the_picture_holds_what_is_measured(explorable):
+    # at rest the centring is another model already
+    centred = explorable.picture((0, 40), breaks=["centring"])[0].axes[2]
+    assert centred.lines[0].get_ydata()[1] == explorable.change(40, breaks=["centring"])
+    before, after, _, tails = explorable.picture((0, 40))[0].axes
+    stream = explorable.model.run_with_cache(explorable.tokens)[1]["resid_post", 1][0]
+    turned = stream @ explorable.rotation(40).float()
+    for ax, x in ((before, stream), (after, turned)):
+        drawn = [bar.get_height() for bar in ax.patches]
+        assert drawn == pytest.approx(x[explorable.token].tolist(), abs=1e-4)
+    expected = [float(basis.kurtosis(x)) for x in (stream, turned)]
+    assert tails.lines[0].get_ydata() == pytest.approx(expected, abs=1e-4)
 
 
 def test_a_small_change_is_not_called_rounding(explorable):
     small = explorable.change(0.1, breaks=["gains"])
     assert explorable.rounding() < small < 1
-    assert (
-        f"a logit changes by up to {small:.1g}." in explorable.still((0, 0.1), breaks=["gains"])[1]
-    )
-
-
-@pytest.mark.parametrize("breaks", [[], ["relu"]])
-def test_the_still_picture_marks_the_tokens_that_left_their_circles(explorable, breaks):
-    picture, _ = explorable.still((0, 90), breaks=breaks)
-    on, off, _ = (len(drawn.get_offsets()) for drawn in picture.axes[1].collections)
-    assert on + off == 13 and (off > 0) == bool(breaks)
+    says = explorable.picture((0, 0.1), breaks=["gains"])[1]
+    assert f"a logit changes by up to {small:.1g}." in says
 
 
 # ---- what is sent, said and refused

@@ -24,8 +24,10 @@ tests/test_checks.py finds all exercises by itself and holds each to these rules
 """
 
 import copy
+import html
 import inspect
 import random
+import sys
 import textwrap
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +38,12 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 NOT_ATTEMPTED, PASSED, FAILED = "not attempted", "passed", "not yet"
+# A mark, and how the card looks: on a light page and on a dark one.
+LOOKS = {
+    PASSED: ("✓", "background: #2fe0a0; color: #04291d; box-shadow: 0 0 10px #2fe0a0"),
+    FAILED: ("✗", "border: 1px solid #D55E00; border-left-width: 6px"),
+    NOT_ATTEMPTED: ("○", "border: 1px solid #888888; opacity: 0.75"),
+}
 
 
 class Said(str):
@@ -47,17 +55,38 @@ class Said(str):
 
 class Verdict:
     """What a check answers. It is true when the attempt passed; `state` is "not attempted",
-    "passed" or "not yet"."""
+    "passed" or "not yet", and `so_far` says how many of the notebook's exercises have passed, of
+    how many."""
 
     def __init__(self, name: str, state: str, details: str = "", diagnosis: str | None = None):
         self.name, self.state, self.details, self.diagnosis = name, state, details, diagnosis
+        self.so_far = (0, 1)
 
     def __bool__(self) -> bool:
         return self.state == PASSED
 
     def __repr__(self) -> str:
-        likely = f"\nMost likely: {self.diagnosis}." if self.diagnosis else ""
-        return f"{self.name}: {self.state}{self.details and f'. {self.details}'}{likely}"
+        details = self.details and f". {self.details}"
+        return "\n".join([f"{self.name}: {self.state}{details}", *self._likely(), self._count()])
+
+    def _repr_html_(self) -> str:
+        """The same in colour, which never stands alone. Nothing on the page is as bright as what
+        passed."""
+        mark, look = LOOKS[self.state]
+        words = "<br>".join(html.escape(line) for line in [self.details, *self._likely()] if line)
+        passed, of = self.so_far
+        return (
+            f'<div style="display: inline-block; padding: 5px 14px; border-radius: 8px; {look}">'
+            f"<b>{mark} {html.escape(self.name)}: {self.state}</b>"
+            f'<span style="margin-left: 1.5em">{"●" * passed}{"○" * (of - passed)} '
+            f'{self._count()}</span><div style="white-space: pre-wrap">{words}</div></div>'
+        )
+
+    def _likely(self) -> list[str]:
+        return [f"Most likely: {self.diagnosis}."] if self.diagnosis else []
+
+    def _count(self) -> str:
+        return "Passed so far: {} of {}".format(*self.so_far)
 
 
 class NotAttempted(Exception):
@@ -102,7 +131,7 @@ class Exercise:
             dict(mistakes),
         )
         self.oracle, self.judge, self.draws, self.tolerance = oracle, judge, draws, tolerance
-        self._hints_given = 0
+        self._hints_given, self.passed = 0, False
 
     def __repr__(self) -> str:
         return f"the check of {self.name}: call it with your function"
@@ -110,6 +139,14 @@ class Exercise:
     def __call__(self, attempt: Any, seed: int | None = None) -> Verdict:
         """Check an attempt. It never raises, whatever the attempt does; `seed` repeats the draws of
         an earlier check."""
+        verdict = self._verdict(attempt, seed)
+        self.passed = bool(verdict)
+        beside = vars(sys.modules[self.solution.__module__]).values()  # of the same notebook
+        states = [one.passed for one in beside if isinstance(one, Exercise)]
+        verdict.so_far = (sum(states), len(states))
+        return verdict
+
+    def _verdict(self, attempt: Any, seed: int | None) -> Verdict:
         if not callable(attempt):
             return Verdict(
                 self.name,

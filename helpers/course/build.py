@@ -22,6 +22,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
+from nbformat.v4 import new_markdown_cell
 
 from helpers.claims import Claim
 from helpers.files import write_atomically
@@ -44,6 +45,7 @@ NOTEBOOK_BUDGET = 60
 
 KEPT_CELL_METADATA = {"tags", "jupyter"}
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+FOOTER = "footer"  # the id of a notebook's last cell
 BEGIN, END = "<!-- claims:begin -->", "<!-- claims:end -->"
 
 
@@ -118,10 +120,15 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
         cell.metadata = nbformat.from_dict(
             {k: v for k, v in cell.metadata.items() if k in KEPT_CELL_METADATA}
         )
-        for output in cell.get("outputs", []):
-            # Without its state a saved widget opens as "model not found". Text and picture stay.
-            output.get("data", {}).pop(WIDGET_VIEW, None)
+    drop_views(notebook)
     return notebook
+
+
+def drop_views(notebook: NotebookNode | dict) -> None:
+    """Without its kernel's state a saved widget opens as "model not found". Still and text stay."""
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop(WIDGET_VIEW, None)
 
 
 def render(notebook: NotebookNode) -> str:
@@ -129,15 +136,40 @@ def render(notebook: NotebookNode) -> str:
     return nbformat.writes(notebook).rstrip("\n") + "\n"
 
 
+def with_footer(notebook: NotebookNode, path: Path) -> NotebookNode:
+    """A notebook of the course, changed in place: its last cell leads back, on, and to the
+    glossary. One from elsewhere stays as it is."""
+    course = all_notebooks()
+    if path.resolve() not in course:
+        return notebook
+    around = [README, *course, README]
+    at = around.index(path.resolve())
+    back, on = (around[at + way] for way in (-1, 1))
+    links = (
+        f"[← {_called(back)}]({os.path.relpath(back, NOTEBOOKS)})",
+        "[Glossary](glossary.md)",
+        f"[{_called(on)} →]({os.path.relpath(on, NOTEBOOKS)})",
+    )
+    if notebook.cells[-1].id != FOOTER:
+        notebook.cells.append(new_markdown_cell(id=FOOTER))
+    notebook.cells[-1].source = " · ".join(links)
+    return notebook
+
+
+def _called(path: Path) -> str:
+    """A notebook by its number and its name, README as the course."""
+    return "The course" if path == README else path.stem.replace("_", " ")
+
+
 def is_clean(path: Path) -> bool:
     """Whether the file is exactly as `build` would write it, given its outputs."""
-    return path.read_text(encoding="utf-8") == render(normalise(read(path)))
+    return path.read_text(encoding="utf-8") == render(with_footer(normalise(read(path)), path))
 
 
 def build(path: Path) -> Execution:
     """Execute the notebook and write it back clean. When a cell fails, the file stays as it was."""
     done = execute(path)
-    write_atomically(path, render(done.notebook).encode())
+    write_atomically(path, render(with_footer(done.notebook, path)).encode())
     return done
 
 

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import anywidget
 
+from helpers.plotting import core
+
 HERE = Path(__file__).parent
 IMPORT = re.compile(r'^import \{[^}]*\} from "(\./|\.\./)([^"]+)";\n', re.MULTILINE)
+STILL_DPI = 88
 EXPORT = re.compile(r"^export (?!default\b)", re.MULTILINE)
 
 
@@ -17,7 +20,8 @@ class Explorable(anywidget.AnyWidget):
     """A widget whose view is the `view.js` beside its Python file, with all that it imports.
 
     Subclasses give a `__repr__` of their settings alone: a notebook stores it, and a test compares
-    it.
+    it. And they give a `picture` of what the view opens on, with its sentence: a still, which a
+    front end shows where it has no kernel to show the view with.
     """
 
     def __init_subclass__(cls, **options):
@@ -25,6 +29,26 @@ class Explorable(anywidget.AnyWidget):
             view = Path(sys.modules[cls.__module__].__file__).with_name("view.js")
             cls._esm, cls._css = script(view), style(view)
         super().__init_subclass__(**options)
+
+    def picture(self) -> core.Picture:
+        """What the view opens on, as a figure and a sentence that says what it shows."""
+        raise NotImplementedError(f"{type(self).__name__} has no picture for its still; draw one")
+
+    def still(self) -> bytes:
+        """The same as a PNG."""
+        return self._told_still()[0]
+
+    def _told_still(self) -> tuple[bytes, str]:
+        fig, says = self.picture()
+        return core.png(fig, STILL_DPI), says
+
+    def _repr_mimebundle_(self, **options) -> tuple[dict, dict]:
+        """The view, and in the same bundle what stands for it elsewhere: the still and a text. A
+        front end shows one of them."""
+        data, metadata = super()._repr_mimebundle_(**options)
+        still, says = self._told_still()
+        data |= {"image/png": still, "text/plain": f"{self!r}\n{says}"}
+        return data, metadata | {"image/png": {"alt": says}}
 
 
 def script(file: Path) -> str:

@@ -14,7 +14,7 @@ from helpers.plotting.attention import pattern_row, patterns, scores_and_pattern
 from helpers.plotting.basis import allowed, broken_turns, changes, signed_maps
 from helpers.plotting.bigrams import bigrams, loss_and_levels, rank_sweep
 from helpers.plotting.circuits import copying_plane, term_board, token_maps
-from helpers.plotting.clinic import Table, namings, ward
+from helpers.plotting.clinic import namings, ward
 from helpers.plotting.composing import boards, composition_panels, matching_and_copying, score_row
 from helpers.plotting.core import COLOUR, show
 from helpers.plotting.interventions import (
@@ -31,12 +31,13 @@ from helpers.plotting.optimizers import (
     rounding_cost,
     twin_gaps,
 )
-from helpers.plotting.paths import orders
+from helpers.plotting.paths import orders, term_sum
 from helpers.plotting.plateau import first_layer_story, fits, lottery
-from helpers.plotting.reading import reading, sequences
-from helpers.plotting.rotation import turning
+from helpers.plotting.reading import look_back, reading, sequences
+from helpers.plotting.rotation import turned
 from helpers.plotting.skip_trigrams import final_losses, skip_trigram_board
 from helpers.plotting.stream import stream_diagram
+from helpers.plotting.tables import Table, short
 from helpers.plotting.training import answer_story, bars, birth_frame, movie, training_story
 from helpers.plotting.virtual import activation_places, talk_map
 from helpers.plotting.votes import votes

@@ -1,9 +1,7 @@
 """Pictures of trainings that went wrong, each beside one that did not."""
 
-import html
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -157,26 +155,3 @@ def namings(
         f"Of {right + wrong} trainings {right} are named right and {wrong} wrong. A ring is what "
         "is true, a dot a right name, a cross a wrong one."
     )
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of words under the names of their columns."""
-
-    rows: Sequence[Mapping[str, str]]
-
-    def __repr__(self) -> str:
-        return "\n".join(
-            "; ".join(f"{column}: {words}" for column, words in row.items()) for row in self.rows
-        )
-
-    def _repr_html_(self) -> str:
-        cell = "text-align: left; vertical-align: top; padding: 3px 12px 3px 0"
-        head = "".join(f'<th style="{cell}">{html.escape(column)}</th>' for column in self.rows[0])
-        body = "".join(
-            "<tr>"
-            + "".join(f'<td style="{cell}">{html.escape(words)}</td>' for words in row.values())
-            + "</tr>"
-            for row in self.rows
-        )
-        return f"<table><tr>{head}</tr>{body}</table>"

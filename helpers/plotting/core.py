@@ -8,7 +8,8 @@ import numpy as np
 from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from PIL import Image  # a dependency of matplotlib
+from matplotlib.text import Text
+from PIL import Image, ImageDraw  # a dependency of matplotlib
 
 # Okabe and Ito's palette, which the common forms of colour blindness can tell apart.
 COLOUR = dict(
@@ -23,10 +24,13 @@ COLOUR = dict(
 # Blue below zero, white at zero, red above; in few enough shades for `show` to keep them all.
 SIGNED = mpl.colormaps["RdBu_r"].resampled(65)
 NAME = dict(prefix_matching="prefix matching", previous_token="previous token", copying="copying")
+# Points. One size for all that is said, one for titles; fields of a dense map may be smaller.
+TEXT, TITLE, DENSE = 9, 10.5, 7.5
 STYLE = {
     "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "axes.titlesize": 11,
+    "font.size": TEXT,
+    "axes.titlesize": TITLE,
+    "figure.titlesize": TITLE,
     "axes.titlelocation": "left",
     "axes.titlepad": 10,
     "axes.spines.top": False,
@@ -43,6 +47,9 @@ STYLE = {
     "savefig.facecolor": "white",
     "image.interpolation": "nearest",
 }
+# A figure is published as a card: its margin in inches, and in pixels how round its corners are.
+DPI, MARGIN, CORNER = 110, 0.14, 9
+SHADES = 16  # of a corner's edge, from transparent on
 Picture = tuple[Figure, str]
 
 
@@ -54,23 +61,50 @@ def show(fig: Figure, says: str) -> None:
             f"the picture says {says!r}; expected a sentence of five words or more with what one "
             "can see in it"
         )
-    drawn, content = io.BytesIO(), io.BytesIO()
-    fig.savefig(drawn, format="png", dpi=110, bbox_inches="tight")
-    # 256 colours, chosen for this picture, look the same and make the notebook a third of the size.
-    Image.open(drawn).convert("RGB").quantize(
-        256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
-    ).save(content, "PNG", optimize=True)
     display(
-        {"image/png": content.getvalue(), "text/plain": says},
+        {"image/png": png(fig), "text/plain": says},
         raw=True,
         metadata={"image/png": {"alt": says}},
     )
 
 
-def figure(width: float = 8, height: float = 3.2, **layout) -> Figure:
+def png(fig: Figure, dpi: int = DPI) -> bytes:
+    """The figure as a card: a PNG with a margin and round corners, at home on a page of any
+    colour."""
+    drawn = io.BytesIO()
+    fig.savefig(drawn, format="png", dpi=dpi, bbox_inches="tight", pad_inches=MARGIN)
+    image, content = Image.open(drawn).convert("RGB"), io.BytesIO()
+    card(image, palette_of(image, 256 - SHADES)).save(content, "PNG", optimize=True)
+    return content.getvalue()
+
+
+def palette_of(image: Image.Image, colours: int) -> Image.Image:
+    """So many colours, chosen for this picture, look the same and make the notebook a third of the
+    size."""
+    return image.quantize(colours, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+
+
+def card(image: Image.Image, palette: Image.Image) -> Image.Image:
+    """The picture in the colours of a palette of up to 256 - SHADES, its corners cut round: the
+    last SHADES places are the background's, ever less transparent."""
+    outline = Image.new("L", (4 * image.width, 4 * image.height))
+    ImageDraw.Draw(outline).rounded_rectangle(
+        (0, 0, outline.width - 1, outline.height - 1), 4 * CORNER, fill=255
+    )
+    solid = np.array(outline.reduce(4)) // (256 // SHADES)  # how much of each pixel is on the card
+    places = np.array(image.quantize(palette=palette, dither=Image.Dither.NONE))
+    outside = solid < SHADES - 1
+    places[outside] = 256 - SHADES + solid[outside]
+    made, first = Image.fromarray(places, "P"), 256 - SHADES
+    made.putpalette((palette.getpalette() + [0] * 768)[: 3 * first] + [*background()] * SHADES)
+    made.info["transparency"] = bytes([255] * first + [255 * i // SHADES for i in range(SHADES)])
+    return made
+
+
+def figure(width: float = 8, height: float = 3.2, layout: str | None = "constrained") -> Figure:
     """An empty figure, apart from pyplot's list of open ones, so that none is drawn twice or kept
-    alive."""
-    return Figure(figsize=(width, height), layout="constrained", **layout)
+    alive. Without a layout, which takes most of the time, its axes stand where they are put."""
+    return Figure(figsize=(width, height), layout=layout)
 
 
 def styled(draw):
@@ -79,9 +113,18 @@ def styled(draw):
     @wraps(draw)
     def drawn(*arguments, **options) -> Picture:
         with mpl.rc_context(STYLE):
-            return draw(*arguments, **options)
+            fig, says = draw(*arguments, **options)
+        for text in fig.findobj(Text):
+            if text.get_fontsize() > DENSE:
+                text.set_fontsize(TITLE if text.get_fontsize() >= TITLE else TEXT)
+        return fig, says
 
     return drawn
+
+
+def background() -> tuple[int, int, int]:
+    """What colour a card has, from 0 to 255."""
+    return tuple(round(255 * part) for part in mpl.colors.to_rgb(STYLE["savefig.facecolor"]))
 
 
 def array(values) -> np.ndarray:

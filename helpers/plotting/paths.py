@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from helpers.plotting.core import COLOUR, Picture, figure, styled
 
 
@@ -31,6 +33,51 @@ def orders(models: Mapping[str, Sequence[float]], title: str = "") -> Picture:
     return (
         fig,
         f"Loss saved by paths of each length. Of the whole, paths through two heads save: {told}.",
+    )
+
+
+@styled
+def term_sum(
+    terms: Mapping[str, float], losses: Mapping[str, float], title: str = "", most: int = 12
+) -> Picture:
+    """What each term adds to one logit, on top of one another, down to their sum; beside it the
+    loss (nats) of some sums of terms. Of many terms the `most` largest, and the others together."""
+    shown = sorted(terms, key=lambda name: -abs(terms[name]))[:most]
+    parts = {name: worth for name, worth in terms.items() if name in shown}
+    if len(terms) > len(parts):
+        parts[f"{len(terms) - len(parts)} others"] = sum(terms.values()) - sum(parts.values())
+    parts["all together"] = sum(terms.values())
+    ends = np.cumsum(list(parts.values()))
+    starts = np.append(0, ends[:-1])
+    starts[-1], ends[-1] = 0, parts["all together"]
+    high = 0.24 * len(parts) + 0.85
+    fig = figure(8.4, high, layout=None)
+    left = fig.add_axes((0.15, 0.5 / high, 0.4, 1 - 0.85 / high))
+    right = fig.add_axes((0.78, 1 - 1.35 / high, 0.19, 1 / high))
+    grows = ends >= starts
+    colours = np.where(grows, COLOUR["prefix_matching"], COLOUR["previous_token"])
+    colours[-1] = "#777777"
+    labels = [name.replace("->", "→") for name in parts]
+    left.barh(labels, ends - starts, left=starts, height=0.66, color=colours)
+    for row, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        number = f" {end - start:+.1f}".replace("-", "−")
+        left.text(max(start, end), row, number, va="center")
+    left.axvline(0, color="#999999", lw=0.8)
+    left.set(xlabel="logit of the right answer, above the mean of all tokens")
+    left.margins(x=0.14)
+    drawn = right.barh(list(losses), list(losses.values()), height=0.6, color="#b9bfc4")
+    right.bar_label(drawn, fmt=" {:.2f}")
+    right.set(xlabel="loss (nats)", xlim=(0, 1.35 * max(losses.values())))
+    for ax in (left, right):
+        ax.invert_yaxis()
+        ax.tick_params(axis="y", length=0)
+    left.set_title(title)
+    best = max(terms, key=terms.get)
+    told = ", ".join(f"{name} {loss:.2f}" for name, loss in losses.items())
+    return fig, (
+        f"{len(terms)} terms add up to {parts['all together']:+.1f}, the logit of the right answer "
+        f"above the mean of all tokens; most comes from {best}, {terms[best]:+.1f}. Loss in nats: "
+        f"{told}."
     )
 
 

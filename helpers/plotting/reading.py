@@ -6,6 +6,7 @@ import matplotlib as mpl
 import numpy as np
 
 from helpers.plotting.core import COLOUR, Picture, array, figure, ink, styled, two_digits
+from helpers.plotting.tables import short
 
 
 @styled
@@ -126,6 +127,51 @@ def reading(
         f"From the framed token {tokens[query]!r}, number {query}, most attention goes to "
         f"{tokens[top]!r}, number {top}, right after token {tokens[top - 1]!r}."
     )
+
+
+@styled
+def look_back(
+    tokens: Sequence[str], pattern, query: int, title: str = "", most: int = 120
+) -> Picture:
+    """One row of a pattern [query, key]: a chip a token, shaded by the attention that the framed
+    one pays to it, with the number from a twentieth up. Of a long text only the last `most` tokens
+    up to the framed one."""
+    weights, tokens = array(pattern)[query], [short(token) for token in tokens]
+    first, glyph = max(0, query + 1 - most), 0.076  # inches a letter
+    places, line, x = [], 0, 0.0
+    for index in range(first, query + 1):
+        wide = glyph * max(len(tokens[index]), 2) + 0.12
+        if x + wide > 8:
+            line, x = line + 1, 0.0
+        places.append((index, x, line, wide))
+        x += wide + 0.05
+    fig = figure(8, 0.44 * (line + 1) + 0.4, layout=None)
+    ax = fig.add_axes((0, 0, 1, (fig.get_figheight() - 0.34) / fig.get_figheight()))
+    for index, x, line, wide in places:
+        _draw_chip(ax, tokens[index], float(weights[index]), (x, line), wide, index == query)
+    ax.set(xlim=(-0.03, 8.03), ylim=(line + 0.9, -0.05))
+    ax.axis("off")
+    ax.set_title(title)
+    top = int(weights[: query + 1].argmax())
+    return fig, (
+        f"From the framed token {tokens[query]!r}, position {query}, most attention, "
+        f"{two_digits(weights[top])}, goes to {tokens[top]!r}, {_distance(query - top)}."
+    )
+
+
+def _draw_chip(ax, token: str, weight: float, corner, wide: float, framed: bool) -> None:
+    (x, y), face = corner, mpl.colormaps["cividis"](weight)
+    edge = COLOUR["prefix_matching"] if framed else face
+    box = mpl.patches.Rectangle((x, y + 0.05), wide, 0.5, facecolor=face, edgecolor=edge, lw=2)
+    ax.add_patch(box)
+    middle = dict(ha="center", va="center", fontsize=8.5)
+    ax.text(x + wide / 2, y + 0.31, token, family="DejaVu Sans Mono", color=ink(face), **middle)
+    if weight >= 0.05:
+        ax.text(x + wide / 2, y + 0.73, two_digits(weight), color="#444444", **middle)
+
+
+def _distance(steps: int) -> str:
+    return {0: "itself", 1: "one step back"}.get(steps, f"{steps} steps back")
 
 
 def _period(sequence: np.ndarray) -> int:

@@ -5,10 +5,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib import ticker
 from matplotlib.figure import Figure
-from PIL import Image  # a dependency of matplotlib
+from PIL import Image, ImageOps  # a dependency of matplotlib
+from PIL.PngImagePlugin import PngInfo
 
 from helpers.plotting.attention import draw_pattern
 from helpers.plotting.core import (
@@ -16,11 +18,17 @@ from helpers.plotting.core import (
     NAME,
     Picture,
     array,
+    background,
+    card,
     chance_line,
     figure,
     styled,
     two_digits,
 )
+
+# The colours of a movie, few and the same in all its frames, so that it is small.
+GREYS = ("white", "#f4f4f2", "#dddddd", "#bbbbbb", "#888888", "#555555", "#222222")
+MOVIE = (*GREYS, COLOUR["accent"], *mpl.colormaps["cividis"](np.linspace(0, 1, 14)))
 
 
 @styled
@@ -207,23 +215,28 @@ def birth_frame(
     )
 
 
-def movie(figures: Sequence[Figure], seconds_a_frame: float = 0.16) -> bytes:
-    """The figures as an animated GIF that rests on the last one, in few enough colours to be
-    small."""
-    frames = []
+def movie(figures: Sequence[Figure], says: str, seconds_a_frame: float = 0.2) -> bytes:
+    """The figures as an animated PNG that rests on the last one, in few enough colours to be small;
+    its description is the sentence that says what it shows."""
+    drawn = []
     for fig in figures:
         content = io.BytesIO()
         fig.savefig(content, format="png", dpi=80)
-        frames.append(Image.open(content).convert("RGB").quantize(96, dither=Image.Dither.NONE))
-    milliseconds = [int(1000 * seconds_a_frame)] * (len(frames) - 1) + [2500]
-    out = io.BytesIO()
+        drawn.append(ImageOps.expand(Image.open(content).convert("RGB"), 11, background()))
+    palette, described, out = Image.new("P", (1, 1)), PngInfo(), io.BytesIO()
+    palette.putpalette(
+        [round(255 * part) for colour in MOVIE for part in mpl.colors.to_rgb(colour)]
+    )
+    frames = [card(frame, palette) for frame in drawn]
+    described.add_text("Description", says)
     frames[0].save(
         out,
-        format="GIF",
+        format="PNG",
         save_all=True,
         append_images=frames[1:],
-        duration=milliseconds,
+        duration=[int(1000 * seconds_a_frame)] * (len(frames) - 1) + [2500],
         loop=0,
         optimize=True,
+        pnginfo=described,
     )
     return out.getvalue()

@@ -13,11 +13,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import traitlets
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from helpers import plotting
 from helpers.explorables import Explorable
 from helpers.explorables.shared.home import at_home, running_loop
 from helpers.explorables.shared.tokens import Tokenizer, encoded, one_sequence, token_labels
@@ -119,6 +121,17 @@ class Attention(Explorable):
                     f"there is no {name} {value}; choose one from 0 to {self.scene[end] - 1}"
                 )
         self.opens_at = dict(layer=int(layer), head=int(head), position=int(position))
+
+    def picture(self) -> plotting.core.Picture:
+        """The token that a view opens at, and where its head looks from there."""
+        n_layers, n_heads, pos = (self.scene[name] for name in ("n_layers", "n_heads", "pos"))
+        at = dict(layer=n_layers - 1, head=0, position=pos - 1) | self.opens_at
+        patterns = np.frombuffer(self.scene["pattern"], "<u2") / 65535
+        pattern = patterns.reshape(n_layers, n_heads, pos, pos)[at["layer"], at["head"]]
+        title = (
+            f"Where head {at['layer']}.{at['head']} looks from the framed token, in shares of one"
+        )
+        return plotting.look_back(self.scene["labels"], pattern, at["position"], title)
 
 
 def make_scene(model, tokens: TokenIds, labels: Sequence[str] | None = None) -> dict[str, Any]:

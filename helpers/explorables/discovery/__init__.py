@@ -7,6 +7,7 @@ so a seed has one birth. `run()` is the same training without a front end, to th
 """
 
 import asyncio
+import io
 import signal
 import threading
 import time
@@ -17,6 +18,7 @@ from functools import partial
 from typing import Any
 
 import traitlets
+from PIL import Image  # a dependency of matplotlib
 from torch import Tensor
 from torch.func import functional_call
 
@@ -26,6 +28,7 @@ from helpers.explorables.shared.home import at_home, running_loop
 from helpers.instruments import heads
 from helpers.model import AttentionOnlyTransformer
 from helpers.training.loop import Diverged, Trainer
+from helpers.training.runs import DATA
 
 SECONDS_A_SLICE = 0.035  # between two chances for Pause
 EVERY = 5  # steps between two looks ...
@@ -72,6 +75,11 @@ class Discovery(Explorable):
     def __repr__(self) -> str:
         chosen = ", ".join(f"{name}={value!r}" for name, value in asdict(self.choices).items())
         return f"Discovery({chosen})"
+
+    def _told_still(self) -> tuple[bytes, str]:
+        """The default training as it is stored, in motion: helpers/course/movie.py draws it."""
+        still = (DATA / "birth.png").read_bytes()
+        return still, Image.open(io.BytesIO(still)).text["Description"]
 
     # ---- what the buttons do
 

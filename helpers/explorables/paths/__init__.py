@@ -20,6 +20,7 @@ import traitlets
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from helpers import plotting
 from helpers.explorables import Explorable
 from helpers.explorables.shared.tokens import one_sequence, token_labels
 from helpers.instruments.paths import path_expansion, path_order
@@ -82,6 +83,23 @@ class Paths(Explorable):
         return (
             f"Paths(terms={len(self.terms)}, pos={len(self.targets)}, rows={int(self.rows.sum())})"
         )
+
+    def picture(self) -> plotting.core.Picture:
+        """What each term gives the right answer at the position that a view opens at, the last row
+        that counts, and the losses that the view compares."""
+        row = int(self.rows.nonzero().max())
+        target, names = int(self.targets[row]), self.scene["vocabulary"]
+        above_mean = {
+            name: (logits[row, target] - logits[row].mean()).item()
+            for name, logits in self.terms.items()
+        }
+        losses = {
+            "all terms": self.loss_of(self.terms),
+            "direct path alone": self.loss_of(name for name in self.terms if not path_order(name)),
+            "no term": self.loss_of([]),
+        }
+        title = f"After {self.scene['labels'][row]!r}: what each term gives to {names[target]!r}"
+        return plotting.term_sum(above_mean, losses, title)
 
     def loss_of(self, names: Iterable[str]) -> float:
         """The mean loss over the rows, in nats, when only these terms are summed; of none, that of

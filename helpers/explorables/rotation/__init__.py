@@ -151,46 +151,23 @@ class Rotation(Explorable):
         size."""
         return self.model.cfg.d_model * 2**-24 * self.logits(0.0, **settings).abs().max().item()
 
-    def frames(
-        self, angles: Sequence[float] = (0, 30, 60, 90), **settings: Any
-    ) -> list[dict[str, Any]]:
-        """The same as a few still pictures, for `plotting.turning`. The first angle is to be 0;
-        settings as in `logits`."""
-        (layer, head), first = self.head, self.plane[0]
-        direction = self.rotation(90.0, settings.get("path", "all"), settings.get("plane", (0, 1)))[
-            first
-        ].clone()
-        direction[first] = 0
-        at_rest, frames = self.logits(0.0, **settings), []
-        for angle in angles:
-            model, logits, seen = self._run(angle, **settings)
-            stream = seen[f"blocks.{self.model.cfg.n_layers - 1}.hook_resid_post"][0]
-            rows = dict(
-                stream=stream,
-                W_E=model.W_E,
-                W_pos=model.W_pos[: len(stream)],
-                W_Q=model.W_Q[layer, head].T,
-            )
-            rows |= dict(W_O=model.W_O[layer, head], W_U=model.W_U.T)
-            across = stream @ (direction / direction.norm().clamp_min(1e-9)).to(stream)
-            frames.append(
-                dict(
-                    angle=angle,
-                    plane=torch.stack([stream[:, first], across], 1),
-                    rows=rows,
-                    pattern=seen[f"blocks.{layer}.attn.hook_pattern"][0, head],
-                    kurtosis=basis.kurtosis(stream),
-                    change=(logits - at_rest).abs().max().item(),
-                )
-            )
-        return frames
-
-    def still(
-        self, angles: Sequence[float] = (0, 30, 60, 90), title: str = "", **settings: Any
+    def picture(
+        self, angles: Sequence[float] = (0, 15, 30, 45, 60, 75, 90), **settings: Any
     ) -> plotting.core.Picture:
-        """The explorable as a static picture with its sentence, for `show(*explorable.still())`."""
-        return plotting.turning(
-            self.frames(angles, **settings), self.rounding(**settings), self.shape["null"], title
+        """What turning does, at a few angles, of which the first is to be 0. Settings are those of
+        `logits`, by default what the controls say."""
+        controls = ("path", "plane", "breaks", "turned")
+        settings = {name: getattr(self, name) for name in controls} | settings
+        last = f"blocks.{self.model.cfg.n_layers - 1}.hook_resid_post"
+        runs = [self._run(angle, **settings)[1:] for angle in angles]
+        at_rest, streams = runs[0][0], [seen[last][0] for _, seen in runs]
+        return plotting.turned(
+            angles,
+            changes=[(logits - at_rest).abs().max().item() for logits, _ in runs],
+            kurtosis=[float(basis.kurtosis(stream)) for stream in streams],
+            coordinates=[streams[0][self.token], streams[-1][self.token]],
+            rounding=self.rounding(**settings),
+            null=self.shape["null"],
         )
 
     @traitlets.validate("token", "head", "plane")

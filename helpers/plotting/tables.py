@@ -1,0 +1,67 @@
+"""Numbers and words in columns: lines that do not wrap, as text and, in a browser, as a table."""
+
+import html
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+CELL = "padding: 1px 16px 1px 0; border: none; vertical-align: top; white-space: pre"
+
+
+class Table:
+    """Rows under a head. Numbers stand at the right of their column, words at its left; a token of
+    white space says how much it is, as in ⏎+15. Sentences `wrap`, and nothing else does."""
+
+    def __init__(self, rows: Sequence[Sequence[Any]], head: Sequence[str], wrap: bool = False):
+        """ValueError for a row that is not as long as the head."""
+        self.style = f"{CELL}-wrap" if wrap else CELL
+        self.head, self.rows = list(head), [[short(str(value)) for value in row] for row in rows]
+        for row in self.rows:
+            if len(row) != len(self.head):
+                raise ValueError(
+                    f"{row} has {len(row)} columns and the head has {len(self.head)}; give one "
+                    "value a column"
+                )
+        self.numeric = [
+            all(NUMBER.fullmatch(value) for value in column)
+            for column in zip(*self.rows, strict=True)
+        ]
+
+    @classmethod
+    def of(cls, records: Sequence[Mapping[str, Any]], wrap: bool = False) -> "Table":
+        """Of records that all have the same names, which are the head."""
+        return cls([list(record.values()) for record in records], list(records[0]), wrap)
+
+    def __repr__(self) -> str:
+        lines = [self.head, *self.rows]
+        wide = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        return "\n".join(
+            "   ".join(
+                value.rjust(width) if right else value.ljust(width)
+                for value, width, right in zip(line, wide, self.numeric, strict=True)
+            ).rstrip()
+            for line in lines
+        )
+
+    def _repr_html_(self) -> str:
+        head, *rows = (
+            "".join(
+                f'<{tag} style="{self.style}; text-align: {"right" if right else "left"}">'
+                f"{html.escape(value)}</{tag}>"
+                for value, right in zip(line, self.numeric, strict=True)
+            )
+            for tag, line in (("th", self.head), *(("td", row) for row in self.rows))
+        )
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
+        return (
+            f'<div style="overflow-x: auto"><table style="border-collapse: collapse; margin: 0">'
+            f'<tr style="border-bottom: 1px solid #888888">{head}</tr>{body}</table></div>'
+        )
+
+
+NUMBER = re.compile(r"[-+−≈ ]*\d[\d.,]*(e-?\d+)?%?|")
+
+
+def short(token: str) -> str:
+    """A line's end with the blanks after it, as token strings have them, in few letters."""
+    return re.sub("⏎(·{2,})", lambda found: f"⏎+{len(found[1])}", token)
