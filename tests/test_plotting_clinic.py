@@ -47,10 +47,3 @@ def test_the_right_and_the_wrong_names_are_counted():
     fig, says = plotting.namings(pairs, ["x", "y"])
     assert says.startswith("Of 3 trainings 2 are named right and 1 wrong.")
     assert [line.get_marker() for line in fig.get_axes()[0].lines].count("X") == 1
-
-
-def test_a_table_is_its_rows_in_words_and_in_a_browser():
-    table = plotting.Table([{"cause": "a < b", "see": "c"}, {"cause": "d", "see": "e"}])
-    assert repr(table) == "cause: a < b; see: c\ncause: d; see: e"
-    page = table._repr_html_()
-    assert page.count("<tr>") == 3 and "a &lt; b" in page and page.count("<th") == 2

@@ -39,3 +39,11 @@ def test_white_space_says_how_much_it_is(token, said):
 def test_a_row_that_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="has 1 columns and the head has 2"):
         Table([["a"]], ["b", "c"])
+
+
+def test_records_give_the_head_and_sentences_wrap():
+    table = Table.of([{"cause": "a < b", "see": "c"}, {"cause": "d", "see": "e"}], wrap=True)
+    assert repr(table).splitlines()[0].split() == ["cause", "see"]
+    page = table._repr_html_()
+    assert "a &lt; b" in page and "pre-wrap" in page
+    assert "pre-wrap" not in Table([["a"]], ["b"])._repr_html_()

@@ -1,7 +1,7 @@
 // The reader's own row, and what the model says comes next, at the step on show.
 
 import { make } from "../shared/common.js";
-import { percent } from "../shared/formats.js";
+import { asPercent } from "../shared/formats.js";
 import { trickWords } from "./words.js";
 
 const TYPED_OUT = 350; // milliseconds after the last key, then the row is put to the model
@@ -43,8 +43,8 @@ export function makeAsking(ask) {
 
 function answer(name, share, copied) {
   const mark = name === copied ? "match" : "";
-  return make("li", { class: mark, "aria-label": `${name}, ${percent(share)}` },
+  return make("li", { class: mark, "aria-label": `${name}, ${asPercent(share)}` },
     make("b", {}, name),
     make("i", { class: "track" }, make("i", { style: `width: ${(100 * share).toFixed(1)}%` })),
-    make("span", {}, percent(share)));
+    make("span", {}, asPercent(share)));
 }

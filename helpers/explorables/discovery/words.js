@@ -1,6 +1,6 @@
 // The sentences of Discovery. Needs no page.
 
-import { percent } from "../shared/formats.js";
+import { asPercent } from "../shared/formats.js";
 import { indexOfLargest } from "../shared/numbers.js";
 import { isTarget, targetWords } from "../shared/words.js";
 import { BORN } from "./training.js";
@@ -39,7 +39,8 @@ function timeLeft({ snapshots, shape }) {
 // with the class that each is shown in.
 export function trickWords(copied, share) {
   if (copied === null) return [["Nothing to copy: its last token stands here for the first time."]];
-  return [["The trick says ", ""], [copied, "match"], [`. The model gives it ${percent(share)}.`]];
+  const given = `. The model gives it ${asPercent(share)}.`;
+  return [["The trick says ", ""], [copied, "match"], [given]];
 }
 
 // The sentence below the pictures: on the row that is pointed at, or on the step.
@@ -50,8 +51,8 @@ export function sentence(training, row, column) {
 
 function stepWords({ step, loss, loss_new, prefix_matching }, { best: [[answer, share]] }) {
   const scores = prefix_matching.flat(), above = scores.filter((score) => score > BORN).length;
-  return `Step ${step}: it answers ${answer}, with ${percent(share)}. Loss ${loss.toFixed(2)} nats `
-    + "where the token came before, "
+  return `Step ${step}: it answers ${answer}, with ${asPercent(share)}. `
+    + `Loss ${loss.toFixed(2)} nats where the token came before, `
     + `${loss_new.toFixed(2)} where it is new. `
     + (above ? `${above} of ${scores.length} heads match prefixes.` : "No head matches prefixes.");
 }

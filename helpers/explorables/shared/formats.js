@@ -22,7 +22,7 @@ export function signedNats(value) {
 }
 
 // A share as a percentage; what is not quite all is not called all.
-export function percent(share) {
+export function asPercent(share) {
   const value = 100 * share;
   if (value > 0 && value < 0.1) return "< 0.1%";
   if (value > 99.9 && share < 1) return "> 99.9%";
