@@ -11,7 +11,6 @@
 import argparse
 import hashlib
 import json
-import os
 import shutil
 import sys
 from datetime import date
@@ -29,8 +28,8 @@ MARK = "course"  # in a copy's metadata: the edition of the notebook that it was
 
 YOURS = (
     "*This is your copy; nothing overwrites it. [Ours, with its outputs](../notebooks/{name}), "
-    "opens beside it. After a restart of the kernel nothing is remembered: choose Run, then Run "
-    "All Above Selected Cell.*"
+    "opens in a tab of its own. After a restart of the kernel nothing is remembered: choose Run, "
+    "then Run All Above Selected Cell.*"
 )
 
 ABOUT = """# Your copies
@@ -95,7 +94,7 @@ def make(folder: Path = COPIES) -> list[str]:
     told = [f"New in {folder.name}, to write in: {new}."] if missing else []
     return told + [
         f"{name} has changed since your copy of it was made. Yours is as you left it; for the new "
-        f"one: {os.path.relpath(sys.executable)} -m helpers.course.copies --refresh {name}"
+        f"one: {sys.executable} -m helpers.course.copies --refresh {name}"
         for name in outdated(folder)
     ]
 

@@ -136,7 +136,7 @@ def test_with_its_kernel_alive_a_reload_keeps_the_view(saved, tab, lab):
     tab.open(saved)
     page = lab.page
     page.locator(".paths .switch").first.wait_for()
-    page.get_by_text("evenly").click()
+    page.locator(".prediction label").first.click()
     says(page, "You say A.")
     assert lab.ask("word.said['choice']") == "'A'"
 
