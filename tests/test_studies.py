@@ -37,13 +37,13 @@ def test_unrelated_readers_take_what_chance_gives():
 
 
 def test_a_gauge_changes_only_the_score_that_should_not_be_there():
+    trained = Study(runs.load(runs.DATA / "runs" / "two_layers").model_at(), heads.probe(64, 48))
     A = torch.diag(torch.linspace(1, 4, 16))
-    gauged = change_head_gauge(RANDOM.model, *RANDOM.induction, qk=A)
+    gauged = change_head_gauge(trained.model, *trained.induction, qk=A)
     right, bug = composition.composition_scores, composition.published_bug_scores
-    assert RANDOM.key_scores_change(gauged, right) < 1e-4
-    _, reader = RANDOM.induction
-    ratio = (bug(gauged, "K") / bug(RANDOM.model, "K"))[:, reader]
-    changed = RANDOM.key_scores_change(gauged, bug)
+    assert trained.key_scores_change(gauged, right) < 1e-4
+    ratio = (bug(gauged, "K") / bug(trained.model, "K"))[:, trained.induction[1]]
+    changed = trained.key_scores_change(gauged, bug)
     assert changed == pytest.approx((ratio - 1).abs().max().item()) and changed > 0.05
 
 

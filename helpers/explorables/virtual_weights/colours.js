@@ -12,7 +12,8 @@ export const rgba = (parts, alpha = 1) => `rgba(${parts.join(",")},${alpha})`;
 export function readColours(el) {
   const probe = make("span"), colours = {};
   el.append(probe);
-  for (const name of ["paper", "ink", "faint", "rule", "match", "before", "now"]) {
+  const names = ["paper", "ink", "faint", "rule", "match", "before", "now", "raises", "lowers"];
+  for (const name of names) {
     probe.style.color = `var(--${name})`;
     const [red, green, blue, alpha = 1] =
       getComputedStyle(probe).color.match(/[\d.]+/g).map(Number);
@@ -24,9 +25,8 @@ export function readColours(el) {
 
 // Of an entry, as a share of the largest: violet where it raises, green where it lowers. Blue and
 // orange are roles of heads.
-export const RAISES = [142, 68, 173], LOWERS = [0, 136, 85];
-export const signShade = (value, colours) => blend(colours.paper, value < 0 ? LOWERS : RAISES,
-  Math.min(Math.abs(value), 1) ** 0.8);
+export const signShade = (value, colours) => blend(colours.paper,
+  value < 0 ? colours.lowers : colours.raises, Math.min(Math.abs(value), 1) ** 0.8);
 
 export const roleColour = ({ role }, colours) =>
   ({ previous_token: colours.before, prefix_matching: colours.match })[role];

@@ -171,7 +171,7 @@ function drawHeadings(context, { k, x, y }, scene, told, colours) {
   };
   const short = scene.width < SHORT;
   title(short ? "writes" : "writes to the stream", scene.left + scene.port, "right");
-  title(short ? "stream ↓" : `stream of ${told.d_model} numbers  ↓`, scene.centre, "center");
+  if (!scene.isNarrow) title(short ? "stream ↓" : `stream of ${told.d_model} numbers  ↓`, scene.centre, "center");
   title(short ? "reads" : "reads from the stream", scene.right - scene.port, "left");
   context.lineWidth = 1;
   context.setLineDash([1, 4]);
@@ -195,7 +195,8 @@ function drawHeadings(context, { k, x, y }, scene, told, colours) {
 
 // `others`: how visible those are that are neither lit nor pointed at.
 function drawNodes(context, camera, scene, colours, { kind, lit, pointed, others }) {
-  const { k } = camera;
+  const { k } = camera, [tileLeft] = camera.toScreen([scene.tileAt[0] - scene.tile / 2, 0]);
+  const edge = scene.isNarrow ? camera.width : tileLeft - 70; // where the names of readers end
   context.textBaseline = "middle";
   for (const node of scene.nodes) {
     const at = camera.toScreen([node.x, node.y]);
@@ -211,7 +212,7 @@ function drawNodes(context, camera, scene, colours, { kind, lit, pointed, others
     }
     context.globalAlpha = strong ? clamp(3 - k, 0, 1) : alpha; // the matrix has names of its own
     const size = clamp(Math.min(scene.gap * 0.52, 12) * k ** 0.62, 9.5, 26);
-    drawName(context, camera, node, at, colours, { ...style, radius, size, strong });
+    drawName(context, camera, node, at, colours, { ...style, radius, size, strong, edge });
     context.globalAlpha = 1;
   }
 }
@@ -252,7 +253,7 @@ function drawDisc(context, [x, y], radius, colours, { fill, stroke, alpha, width
 
 // Beside its node; a lit one that would be cut off stands above it, inside the view.
 function drawName(context, camera, { side, end }, [x, y], colours, style) {
-  const { radius, size, strong, colour } = style, writes = side === "writer";
+  const { radius, size, strong, colour, edge } = style, writes = side === "writer";
   const words = END_WORDS[end.name] ?? end.name;
   const fonts = [`${strong ? 700 : 500} ${size}px ${FONT}`, `${size * 0.88}px ${FONT}`];
   const widthOf = (text, font) => {
@@ -260,8 +261,9 @@ function drawName(context, camera, { side, end }, [x, y], colours, style) {
     return context.measureText(text).width;
   };
   const wide = widthOf(words, fonts[0]), away = radius * awayFrom(side, end) + 6;
-  const roomy = strong || (writes && widthOf(roleWords(end), fonts[1]) + wide + away + 11 < x);
-  const role = roomy && (writes || camera.k > 1.1) ? roleWords(end) : "";
+  const reach = away + wide + 11 + widthOf(roleWords(end), fonts[1]), near = camera.k > 1.1;
+  const fits = writes ? reach < x || (strong && near) : strong && near && x + reach < edge;
+  const role = fits ? roleWords(end) : "";
   const all = wide + (role ? 7 + widthOf(role, fonts[1]) : 0);
   let from = writes ? x - away - all : x + away, level = y;
   if (!strong && from < 0) return; // half a name is none
