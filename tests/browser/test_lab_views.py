@@ -217,3 +217,19 @@ def test_run_again_after_a_restart_it_is_as_before(restarted, lab, name):
         "([name, before]) => document.querySelector(`.${name} .says`)?.textContent === before",
         arg=[name, restarted[name]],
     )
+
+
+def test_a_notebook_that_was_saved_opens_again_on_its_still(notebook, lab, name):
+    """The view while its kernel is there, and the still alone; after a restart and a new opening
+    the still, and no word of an error."""
+    page = show(lab, name)
+    assert page.locator(".jp-OutputArea-output img").count() == 0
+    page.evaluate("() => jupyterapp.shell.currentWidget.context.save()")
+    lab.restart()
+    lab.open("views.ipynb")
+    still = page.locator(".jp-OutputArea-output img[src^='data:image/png']")
+    still.first.wait_for(state="attached")
+    assert still.count() == 1
+    assert "Error displaying" not in page.locator(".jp-Notebook").inner_text()
+    lab.hide_sidebar()
+    lab.run_cell(0)
