@@ -130,7 +130,7 @@ def namings(
     """What each kind of training was named: rows by what was changed, columns by answer. A ring
     stands at what is true, a dot for each training at what it was named; `by_change` has (truth,
     name) of each."""
-    fig = figure(9.6, 0.25 * len(by_change) + 1.6)
+    fig = figure(9.6, 0.23 * len(by_change) + 1.2)
     ax = fig.subplots()
     right = wrong = 0
     for row, pairs in enumerate(by_change.values()):
@@ -144,7 +144,9 @@ def namings(
             ax.plot(at, row, "o" if hit else "X", color=colour, ms=5 if hit else 8, zorder=2)
             right, wrong = right + hit, wrong + (not hit)
     ax.set_yticks(range(len(by_change)), list(by_change), fontsize=9)
-    ax.set_xticks(range(len(answers)), [textwrap.fill(name, 11) for name in answers])
+    ax.set_xticks(
+        range(len(answers)), [textwrap.fill(name, 11, break_long_words=False) for name in answers]
+    )
     ax.xaxis.tick_top()
     ax.set(xlim=(-0.6, len(answers) - 0.4), ylim=(len(by_change) - 0.4, -0.6))
     ax.tick_params(length=0)
