@@ -94,7 +94,7 @@ def test_a_rule_that_is_right_but_for_one_kind_of_text_is_found_out():
     )
 
     def nearly(text):
-        return None if len(text) > 25 else lookups.after_the_latest_copy(text)
+        return None if len(text) > 18 else lookups.after_the_latest_copy(text)
 
     assert [state(puzzles.twist(seed), nearly, check) for check in range(20)] == [FAILED] * 20
 
@@ -111,7 +111,6 @@ def test_of_all_compositions_only_one_passes_in_every_draw():
         others = [
             vain,
             right._replace(read=vain.read),
-            right._replace(writer=vain.writer),
             right._replace(reader=vain.reader),
         ]
         if not seed:
@@ -138,7 +137,10 @@ def test_of_all_changes_only_the_hidden_one_passes_in_every_draw():
         for why, other in others.items():
             verdict = puzzle.check(other, seed=seed)
             assert verdict.state == FAILED and f"Most likely: {why}." in verdict.details
-        assert state(puzzle, lambda model, seed=seed: changes.drawn(seed + 1)[1](model)) == FAILED
+        later = (changes.drawn(later) for later in range(seed + 1, seed + 50))
+        of_another_kind = (change for kind, change, *_ in later if kind[:3] != name[:3])
+        for other in itertools.islice(of_another_kind, 2):
+            assert state(puzzle, other, seed) == FAILED
     assert kinds == {"turned", "stretched", "queries", "values", "heads"}
 
 
@@ -195,9 +197,12 @@ def test_a_stream_is_judged_by_its_axes_in_every_draw():
 
 def test_streams_with_and_without_axes_are_drawn_and_all_are_in_disguise():
     models = tails.kept_models(privileged.shipped())
-    generator = Generator().manual_seed(0)
-    drawn = [streams.drawn(models, generator) for _ in range(40)]
-    assert 5 < sum(has for _, has in drawn) < 20
+    drawn = streams.drawn(models, 40, Generator().manual_seed(0))
+    assert sum(has for _, has in drawn) == 20
+    assert {streams.drawn(models, 1, Generator().manual_seed(seed))[0][1] for seed in range(8)} == {
+        True,
+        False,
+    }
     lengths = [stream.square().mean().sqrt().item() for stream, _ in drawn]
     assert max(lengths) > 10 * min(lengths)
     assert puzzles.axes(1).stream.shape[-1] == 64
@@ -255,7 +260,7 @@ def test_no_weight_can_be_read_by_eye(maker):
 
 
 def test_the_strongest_answer_is_of_the_last_token_whatever_else_is_in_the_batch():
-    model, texts = puzzles.twist(0).model, [[3, 5, 3], [4, 4], list(range(1, 18)) + [3]]
+    model, texts = puzzles.twist(0).model, [[3, 5, 3], [4, 4], list(range(1, 13)) + [3]]
     assert engine.strongest(model, texts) == [engine.strongest(model, [text])[0] for text in texts]
     with pytest.raises(ValueError, match="empty"):
         puzzles.twist(0).says([])

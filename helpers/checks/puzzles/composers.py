@@ -81,10 +81,10 @@ def _anonymous(
 
 
 def texts(generator: Generator) -> Int[Tensor, "text pos"]:
-    """32 texts of one random length, of a few kinds of tokens each, behind BOS."""
+    """16 texts of one random length, of a few kinds of tokens each, behind BOS."""
     length = int(torch.randint(16, N_CTX, (), generator=generator))
-    kinds = torch.randint(1, D_VOCAB, (32, 6), generator=generator)
-    drawn = kinds.gather(1, torch.randint(6, (32, length - 1), generator=generator))
+    kinds = torch.randint(1, D_VOCAB, (16, 6), generator=generator)
+    drawn = kinds.gather(1, torch.randint(6, (16, length - 1), generator=generator))
     return torch.nn.functional.pad(drawn, (1, 0), value=BOS)
 
 

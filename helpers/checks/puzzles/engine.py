@@ -23,7 +23,7 @@ from helpers.sequences import BOS
 Rule = Callable[[list[int]], int | None]  # from a text, without BOS, to what comes next
 Judge = Callable[[Any, Generator], str | None]  # None where an answer is right
 
-TEXTS = 60  # on which two rules are compared
+TEXTS = 50  # on which two rules are compared
 SURE = 1.0  # by how many logits the strongest answer stands above the second
 
 

@@ -15,7 +15,7 @@ from helpers.checks.puzzles import written
 from helpers.checks.puzzles.engine import Continuation, Rule
 from helpers.model import AttentionOnlyTransformer
 
-D_VOCAB, N_CTX = 18, 32
+D_VOCAB, N_CTX = 13, 24
 Text = list[int]
 
 # ---- the rules
@@ -147,7 +147,7 @@ TAKEN_FOR: dict[str, Rule] = {
 
 
 def a_text(generator: Generator) -> Text:
-    """Up to 30 tokens of a few kinds; in most texts the last one has stood there before."""
+    """Up to 22 tokens of a few kinds; in most texts the last one has stood there before."""
 
     def one_of(low: int, high: int) -> int:
         return int(torch.randint(low, high, (), generator=generator))
@@ -186,7 +186,7 @@ def _puzzle(asks: str, tricks: dict[Rule, Weights], seed: int) -> Continuation:
 def continuation(seed: int) -> Continuation:
     """Notebook 00's puzzle: what does this model continue a list of numbers with?"""
     return _puzzle(
-        f"A model continues lists of up to 30 numbers from 1 to {D_VOCAB - 1}. "
+        f"A model continues lists of up to {N_CTX - 2} numbers from 1 to {D_VOCAB - 1}. "
         "puzzle.says([3, 5, 8, 5]) asks it; None means that it prefers no number. Write a function "
         "that takes a list and says what the model says: puzzle.check(your_function).",
         CONTINUATIONS,
@@ -197,10 +197,11 @@ def continuation(seed: int) -> Continuation:
 def twist(seed: int) -> Continuation:
     """Notebook 04's puzzle: something like an induction head; what is its twist?"""
     return _puzzle(
-        "puzzle.model has two layers of two heads and looks things up, in texts of up to 30 tokens "
-        f"from 1 to {D_VOCAB - 1}. Is that an induction head? puzzle.says([3, 5, 8, 3]) asks it, "
-        "BOS put in front; None means that no token stands out. Write a function that takes a text "
-        "and says what the model says: puzzle.check(your_function).",
+        "puzzle.model has two layers of two heads and looks things up, in texts of at most "
+        f"{N_CTX - 2} tokens from 1 to {D_VOCAB - 1}. Is that an induction head? "
+        "puzzle.says([3, 5, 8, 3]) asks it, BOS put in front; None means that no token stands out. "
+        "Write a function that takes a text and says what the model says: "
+        "puzzle.check(your_function).",
         TWISTS,
         seed,
     )

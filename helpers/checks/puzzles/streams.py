@@ -35,22 +35,32 @@ def disguised(stream: Stream, turn: bool, generator: Generator) -> Stream:
     return length * stream @ coordinates
 
 
-def drawn(models: dict, generator: Generator) -> tuple[Stream, bool]:
-    """A stream, and whether AdamW grew it in the coordinates that it comes in."""
-    by_adam, turn = (bool(torch.randint(2, (), generator=generator)) for _ in "12")
-    model = _pick(list(models["AdamW" if by_adam else "SGD"].values()), generator)
-    tokens = privileged.half_repeated(_pick(range(4, 13), generator), generator)
-    stream = privileged.stream(model, tokens)[tails.LAST]
-    return disguised(stream, turn, generator), by_adam and not turn
+def drawn(models: dict, count: int, generator: Generator) -> list[tuple[Stream, bool]]:
+    """So many streams on the same tokens, each with whether AdamW grew it in the coordinates that
+    it comes in. `models` as `tails.kept_models` gives them."""
+    tokens = privileged.half_repeated(_pick(range(6, 25), generator), generator)
+    streams = {
+        name: [privileged.stream(model, tokens)[tails.LAST] for model in models[name].values()]
+        for name in ("AdamW", "SGD")
+    }
+    found, first = [], _pick((True, False), generator)
+    for at in range(count):
+        has_axes = first == (at % 2 == 0)  # every other one, so that no answer fits all
+        without = (("AdamW", True), ("SGD", True), ("SGD", False))  # trained by, and turned
+        trained_by, turn = ("AdamW", False) if has_axes else _pick(without, generator)
+        stream = _pick(streams[trained_by], generator)
+        found.append((disguised(stream, turn, generator), has_axes))
+    return found
 
 
 def axes(seed: int) -> Puzzle:
     """Notebook 07's puzzle: one stream, and the question who trained it and in which
     coordinates."""
+
     models = tails.kept_models(privileged.shipped())
 
     def judge(answer: Callable[[Stream], bool], generator: Generator) -> str | None:
-        streams = [drawn(models, generator) for _ in range(STREAMS)]
+        streams = drawn(models, STREAMS, generator)
         given = [bool(said(answer, stream.clone())) for stream, _ in streams]
         misses = [has for (_, has), found in zip(streams, given, strict=True) if found != has]
         if not misses:
@@ -66,5 +76,5 @@ def axes(seed: int) -> Puzzle:
         "them? Write a function that takes any such stream and gives True or False, and check it: "
         "puzzle.check(your_function).",
         judge,
-        stream=drawn(models, Generator().manual_seed(seed))[0],
+        stream=drawn(models, 1, Generator().manual_seed(seed))[0][0],
     )
