@@ -156,7 +156,7 @@ def look_back(
     top = int(weights[: query + 1].argmax())
     return fig, (
         f"From the framed token {tokens[query]!r}, position {query}, most attention, "
-        f"{two_digits(weights[top])}, goes to {tokens[top]!r}, {_distance(query - top)}."
+        f"{two_digits(float(weights[top]))}, goes to {tokens[top]!r}, {_distance(query - top)}."
     )
 
 
