@@ -72,7 +72,9 @@ def png(fig: Figure, dpi: int = DPI) -> bytes:
     """The figure as a card: a PNG with a margin and round corners, at home on a page of any
     colour."""
     drawn = io.BytesIO()
-    fig.savefig(drawn, format="png", dpi=dpi, bbox_inches="tight", pad_inches=MARGIN)
+    # without a layout the margin is drawn: to look for it takes as long as to draw once more
+    cut = dict(bbox_inches="tight", pad_inches=MARGIN) if fig.get_layout_engine() else {}
+    fig.savefig(drawn, format="png", dpi=dpi, **cut)
     image, content = Image.open(drawn).convert("RGB"), io.BytesIO()
     card(image, palette_of(image, 256 - SHADES)).save(content, "PNG", optimize=True)
     return content.getvalue()

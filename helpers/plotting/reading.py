@@ -145,17 +145,18 @@ def look_back(
             line, x = line + 1, 0.0
         places.append((index, x, line, wide))
         x += wide + 0.05
-    fig = figure(8, 0.44 * (line + 1) + 0.4, layout=None)
-    ax = fig.add_axes((0, 0, 1, (fig.get_figheight() - 0.34) / fig.get_figheight()))
+    high = 0.44 * (line + 1) + 0.55
+    fig = figure(8.3, high, layout=None)
+    ax = fig.add_axes((0.15 / 8.3, 0.1 / high, 8 / 8.3, 1 - 0.52 / high))
     for index, x, line, wide in places:
         _draw_chip(ax, tokens[index], float(weights[index]), (x, line), wide, index == query)
-    ax.set(xlim=(-0.03, 8.03), ylim=(line + 0.9, -0.05))
+    ax.set(xlim=(0, 8), ylim=(line + 0.9, -0.05))
     ax.axis("off")
     ax.set_title(title)
     top = int(weights[: query + 1].argmax())
     return fig, (
         f"From the framed token {tokens[query]!r}, position {query}, most attention, "
-        f"{two_digits(weights[top])}, goes to {tokens[top]!r}, {_distance(query - top)}."
+        f"{two_digits(float(weights[top]))}, goes to {tokens[top]!r}, {_distance(query - top)}."
     )
 
 

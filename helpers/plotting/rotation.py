@@ -26,8 +26,8 @@ def turned(
     `changes`: the largest of a logit at each angle. `rounding`: what float32 may change; `null`:
     the kurtosis of a vector that points anywhere.
     """
-    fig = figure(8.4, 3.7, layout=None)
-    before, after = (fig.add_axes((0.07, floor, 0.38, 0.32)) for floor in (0.57, 0.15))
+    fig = figure(8.6, 3.7, layout=None)
+    before, after = (fig.add_axes((0.08, floor, 0.37, 0.32)) for floor in (0.57, 0.15))
     change, tails = (fig.add_axes((0.56, floor, 0.35, 0.28)) for floor in (0.61, 0.15))
     reach = 1.1 * max(np.abs(array(values)).max() for values in coordinates)
     ends = (angles[0], angles[-1])

@@ -152,7 +152,7 @@ class Rotation(Explorable):
         return self.model.cfg.d_model * 2**-24 * self.logits(0.0, **settings).abs().max().item()
 
     def picture(
-        self, angles: Sequence[float] = (0, 15, 30, 45, 60, 75, 90), **settings: Any
+        self, angles: Sequence[float] = (0, 20, 40, 60, 90), **settings: Any
     ) -> plotting.core.Picture:
         """What turning does, at a few angles, of which the first is to be 0. Settings are those of
         `logits`, by default what the controls say."""
