@@ -65,7 +65,9 @@ def ward(
         )
     for row in range(rows):
         axes[2 * row, 0].set_yscale("function", functions=STRETCHED)
-        axes[2 * row, 0].set(ylabel="loss (nats)", ylim=(0, OFF), yticks=[0, 2, 3, 4])
+        axes[2 * row, 0].set(
+            ylabel="loss (nats),\nstretched on top", ylim=(0, OFF), yticks=[0, 2, 3, 4]
+        )
         axes[2 * row + 1, 0].set(ylabel="best score", ylim=(-0.04, 1.06))
     for ax in axes[-1]:
         ax.set_xlabel("training step")
