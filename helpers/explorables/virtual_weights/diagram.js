@@ -171,7 +171,8 @@ function drawHeadings(context, { k, x, y }, scene, told, colours) {
   };
   const short = scene.width < SHORT;
   title(short ? "writes" : "writes to the stream", scene.left + scene.port, "right");
-  if (!scene.isNarrow) title(short ? "stream ↓" : `stream of ${told.d_model} numbers  ↓`, scene.centre, "center");
+  const stream = short ? "stream ↓" : `stream of ${told.d_model} numbers  ↓`;
+  if (!scene.isNarrow) title(stream, scene.centre, "center");
   title(short ? "reads" : "reads from the stream", scene.right - scene.port, "left");
   context.lineWidth = 1;
   context.setLineDash([1, 4]);
