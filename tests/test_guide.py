@@ -8,9 +8,11 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import torch
 
 from helpers.checks import puzzles
 from helpers.course.build import read
+from helpers.instruments import basis
 from tests.course import NOTEBOOKS, ROOT, cells
 
 GUIDE = ROOT / "notebooks" / "facilitator_guide.md"
@@ -135,6 +137,14 @@ def test_the_answers_of_the_puzzles_are_theirs():
         assert composition == f"{ends}, {pair.read}"
         assert change == puzzles.changes.drawn(seed)[0]
         assert twist == words(puzzles.lookups.drawn(puzzles.lookups.TWISTS, seed)[0])
+
+
+def test_the_code_of_the_answers_passes():
+    of_change, of_twist = re.findall(r"```python\n(def .*?)```", TEXT, re.DOTALL)
+    for code, puzzle in ((of_change, puzzles.change(2)), (of_twist, puzzles.twist(3))):
+        scope = dict(torch=torch, basis=basis, puzzle=puzzle)
+        exec(code, scope)
+        assert puzzle.check(scope[re.match(r"def (\w+)", code)[1]], seed=0)
 
 
 def test_every_plan_fills_its_minutes_without_a_gap():
