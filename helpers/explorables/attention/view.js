@@ -16,7 +16,7 @@ const THUMB = 64; // cells on a side of a small pattern; larger ones show the la
 
 function render({ model, el }) {
   let scene, headAt; // headAt([layer, head], weighted): its numbers
-  let picked = null, previewed = null; // heads as [layer, head]: the chosen one, the one under the pointer
+  let picked = null, previewed = null; // [layer, head]: the chosen one, and that under the pointer
   let look = { chosen: 0, other: null, held: false, direction: FROM }, weighted = false;
   let painted; // what the large pattern shows, so that it is painted again only when that changes
 
