@@ -47,7 +47,8 @@ def shown():
 
 
 def test_every_explorable_is_here():
-    assert {one.__module__.rpartition(".")[2] for one in Explorable.__subclasses__()} == set(EVERY)
+    found = {one.__module__.rpartition(".")[2] for one in Explorable.__subclasses__()}
+    assert found - {"prediction"} == set(EVERY)  # a question has no still: its text stands for it
 
 
 @pytest.mark.parametrize("name", EVERY)

@@ -30,23 +30,30 @@ class Explorable(anywidget.AnyWidget):
             cls._esm, cls._css = script(view), style(view)
         super().__init_subclass__(**options)
 
-    def picture(self) -> core.Picture:
-        """What the view opens on, as a figure and a sentence that says what it shows."""
-        raise NotImplementedError(f"{type(self).__name__} has no picture for its still; draw one")
+    def picture(self) -> core.Picture | None:
+        """What the view opens on, as a figure and a sentence that says what it shows. None where
+        the text alone stands for the view, as for a question."""
+        return None
 
     def still(self) -> bytes:
-        """The same as a PNG."""
-        return self._told_still()[0]
+        """The same as a PNG. ValueError where there is none."""
+        told = self._told_still()
+        if told is None:
+            raise ValueError(f"{self!r} has no still; its text stands for it")
+        return told[0]
 
-    def _told_still(self) -> tuple[bytes, str]:
-        fig, says = self.picture()
-        return core.png(fig, STILL_DPI), says
+    def _told_still(self) -> tuple[bytes, str] | None:
+        picture = self.picture()
+        return picture and (core.png(picture[0], STILL_DPI), picture[1])
 
     def _repr_mimebundle_(self, **options) -> tuple[dict, dict]:
         """The view, and in the same bundle what stands for it elsewhere: the still and a text. A
         front end shows one of them."""
         data, metadata = super()._repr_mimebundle_(**options)
-        still, says = self._told_still()
+        told = self._told_still()
+        if told is None:
+            return data, metadata
+        still, says = told
         data |= {"image/png": still, "text/plain": f"{self!r}\n{says}"}
         return data, metadata | {"image/png": {"alt": says}}
 
