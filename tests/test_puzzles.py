@@ -230,7 +230,7 @@ def test_a_puzzle_without_an_answer_is_not_attempted(maker):
 @pytest.mark.parametrize(
     "junk",
     [5, "words", [], (1, 2, 3), lambda: 0, lambda argument: "words", lambda argument: 1 / 0],
-    ids=repr,
+    ids=["number", "words", "nothing", "three", "no argument", "says words", "raises"],
 )
 def test_no_answer_raises_and_none_of_these_passes(maker, junk):
     verdict = maker(0).check(junk)
