@@ -8,6 +8,7 @@ import ast
 import importlib
 import math
 import pkgutil
+import re
 
 import nbformat
 import numpy as np
@@ -15,7 +16,7 @@ import pytest
 import torch
 
 from helpers import checks
-from helpers.checks import FAILED, NOT_ATTEMPTED, PASSED, Exercise
+from helpers.checks import FAILED, NOT_ATTEMPTED, PASSED, Exercise, start_here
 from tests.course import NOTEBOOKS, cells
 from tests.notebook_rules import tags
 
@@ -269,6 +270,11 @@ def test_a_counter_example_names_place_value_and_expectation():
         and "x a tensor [" in verdict.details
         and verdict.diagnosis is None
     )
+
+
+def test_a_counter_example_shows_a_short_list_and_counts_a_long_one():
+    said = repr(start_here.moment_of_birth(lambda steps, scores: -1, seed=0))
+    assert re.search(r"steps \[\d+, [\d, ]+\], scores a list of \d+ \(seed 0\)", said)
 
 
 def test_the_seed_repeats_the_draws_and_without_one_they_are_fresh():

@@ -112,6 +112,18 @@ def borrowed(sources: dict[str, str]) -> list[str]:
     return found
 
 
+def settings(styles: str) -> set[tuple[str, str]]:
+    """What a style sheet sets where: pairs of a selector without its view's class, and a
+    property."""
+    pairs = set()
+    for selectors, body in re.findall(r"([^{}]+)\{([^{}]*)\}", re.sub(r"/\*.*?\*/", "", styles)):
+        names = {line.partition(":")[0].strip() for line in body.split(";") if ":" in line}
+        for selector in selectors.split(","):
+            where = re.match(r"\.[a-z_]+ (.+)", " ".join(selector.split()))
+            pairs |= {(where[1], name) for name in names} if where else set()
+    return pairs
+
+
 # Modules
 
 
@@ -155,6 +167,14 @@ def test_every_import_is_offered_and_used(path):
 def test_a_view_asks_for_nothing_off_the_machine(view):
     addresses = re.findall(r"https?://[^\s\"']+", script(view) + style(view))
     assert set(addresses) == {"http://www.w3.org/2000/svg"}  # a name, and no address
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=name)
+def test_what_a_view_sets_outweighs_what_is_shared(view):
+    """Each view on a page brings the shared styles with it, so the last of them stand behind the
+    styles of every other view, and win where both weigh the same."""
+    shared = set().union(*(settings(path.read_text()) for path in HERE.glob("shared/*.css")))
+    assert not settings(view.with_suffix(".css").read_text()) & shared
 
 
 @pytest.mark.parametrize("path", PURE, ids=name)

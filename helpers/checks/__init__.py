@@ -330,6 +330,9 @@ def _kind(value: Any) -> str:
         return f"a tensor {list(value.shape)}" if value.ndim else "a number"
     if isinstance(value, bool | int | float | str | tuple):
         return f"{value!r:.60}"
+    if isinstance(value, list):
+        shown = all(isinstance(entry, int | float) for entry in value) and len(str(value)) <= 60
+        return str(value) if shown else f"a list of {len(value)}"
     if hasattr(value, "cfg"):
         return (
             f"a model of {value.cfg.n_layers} layers, {value.cfg.n_heads} heads, d_model "
