@@ -1,15 +1,12 @@
 """Every explorable carries a still: one output that shows the view where there is a kernel, a
 picture where there is none, and a text where there are no pictures."""
 
-import asyncio
 import base64
 import io
-import re
 
 import nbformat
 import pytest
 import torch
-from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 from nbconvert import HTMLExporter
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
@@ -23,7 +20,6 @@ from helpers.explorables.paths import Paths
 from helpers.explorables.rotation import Rotation
 from helpers.explorables.virtual_weights import VirtualWeights
 from helpers.model import AttentionOnlyTransformer, ModelConfig
-from tests.course import ROOT
 
 MODEL = AttentionOnlyTransformer(ModelConfig(n_heads=2, d_model=16, d_head=8, n_ctx=12, d_vocab=9))
 MODEL.requires_grad_(False)
@@ -112,18 +108,6 @@ def test_an_exported_page_shows_the_still_once(shown, name, clean):
     picture = base64.b64encode(data["image/png"]).decode()
     assert page.replace("\n", "").count(picture) == 1
     assert data[WIDGET_VIEW]["model_id"] not in page and "Error displaying" not in page
-
-
-def test_a_reader_s_notebook_is_saved_with_its_stills_and_without_views(shown, tmp_path):
-    hook = re.search(r"pre_save_hook=(\S+)", (ROOT / "Makefile").read_text(encoding="utf-8"))[1]
-    manager = AsyncLargeFileManager(root_dir=str(tmp_path), pre_save_hook=hook)
-    _, data, metadata = shown["attention"]
-    model = dict(type="notebook", format="json", content=stored(data, metadata))
-    asyncio.run(manager.save(model, "mine.ipynb"))
-    asyncio.run(manager.save(dict(type="file", format="text", content="a"), "words.txt"))
-    kept = build.read(tmp_path / "mine.ipynb").cells[1].outputs[0].data
-    assert set(kept) == {"image/png", "text/plain"}
-    assert (tmp_path / "words.txt").read_text() == "a"
 
 
 def test_what_the_build_stores_is_the_still_without_its_view(shown):

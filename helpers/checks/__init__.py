@@ -66,7 +66,7 @@ class Verdict:
 
     def __repr__(self) -> str:
         details = self.details and f". {self.details}"
-        return "\n".join([f"{self.name}: {self.state}{details}", *self._likely(), self._count()])
+        return "\n".join([f"{self.name}: {self.state}{details}", *self._likely(), *self._count()])
 
     def _repr_html_(self) -> str:
         """The same in colour, which never stands alone. Nothing on the page is as bright as what
@@ -74,18 +74,20 @@ class Verdict:
         mark, look = LOOKS[self.state]
         words = "<br>".join(html.escape(line) for line in [self.details, *self._likely()] if line)
         passed, of = self.so_far
+        count = " ".join(["●" * passed + "○" * (of - passed), *self._count()]) if of > 1 else ""
         return (
             f'<div style="display: inline-block; padding: 5px 14px; border-radius: 8px; {look}">'
             f"<b>{mark} {html.escape(self.name)}: {self.state}</b>"
-            f'<span style="margin-left: 1.5em">{"●" * passed}{"○" * (of - passed)} '
-            f'{self._count()}</span><div style="white-space: pre-wrap">{words}</div></div>'
+            f'<span style="margin-left: 1.5em">{count}</span>'
+            f'<div style="white-space: pre-wrap">{words}</div></div>'
         )
 
     def _likely(self) -> list[str]:
         return [f"Most likely: {self.diagnosis}."] if self.diagnosis else []
 
-    def _count(self) -> str:
-        return "Passed so far: {} of {}".format(*self.so_far)
+    def _count(self) -> list[str]:
+        passed, of = self.so_far
+        return [f"Passed so far: {passed} of {of}"] if of > 1 else []  # a puzzle stands alone
 
 
 class NotAttempted(Exception):

@@ -53,7 +53,9 @@ def edition(notebook: NotebookNode) -> str:
     """A name for what a notebook asks of its reader: another one once a cell or a tag changes, the
     same whatever its outputs are."""
     cells = [
-        [cell.cell_type, cell.source, cell.metadata.get("tags", [])] for cell in notebook.cells
+        [cell.cell_type, cell.source, cell.metadata.get("tags", [])]
+        for cell in notebook.cells
+        if cell.id != build.FOOTER
     ]
     return hashlib.sha256(json.dumps(cells).encode()).hexdigest()[:16]
 
