@@ -8,7 +8,7 @@ import torch
 
 from helpers import handmade
 from helpers.explorables.rotation import GROUPS, Rotation
-from helpers.instruments import heads
+from helpers.instruments import basis, heads
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 from tests.browser.every import EVERY, stands
 
