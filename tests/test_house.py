@@ -195,7 +195,7 @@ def shown_code(word: str) -> str:
 
 
 def test_the_exercise_that_contributing_shows_is_one():
-    namespace = {"__name__": __name__}
+    namespace = {}
     exec(shown_code("Exercise("), namespace)
     half = namespace["half"]
     assert half(half.solution, seed=0)

@@ -65,9 +65,6 @@ PICTURES = {
     ),
     "birth_frame": lambda: plotting.birth_frame([4.0, 3.0, 2.0], 2, 4.1, [pattern(), pattern()]),
     "look_back": lambda: plotting.look_back(["BOS", "7", "12", "7"], pattern()[0], 3),
-    "reading": lambda: plotting.reading(
-        ["<bos>", "de", "f", "⏎···", "f"], [0.1, 0.0, 0.8, 0.1, 0.0], 4
-    ),
 }
 
 
@@ -192,17 +189,13 @@ def test_bars_do_not_print_minus_zero():
     assert plotting.bars({"a": -0.001, "b": 0.25}, "cost")[1] == "cost: a 0.00, b 0.25."
 
 
-def test_reading_names_the_token_attended_to_and_the_one_before_it():
-    _, says = plotting.reading(["<bos>", "zor", "b", "·", "zor"], [0.1, 0.0, 0.8, 0.1, 0.0], 4)
-    assert (
-        says
-        == "From the framed token 'zor', number 4, most attention goes to 'b', number 2, right "
-        "after token 'zor'."
+def test_a_look_back_prints_what_it_shades_and_names_the_token_attended_to():
+    pattern = torch.zeros(4, 4)
+    pattern[3] = torch.tensor([0.04, 0.0, 0.9, 0.06])
+    fig, says = plotting.look_back(["<bos>", "zor", "b", "zor"], pattern, 3)
+    assert says == (
+        "From the framed token 'zor', position 3, most attention, 0.90, goes to 'b', one step back."
     )
-
-
-def test_reading_prints_what_it_shades():
-    fig, _ = plotting.reading(["<bos>", "zor", "b", "zor"], [0.04, 0.0, 0.9, 0.06], 3)
     assert {text.get_text() for text in fig.axes[0].texts} >= {"0.90", "0.06"}
     assert "0.04" not in {text.get_text() for text in fig.axes[0].texts}
 

@@ -120,15 +120,10 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
         cell.metadata = nbformat.from_dict(
             {k: v for k, v in cell.metadata.items() if k in KEPT_CELL_METADATA}
         )
-    drop_views(notebook)
-    return notebook
-
-
-def drop_views(notebook: NotebookNode | dict) -> None:
-    """Without its kernel's state a saved widget opens as "model not found". Still and text stay."""
-    for cell in notebook["cells"]:
+        # Without its state a saved widget opens as "model not found". Still and text stay.
         for output in cell.get("outputs", []):
             output.get("data", {}).pop(WIDGET_VIEW, None)
+    return notebook
 
 
 def render(notebook: NotebookNode) -> str:

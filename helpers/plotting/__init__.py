@@ -33,7 +33,7 @@ from helpers.plotting.optimizers import (
 )
 from helpers.plotting.paths import orders, term_sum
 from helpers.plotting.plateau import first_layer_story, fits, lottery
-from helpers.plotting.reading import look_back, reading, sequences
+from helpers.plotting.reading import look_back, sequences
 from helpers.plotting.rotation import turned
 from helpers.plotting.skip_trigrams import final_losses, skip_trigram_board
 from helpers.plotting.stream import stream_diagram

@@ -18,7 +18,17 @@ pytestmark = pytest.mark.browser
     ("function", "number", "written"),
     [("nats", 0, "0"), ("nats", 0.00004, "0"), ("nats", 0.00012, "0.0001")]
     + [("nats", 0.0123, "0.012"), ("nats", -0.5, "-0.50"), ("signedNats", -0.5, "−0.50")]
-    + [("signedNats", 0.00001, "0"), ("signedNats", 2, "+2.00"), ("signed", -0.004, "−0.00")]
+    + [
+        ("signedNats", 0.00001, "0"),
+        ("signedNats", 2, "+2.00"),
+        ("asPercent", 1, "100.0%"),
+        ("asPercent", 0, "0.0%"),
+        ("asPercent", 0.99996, "> 99.9%"),
+        ("asPercent", 0.0004, "< 0.1%"),
+        ("asPercent", 0.53, "53%"),
+        ("asPercent", 0.0166, "1.7%"),
+        ("signed", -0.004, "−0.00"),
+    ]
     + [("signed", 9.94, "+9.94"), ("signed", -9.96, "−10.0"), ("powerOfTen", -12, "10⁻¹²")],
 )
 def test_numbers_are_written_as_they_are_read(ask, function, number, written):

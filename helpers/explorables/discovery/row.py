@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from helpers.explorables.shared.tokens import encoded, token_labels
 from helpers.instruments import heads
 from helpers.sequences import BOS
 from helpers.training.recipes import Recipe
@@ -27,9 +28,9 @@ def read_row(typed: str, recipe: Recipe) -> Int[Tensor, "1 pos"]:
     ValueError for an empty row, for one that is too long, and for what is no token.
     """
     if recipe.task["name"] == "text":
-        ids = recipe.text().encode(typed.replace(LINE_END, "\n"))
-    else:
-        ids = [token_id(word, recipe.model.d_vocab) for word in typed.replace(",", " ").split()]
+        ids, _ = encoded(typed.replace(LINE_END, "\n"), recipe.text(), recipe.model.n_ctx)
+        return torch.tensor([ids])
+    ids = [token_id(word, recipe.model.d_vocab) for word in typed.replace(",", " ").split()]
     most = recipe.model.n_ctx - 1
     if not 0 < len(ids) <= most:
         raise ValueError(
@@ -52,7 +53,7 @@ def names(ids: list[int], recipe: Recipe) -> list[str]:
     """What to call tokens on the screen."""
     if recipe.task["name"] == "text":
         return recipe.text().token_strings(ids)
-    return ["BOS" if token == BOS else str(token) for token in ids]
+    return token_labels(torch.tensor(ids), None)
 
 
 def copied(tokens: Int[Tensor, "1 pos"]) -> int | None:
