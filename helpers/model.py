@@ -88,6 +88,10 @@ class ModelConfig:
             raise ValueError(f"normalization is {self.normalization!r}; choose None, 'RMS' or 'LN'")
 
 
+def _normal(generator: torch.Generator, *shape: int, std: float) -> nn.Parameter:
+    return nn.Parameter(std * torch.randn(shape, generator=generator))
+
+
 class AttentionOnlyTransformer(nn.Module):
     """`model(tokens)` gives the logits; weights are attributes, with one leading axis for layers
     and one for heads."""
@@ -95,11 +99,7 @@ class AttentionOnlyTransformer(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.cfg = cfg = config
-        generator = torch.Generator().manual_seed(cfg.seed)
-
-        def normal(*shape: int, std: float) -> nn.Parameter:
-            return nn.Parameter(std * torch.randn(shape, generator=generator))
-
+        normal = partial(_normal, torch.Generator().manual_seed(cfg.seed))
         layers_and_heads = (cfg.n_layers, cfg.n_heads)
         read = cfg.init_weights / math.sqrt(cfg.d_model)
         write = cfg.init_weights / math.sqrt(cfg.d_head)

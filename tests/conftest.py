@@ -1,5 +1,6 @@
 """What the Python tests share: shapes are enforced, draws are repeated, no window opens."""
 
+import asyncio
 import random
 import sys
 
@@ -37,3 +38,16 @@ def seeded():
     for name, seed in (("numpy.random", "seed"), ("torch", "manual_seed")):
         if name in sys.modules:
             getattr(sys.modules[name], seed)(0)
+
+
+@pytest.fixture(autouse=True)
+def no_loop_sleeps_here(request):
+    """Playwright's event loop sleeps in the main thread from the first browser test on. A test that
+    runs after it in the same process, and has no browser, starts loops of its own there."""
+    loop = asyncio._get_running_loop()
+    if loop is None or "browser" in request.fixturenames:
+        yield
+        return
+    asyncio._set_running_loop(None)
+    yield
+    asyncio._set_running_loop(loop)

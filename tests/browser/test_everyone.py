@@ -82,7 +82,10 @@ def test_the_sentence_is_heard_once_and_only_when_it_rests(bare, listened, name)
     else:
         key = use(page, name)
     for _ in range(5):
+        words = says(page, name)
         page.keyboard.press(key)
+        if name == "prediction":  # whose sentence is Python's
+            bare.until(lambda: says(page, name) != words)  # noqa: B023
         bare.pass_time(RESTS // 2)
     assert page.evaluate(HEARD) == []
     bare.pass_time(RESTS)

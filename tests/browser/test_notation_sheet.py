@@ -6,6 +6,8 @@ import pytest
 
 from tests.course import ROOT
 
+pytestmark = pytest.mark.browser
+
 SIDES = ("top", "right", "bottom", "left")
 SHEET = ROOT / "notebooks" / "notation_sheet.html"
 

@@ -1,7 +1,7 @@
 """What every puzzle is: a question, an anonymous model, and a judge of answers."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -103,6 +103,10 @@ def strongest(model: AttentionOnlyTransformer, texts: list[list[int]]) -> list[i
         token if sure else None
         for token, sure in zip(logits.argmax(-1).tolist(), best - second > SURE, strict=True)
     ]
+
+
+def one_of(generator: Generator, among: Sequence) -> Any:
+    return among[int(torch.randint(len(among), (), generator=generator))]
 
 
 def said(answer: Callable, argument: Any) -> Any:

@@ -11,7 +11,7 @@ from functools import partial
 import torch
 from torch import Generator
 
-from helpers.checks.puzzles import written
+from helpers.checks.puzzles import engine, written
 from helpers.checks.puzzles.engine import Continuation, Rule
 from helpers.model import AttentionOnlyTransformer
 
@@ -148,15 +148,12 @@ TAKEN_FOR: dict[str, Rule] = {
 
 def a_text(generator: Generator) -> Text:
     """Up to 22 tokens of a few kinds; in most texts the last one has stood there before."""
-
-    def one_of(low: int, high: int) -> int:
-        return int(torch.randint(low, high, (), generator=generator))
-
-    kinds = torch.randperm(D_VOCAB - 1, generator=generator)[: one_of(3, D_VOCAB)] + 1
-    length = one_of(2, N_CTX - 1)
+    one_of = partial(engine.one_of, generator)
+    kinds = torch.randperm(D_VOCAB - 1, generator=generator)[: one_of(range(3, D_VOCAB))] + 1
+    length = one_of(range(2, N_CTX - 1))
     text = kinds[torch.randint(len(kinds), (length,), generator=generator)].tolist()
-    if one_of(0, 3):
-        text[-1] = text[one_of(0, length)]
+    if one_of(range(3)):
+        text[-1] = one_of(text)
     return text
 
 

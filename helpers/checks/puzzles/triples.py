@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor
 
-from helpers.checks.puzzles import written
+from helpers.checks.puzzles import engine, written
 from helpers.checks.puzzles.engine import Continuation
 from helpers.model import AttentionOnlyTransformer
 from helpers.sequences import BOS
@@ -151,10 +151,7 @@ TAKEN_FOR: Mapping[str, Callable[[Text, Roles], int | None]] = {
 
 def a_text(generator: Generator, roles: Roles) -> Text:
     """Up to 20 tokens; most end with one that asks, and in half of these a source comes first."""
-
-    def one_of(among) -> int:
-        return among[int(torch.randint(len(among), (), generator=generator))]
-
+    one_of = partial(engine.one_of, generator)
     others = [token for token in range(1, D_VOCAB) if token not in roles[:4]]
     text = [one_of(others) for _ in range(one_of(range(3, 21)))]
     for role in roles[:2]:
