@@ -25,7 +25,7 @@ def chart(loss=4.17, early=None, **changes) -> Chart:
     step 100; by default one that never began."""
     losses = [loss if early is None else early] * 100 + [loss] * 300
     still = dict(steps=[0, 200, 400], prefix_matching=[0.05] * 3, previous_token=[0.06] * 3)
-    still |= dict(moved=0.02, usual=loss, kept_back=4.19, accuracy=[0.02] * len(LENGTHS))
+    still |= dict(like_start=0.99, usual=loss, kept_back=4.19, accuracy=[0.02] * len(LENGTHS))
     return Chart(losses=losses, **(still | changes))
 
 
@@ -34,13 +34,13 @@ def right_at(*lengths: int) -> list[float]:
 
 
 SHOWN = {
-    FORMED: chart(0.02, moved=5.5, kept_back=0.01, prefix_matching=[0.04, 0.8, 0.99]),
-    "too slow": chart(3.95, early=4.17, moved=0.8),
-    "normalization": chart(3.85, early=3.97, moved=6.0),
-    "loss on all rows": chart(3.78, early=4.11, moved=6.0, usual=3.4),
-    "one period": chart(0.01, moved=6.0, kept_back=30.0, accuracy=right_at(2, 4, 8, 16)),
-    "blocks too short": chart(0.35, moved=6.0, kept_back=8.0, accuracy=right_at(2, 3, 4)),
-    "one layer": chart(3.08, early=3.8, moved=6.0, usual=3.08, kept_back=3.9),
+    FORMED: chart(0.02, like_start=0.1, kept_back=0.01, prefix_matching=[0.04, 0.8, 0.99]),
+    "too slow": chart(3.95, early=4.17, like_start=0.8),
+    "normalization": chart(3.85, early=3.97, like_start=0.1),
+    "loss on all rows": chart(3.78, early=4.11, like_start=0.1, usual=3.4),
+    "one period": chart(0.01, like_start=0.1, kept_back=30.0, accuracy=right_at(2, 4, 8, 16)),
+    "blocks too short": chart(0.35, like_start=0.1, kept_back=8.0, accuracy=right_at(2, 3, 4)),
+    "one layer": chart(3.08, early=3.8, like_start=0.1, usual=3.08, kept_back=3.9),
 }
 
 
@@ -58,13 +58,13 @@ def test_any_two_causes_disagree_on_a_symptom(one, other):
 @pytest.mark.parametrize(
     "unknown",
     [
-        chart(900.0, moved=20.0, usual=70.0, kept_back=70.0),  # it goes up
-        chart(4.2, moved=6.0),  # it moves, and nothing comes of it
-        chart(0.01, moved=6.0, kept_back=30.0, accuracy=right_at(20, 21)),  # long shifts
-        chart(0.01, moved=6.0, kept_back=30.0),  # low, and no length known
-        chart(3.0, early=3.8, moved=6.0, previous_token=[0.06, 0.5, 0.9]),  # no match
+        chart(900.0, like_start=0.1, usual=70.0, kept_back=70.0),  # it goes up
+        chart(4.2, like_start=0.1),  # it moves, and nothing comes of it
+        chart(0.01, like_start=0.1, kept_back=30.0, accuracy=right_at(20, 21)),  # long shifts
+        chart(0.01, like_start=0.1, kept_back=30.0),  # low, and no length known
+        chart(3.0, early=3.8, like_start=0.1, previous_token=[0.06, 0.5, 0.9]),  # no match
         SHOWN["too slow"]._replace(losses=[4.17] * 50),  # too short to tell
-        chart(math.nan, moved=math.nan, usual=math.nan, kept_back=math.nan),
+        chart(math.nan, like_start=math.nan, usual=math.nan, kept_back=math.nan),
     ],
 )
 def test_what_no_cause_shows_is_none_of_these(unknown):
@@ -88,7 +88,7 @@ def test_the_words_give_each_number_beside_its_bound_and_what_to_try():
 
 
 def test_what_one_sees_of_a_cause_is_its_own_answers():
-    assert "hardly moved" in clinic.seen("too slow")
+    assert "still point where they started" in clinic.seen("too slow")
     assert clinic.seen("one period") == (
         "it gets as low as guesses among the tokens seen; lengths kept back cost more than "
         "guessing; one shift answers all lengths that it continues"
@@ -124,11 +124,14 @@ def test_the_exam_of_a_perfect_head_and_of_one_that_has_not_moved():
     assert min(perfect.accuracy) == 1 and max(perfect.usual, perfect.kept_back) < 0.1
     untrained = AttentionOnlyTransformer(CONFIG)
     still = clinic.examine([4.2], [SNAPSHOT], untrained)
-    assert still.moved == 0 and max(still.accuracy) < 0.2
+    assert still.like_start == pytest.approx(1) and max(still.accuracy) < 0.2
     assert still.usual == pytest.approx(GUESSING, abs=0.2)
     with torch.no_grad():
         untrained.W_Q.mul_(3), untrained.W_K.mul_(3)
-    assert clinic.examine([4.2], [SNAPSHOT], untrained).moved == pytest.approx(2, abs=1e-5)
+    assert clinic.examine([4.2], [SNAPSHOT], untrained).like_start == pytest.approx(1)
+    with torch.no_grad():
+        untrained.W_Q.neg_(), untrained.W_K.neg_()
+    assert clinic.examine([4.2], [SNAPSHOT], untrained).like_start == pytest.approx(-1)
 
 
 def test_the_best_head_is_over_all_layers_and_knows_no_number_where_there_is_none():

@@ -35,17 +35,17 @@ class Chart(NamedTuple):
     """A training, as the clinic sees it.
 
     `losses`: one a step, as the training counts them (nats). At each of `steps` the best head's
-    score. Of the model at the end: `moved`, how far the weights of queries and keys have come from
-    where they started, in units of their own size; the loss on rows that repeat, with blocks of
-    lengths that the default run trains on (`usual`) and of those that it keeps back (`kept_back`);
-    and the accuracy on blocks of each of LENGTHS.
+    score. Of the model at the end: `like_start`, the cosine of the weights of queries and keys with
+    those at the start; the loss on rows that repeat, with blocks of lengths that the default run
+    trains on (`usual`) and of those that it keeps back (`kept_back`); and the accuracy on blocks of
+    each of LENGTHS.
     """
 
     losses: list[float]
     steps: list[int]
     prefix_matching: list[float]
     previous_token: list[float]
-    moved: float
+    like_start: float
     usual: float
     kept_back: float
     accuracy: list[float]
@@ -77,14 +77,14 @@ def examine(
             f"{len(losses)} losses and {len(history)} snapshots; train some steps first"
         )
     untrained = AttentionOnlyTransformer(model.cfg)  # from the seed that its config names
-    start, end = (torch.cat([made.W_Q, made.W_K]) for made in (untrained, model))
+    start, end = (torch.cat([made.W_Q, made.W_K]).flatten() for made in (untrained, model))
     usual, kept_back = (_loss_on(model, periods) for periods in split_periods(N_CTX))
     accuracy = accuracy_by_period([model], LENGTHS, lead_in=False, sequences=16)[0]
     return Chart(
         list(losses),
         [entry["step"] for entry in history],
         *([best(entry, name) for entry in history] for name in Chart._fields[2:4]),
-        ((end - start).norm() / start.norm()).item(),
+        torch.cosine_similarity(start, end, dim=0).item(),
         usual,
         kept_back,
         accuracy.tolist(),
@@ -151,10 +151,10 @@ SYMPTOMS = {
         lambda chart: above(len(chart.losses), 199),
     ),
     "moved": Symptom(
-        "the weights of queries and keys have moved",
-        "the weights of queries and keys have hardly moved",
-        "distance over their own size",
-        lambda chart: above(chart.moved, 1.3, varies=True),
+        "the weights of queries and keys have left where they started",
+        "the weights of queries and keys still point where they started",
+        "cosine with the start",
+        lambda chart: below(chart.like_start, 0.7, varies=True),
     ),
     "fell": Symptom(
         "the loss leaves guessing behind",

@@ -129,7 +129,7 @@ def settings(n_seeds: int) -> list[dict[str, Any]]:
     """What is trained: so many seeds of each change to build on; and from another seed each of
     those that are held out."""
     built_on = [dict(change=change, seed=seed) for change in CHANGES for seed in seeds(n_seeds)]
-    other = seeds(1)[0] + 100
+    other = seeds(1)[0] + 200
     held_out = [dict(change=change, seed=other, held_out=True) for change in HELD_OUT]
     return built_on + held_out
 
