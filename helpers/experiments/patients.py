@@ -67,13 +67,16 @@ CHANGES = {
 }
 # The same again from other seeds, and what was never looked at: each of these with its own seeds.
 HELD_OUT = CHANGES | {
+    "AdamW at 0.0007": Change("too slow", training=dict(optimizer="AdamW", lr=0.0007)),
     "AdamW at 0.0005": Change("too slow", training=dict(optimizer="AdamW", lr=0.0005)),
     "SGD at 0.03": Change("too slow", training=dict(optimizer="SGD", lr=0.03)),
     "RMS normalization": Change("normalization", model=dict(normalization="RMS")),
     "all rows, half the batch": Change("loss on all rows", training=dict(rows="all", batch=12)),
     "one period of 12": Change("one period", options=dict(period=12), task="fixed_period"),
+    "one period of 20": Change("one period", options=dict(period=20), task="fixed_period"),
     "blocks of 3 to 5 tokens": Change("blocks too short", options=dict(periods=[3, 4, 5])),
     "one layer of 8 heads": Change("one layer", model=dict(n_layers=1, n_heads=8, d_head=8)),
+    "one layer of 2 heads": Change("one layer", model=dict(n_layers=1, n_heads=2, d_head=32)),
     "AdamW at 0.01": Change(FORMED, training=dict(optimizer="AdamW", lr=0.01)),
     "SGD at 1": Change(FORMED, training=dict(optimizer="SGD", lr=1.0)),
     "LayerNorm, a third of the rates": Change(
@@ -86,6 +89,7 @@ HELD_OUT = CHANGES | {
     "one sequence a batch": Change(training=dict(batch=1)),
     "weights eight times as large": Change(model=dict(init_weights=4.0)),
     "weight decay of 3": Change(training=dict(weight_decay=3.0)),
+    "weight decay of 1": Change(training=dict(weight_decay=1.0)),
     "a Markov chain": Change(task="bigram_chain"),
 }
 
