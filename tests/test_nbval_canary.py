@@ -30,10 +30,11 @@ def corrupt(output) -> None:
         output.data["text/plain"] += " and so on"
 
 
-def wrong(notebook, number):
-    """The notebook with the first stored output of one cell corrupted."""
+def wrong(notebook, *numbers):
+    """The notebook with the first stored output of some cells corrupted."""
     changed = copy.deepcopy(notebook)
-    corrupt(changed.cells[number].outputs[0])
+    for number in numbers:
+        corrupt(changed.cells[number].outputs[0])
     return changed
 
 
@@ -78,7 +79,7 @@ def failures(small, tmp_path_factory):
     doubled = copy.deepcopy(small)
     doubled.cells[0].outputs += copy.deepcopy(small.cells[1].outputs)
     canaries = {"right": small, "unrun": unrun, "doubled": doubled}
-    canaries |= {kind: wrong(small, number) for number, kind in enumerate(list(SOURCES)[:3])}
+    canaries |= {"one_wrong": wrong(small, 1), "all_wrong": wrong(small, 0, 1, 2)}
     if (course := beginning()) is not None:
         canaries |= {"course": course, "course_wrong": wrong(course, -1)}
     return run_nbval(canaries, tmp_path_factory.mktemp("canaries"))
@@ -111,9 +112,13 @@ def test_right_outputs_pass(failures):
     assert failures["right"] == []
 
 
-@pytest.mark.parametrize(("number", "kind"), [(0, "print"), (1, "result"), (2, "picture")])
-def test_a_wrong_output_fails(failures, number, kind):
-    assert failures[kind] == [number]
+@pytest.mark.parametrize("number", range(3), ids=list(SOURCES)[:3])
+def test_a_wrong_output_fails(failures, number):
+    assert number in failures["all_wrong"] and number not in failures["right"]
+
+
+def test_a_wrong_output_fails_its_own_cell_and_no_other(failures):
+    assert failures["one_wrong"] == [1] and failures["all_wrong"] == [0, 1, 2]
 
 
 def test_an_output_too_many_fails(failures):

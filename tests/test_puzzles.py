@@ -19,6 +19,8 @@ BY_TEXT = {
     "twist": (puzzles.twist, lookups.TWISTS),
 }
 MAKERS = [getattr(puzzles, name) for name in puzzles.__all__]
+# With the shape checks of readers, who have none: a hundred draws are many.
+in_every_draw = pytest.mark.usefixtures("shapes_unchecked")
 every_puzzle = pytest.mark.parametrize("maker", MAKERS, ids=lambda maker: maker.__name__)
 
 
@@ -35,7 +37,7 @@ def others(rules, right, seed: int) -> list:
     return [wrong[(seed + step) % len(wrong)] for step in range(3)]
 
 
-@pytest.mark.slow
+@in_every_draw
 @pytest.mark.parametrize("name", BY_TEXT)
 def test_the_hidden_rule_passes_and_three_others_fail_in_every_draw(name):
     maker, tricks = BY_TEXT[name]
@@ -49,7 +51,7 @@ def test_the_hidden_rule_passes_and_three_others_fail_in_every_draw(name):
     assert hidden == set(tricks)  # every one of them is drawn
 
 
-@pytest.mark.slow
+@in_every_draw
 def test_the_hidden_triple_passes_and_three_others_fail_in_every_draw():
     hidden = set()
     for seed in range(DRAWS):
@@ -103,6 +105,7 @@ def test_a_rule_that_is_right_but_for_one_kind_of_text_is_found_out():
 
 
 @pytest.mark.slow
+@in_every_draw
 def test_of_all_compositions_only_one_passes_in_every_draw():
     heads = range(composers.N_HEADS)
     for seed in range(DRAWS):
@@ -125,7 +128,7 @@ def test_of_all_compositions_only_one_passes_in_every_draw():
     assert "by another read" in puzzle.check(right._replace(read=vain.read)).details
 
 
-@pytest.mark.slow
+@in_every_draw
 def test_of_all_changes_only_the_hidden_one_passes_in_every_draw():
     kinds = set()
     for seed in range(DRAWS):
@@ -187,6 +190,7 @@ AXES_BY = {
 
 
 @pytest.mark.slow
+@in_every_draw
 def test_a_stream_is_judged_by_its_axes_in_every_draw():
     puzzle, wrong = puzzles.axes(0), list(AXES_BY)[1:]
     for seed in range(DRAWS):

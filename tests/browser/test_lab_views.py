@@ -31,7 +31,6 @@ MADE = {
 }
 CELLS = [IMPORTS, *MADE.values(), *["0"] * 30]
 CELL = {name: 1 + number for number, name in enumerate(MADE)}
-STILLS = {"prediction": ".jp-OutputArea-output.jp-RenderedHTML"}  # all others show a picture
 
 
 @pytest.fixture(scope="module")
@@ -210,9 +209,13 @@ def test_after_a_restart_it_says_why_it_does_not_answer_or_answers(restarted, la
         says_anew(page, name, restarted[name])
 
 
-def test_run_again_after_a_restart_it_is_as_before(restarted, lab, name):
+def import_again(lab) -> None:
     if lab.ask("'model' in globals()") == "False":
         lab.run_cell(0)
+
+
+def test_run_again_after_a_restart_it_is_as_before(restarted, lab, name):
+    import_again(lab)
     page = show(lab, name)
     page.wait_for_function(
         "([name, before]) => document.querySelector(`.${name} .says`)?.textContent === before",
@@ -220,17 +223,37 @@ def test_run_again_after_a_restart_it_is_as_before(restarted, lab, name):
     )
 
 
-def test_a_notebook_that_was_saved_opens_again_on_its_still(notebook, lab, name):
-    """The view while its kernel is there, and the still alone; after a restart and a new opening
-    the still, and no word of an error."""
-    page = show(lab, name)
-    assert page.locator(".jp-OutputArea-output img").count() == 0
-    page.evaluate("() => jupyterapp.shell.currentWidget.context.save()")
-    lab.restart()
-    lab.open("views.ipynb")
-    still = page.locator(STILLS.get(name, ".jp-OutputArea-output img[src^='data:image/png']"))
+# ---- saved, and opened again
+
+
+@pytest.fixture(scope="module")
+def reopened(notebook):
+    """The notebook with all of them in it, saved, its kernel restarted, and opened again. While a
+    kernel is there a view stands alone, without its still."""
+    import_again(notebook)
+    for name in NAMES:
+        notebook.run_cell(CELL[name])
+        stands(notebook.page, name)
+        assert output(notebook.page, name).locator("img").count() == 0
+    notebook.page.evaluate("() => jupyterapp.shell.currentWidget.context.save()")
+    notebook.restart()
+    notebook.open("views.ipynb")
+    notebook.hide_sidebar()
+
+
+def output(page, name: str):
+    """The output of its cell, which is on the page while the cell is in sight or near."""
+    cell = f".jp-Cell[data-windowed-list-index='{CELL[name]}']"
+    return page.locator(f"{cell} .jp-OutputArea-output")
+
+
+def test_a_notebook_that_was_saved_opens_again_on_its_still(reopened, lab, name):
+    """The still, and no word of an error."""
+    scroll_to(lab.page, CELL[name])
+    shown = output(lab.page, name)
+    still = shown.locator("img[src^='data:image/png']")
+    if name == "prediction":  # whose still is written
+        still = shown.and_(lab.page.locator(".jp-RenderedHTML"))
     still.first.wait_for(state="attached")
     assert still.count() == 1
-    assert "Error displaying" not in page.locator(".jp-Notebook").inner_text()
-    lab.hide_sidebar()
-    lab.run_cell(0)
+    assert "Error displaying" not in lab.page.locator(".jp-Notebook").inner_text()

@@ -11,16 +11,13 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from helpers.checks.puzzles.engine import Puzzle, said
+from helpers.checks.puzzles.engine import Puzzle, one_of, said
 from helpers.experiments import privileged, tails
 from helpers.instruments import basis
 
 STREAMS = 16  # on which an answer is checked
 Stream = Float[Tensor, "batch pos d_model"]
 
-
-def _pick(among, generator: Generator):
-    return among[int(torch.randint(len(among), (), generator=generator))]
 
 
 def disguised(stream: Stream, turn: bool, generator: Generator) -> Stream:
@@ -38,17 +35,17 @@ def disguised(stream: Stream, turn: bool, generator: Generator) -> Stream:
 def drawn(models: dict, count: int, generator: Generator) -> list[tuple[Stream, bool]]:
     """So many streams on the same tokens, each with whether AdamW grew it in the coordinates that
     it comes in. `models` as `tails.kept_models` gives them."""
-    tokens = privileged.half_repeated(_pick(range(6, 25), generator), generator)
+    tokens = privileged.half_repeated(one_of(generator, range(6, 25)), generator)
     streams = {
         name: [privileged.stream(model, tokens)[tails.LAST] for model in models[name].values()]
         for name in ("AdamW", "SGD")
     }
-    found, first = [], _pick((True, False), generator)
+    found, first = [], one_of(generator, (True, False))
     for at in range(count):
         has_axes = first == (at % 2 == 0)  # every other one, so that no answer fits all
         without = (("AdamW", True), ("SGD", True), ("SGD", False))  # trained by, and turned
-        trained_by, turn = ("AdamW", False) if has_axes else _pick(without, generator)
-        stream = _pick(streams[trained_by], generator)
+        trained_by, turn = ("AdamW", False) if has_axes else one_of(generator, without)
+        stream = one_of(generator, streams[trained_by])
         found.append((disguised(stream, turn, generator), has_axes))
     return found
 
