@@ -19,7 +19,6 @@ STREAMS = 16  # on which an answer is checked
 Stream = Float[Tensor, "batch pos d_model"]
 
 
-
 def disguised(stream: Stream, turn: bool, generator: Generator) -> Stream:
     """The stream in other coordinates: in another order, with other signs, at another length; or
     turned."""
