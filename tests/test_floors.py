@@ -21,6 +21,7 @@ GROUND = {
     "handmade",
     "lens",
     "files",
+    "tables",
 }
 MOST_LINES = {"model.py": 300}
 MOST_COLUMNS = 100

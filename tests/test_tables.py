@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from helpers.plotting import Table, short
+from helpers.tables import Table, short
 
 TABLE = Table(
     [["⏎···············", "0.50", "a <b>"], ["·with", "-1.25", "c"]], ["token", "share", "says"]

@@ -32,6 +32,7 @@ from helpers.instruments.patterns import (
 from helpers.instruments.probes import probe, repeated_tokens
 from helpers.model import Head, check_head
 from helpers.sequences import TokenIds, cross_entropy, token_ids
+from helpers.tables import Table
 
 THRESHOLD = 0.5  # most of the attention
 # A convention, not a measurement: several times chance, and low enough to count heads that share
@@ -175,20 +176,26 @@ class HeadReport:
             )
         return max(measured, key=lambda row: getattr(row, score))
 
-    def __str__(self) -> str:
-        def line(name: str, numbers: Sequence[float | None]) -> str:
-            return f"{name:>6}" + "".join(
-                f"{'-' if n is None else format(round(n, 2) + 0.0, '.2f'):>17}" for n in numbers
-            )
-
-        lines = [" " * 6 + "".join(f"{name.replace('_', ' '):>17}" for name in self.chance)]
-        lines += [line("chance", list(self.chance.values()))]
+    def table(self) -> Table:
+        """A line a head, under the line of chance."""
+        scores = HeadRow._fields[2:]
+        lines = [["chance", *(_in_hundredths(self.chance.get(score)) for score in scores), ""]]
         for row in self.rows:
-            found = "  induction head" if row.at in self.induction_heads else ""
-            lines.append(line(f"{row.layer}.{row.head}", row[2:]) + found)
-        return "\n".join(lines)
+            named = "induction head" if row.at in self.induction_heads else ""
+            lines.append([f"{row.layer}.{row.head}", *map(_in_hundredths, row[2:]), named])
+        return Table(lines, ["head", *(score.replace("_", " ") for score in scores), ""])
+
+    def __str__(self) -> str:
+        return repr(self.table())
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
 
     __repr__ = __str__
+
+
+def _in_hundredths(score: float | None) -> str:
+    return "" if score is None else f"{round(score, 2) + 0.0:.2f}"
 
 
 def discover(

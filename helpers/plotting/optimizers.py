@@ -58,7 +58,7 @@ def twin_gaps(
         ax.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
         ax.set_title(question, fontsize=10.5)
         ax.legend(loc="upper left", fontsize=9)
-    axes[0].set_ylabel("gap between the twins' losses\n(nats, most of the last 20 steps)")
+    axes[0].set_ylabel("gap between the twins' losses\n(nats, largest of the last 20 steps)")
     axes[-1].text(1.1, 7e-6, "rounding in float32", fontsize=9, color="#4b6a4b", va="top")
     fig.suptitle(title, x=0.01, ha="left", fontsize=11)
     return fig, f"Largest gap between the twins' losses, in nats. {'; '.join(told)}."

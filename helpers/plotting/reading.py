@@ -6,7 +6,7 @@ import matplotlib as mpl
 import numpy as np
 
 from helpers.plotting.core import COLOUR, Picture, array, figure, ink, styled, two_digits
-from helpers.plotting.tables import short
+from helpers.tables import short
 
 
 @styled

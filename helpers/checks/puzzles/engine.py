@@ -1,6 +1,7 @@
 """What every puzzle is: a question, an anonymous model, and a judge of answers."""
 
 import random
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,7 @@ Rule = Callable[[list[int]], int | None]  # from a text, without BOS, to what co
 Judge = Callable[[Any, Generator], str | None]  # None where an answer is right
 
 TEXTS = 50  # on which two rules are compared
+COLUMNS = 80  # of a question, so that a notebook breaks no word
 SURE = 1.0  # by how many logits the strongest answer stands above the second
 
 
@@ -32,7 +34,7 @@ class Puzzle:
     answer."""
 
     def __init__(self, asks: str, judge: Judge, **shown: Any):
-        self.asks, self._judge = Said(asks), judge
+        self.asks, self._judge = Said(textwrap.fill(asks, COLUMNS)), judge
         vars(self).update(shown)
 
     def __repr__(self) -> str:
