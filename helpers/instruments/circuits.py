@@ -23,7 +23,8 @@ import torch
 from jaxtyping import Complex, Float, Int
 from torch import Generator, Tensor
 
-from helpers.model import Head, check_head, check_order
+from helpers.instruments.weights import of_head
+from helpers.model import Head, check_order
 
 # ---- the two circuits of a head ("Splitting attention head terms into circuits")
 
@@ -31,31 +32,31 @@ from helpers.model import Head, check_head, check_order
 @torch.no_grad()
 def QK(model, layer: int, head: int) -> Float[Tensor, "d_model d_model"]:
     """Where a head attends: x_query @ QK @ x_key / sqrt(d_head) is a score. Rank at most d_head."""
-    check_head(model, layer, head)
-    return model.W_Q[layer, head] @ model.W_K[layer, head].T
+    W = of_head(model, layer, head)
+    return W.Q @ W.K.T
 
 
 @torch.no_grad()
 def OV(model, layer: int, head: int) -> Float[Tensor, "d_model d_model"]:
     """What a head moves: attending to x adds x @ OV to the stream. Rank at most d_head."""
-    check_head(model, layer, head)
-    return model.W_V[layer, head] @ model.W_O[layer, head]
+    W = of_head(model, layer, head)
+    return W.V @ W.O
 
 
 @torch.no_grad()
 def full_qk(model, layer: int, head: int) -> Float[Tensor, "query_token key_token"]:
     """The score that a key token gets from a query token, positions left out. Rows are not
     comparable: softmax takes away any constant of a row."""
-    check_head(model, layer, head)
-    queries, keys = model.W_E @ model.W_Q[layer, head], model.W_E @ model.W_K[layer, head]
+    W = of_head(model, layer, head)
+    queries, keys = model.W_E @ W.Q, model.W_E @ W.K
     return queries @ keys.T / math.sqrt(keys.shape[1])
 
 
 @torch.no_grad()
 def full_ov(model, layer: int, head: int) -> Float[Tensor, "source_token output_token"]:
     """What full attention to a source token adds to the logit of an output token."""
-    check_head(model, layer, head)
-    return (model.W_E @ model.W_V[layer, head]) @ (model.W_O[layer, head] @ model.W_U)
+    W = of_head(model, layer, head)
+    return (model.W_E @ W.V) @ (W.O @ model.W_U)
 
 
 # ---- copying ("Summarizing OV/QK matrices")
@@ -71,8 +72,8 @@ def positivity(eigenvalues: Complex[Tensor, "*draws rank"]) -> Float[Tensor, "*d
 def copying_eigenvalues(model, layer: int, head: int) -> Complex[Tensor, " d_head"]:
     """The eigenvalues of full_ov but for its zeros: AB and BA share them, so d_head x d_head is
     enough."""
-    check_head(model, layer, head)
-    return _ov_eigenvalues(model.W_E, model.W_V[layer, head], model.W_O[layer, head], model.W_U)
+    W = of_head(model, layer, head)
+    return _ov_eigenvalues(model.W_E, W.V, W.O, model.W_U)
 
 
 def copying_statistic(model, layer: int, head: int) -> float:
@@ -99,8 +100,8 @@ def copying_null(
 def diagonal_copying(model, layer: int, head: int) -> float:
     """The share of tokens that raise their own logit: positive on the diagonal of full_ov. 1/2 by
     chance."""
-    check_head(model, layer, head)
-    written = (model.W_E @ model.W_V[layer, head]) @ model.W_O[layer, head]
+    W = of_head(model, layer, head)
+    written = (model.W_E @ W.V) @ W.O
     return ((written * model.W_U.T).sum(-1) > 0).float().mean().item()
 
 
@@ -169,12 +170,9 @@ def corner(model, previous: Head, head: Head) -> tuple[float, float]:
 
 def _matching_factors(model, previous_head: Head, induction_head: Head) -> tuple[Tensor, Tensor]:
     check_order(model, previous_head, induction_head)
-    queries = model.W_E @ model.W_Q[induction_head]
-    moved = (
-        model.W_E
-        @ model.W_V[previous_head]
-        @ (model.W_O[previous_head] @ model.W_K[induction_head])
-    )
+    writer, reader = of_head(model, *previous_head), of_head(model, *induction_head)
+    queries = model.W_E @ reader.Q
+    moved = (model.W_E @ writer.V) @ (writer.O @ reader.K)
     return queries / math.sqrt(queries.shape[1]), moved
 
 

@@ -24,6 +24,8 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from helpers.instruments.weights import of_all_layers
+
 Kind = Literal["Q", "K", "V"]
 
 
@@ -124,7 +126,8 @@ def published_bug_scores(model, kind: Kind) -> Float[Tensor, "writer reader"]:
     """
     norms = _norms(_writing(model))[:, None] * _norms(_reading(model, kind))
     side, other = _sides(model, kind)
-    writers = zip(_heads(model.W_V[:-1]), _heads(model.W_O[:-1]), strict=True)
+    W = of_all_layers(model)
+    writers = zip(_heads(W.V[:-1]), _heads(W.O[:-1]), strict=True)
     moved = torch.stack([_norms((other.mT @ W_V) @ (W_O @ side)) for W_V, W_O in writers])
     return moved / norms + _no_pairs(model)
 
@@ -173,7 +176,8 @@ def _writing(model) -> Float[Tensor, "writer rank d_model"]:
             f"a model of {model.cfg.n_layers} layers has no two heads to compose; take one of 2 or "
             "more"
         )
-    return written_factor(model.W_V[:-1], model.W_O[:-1]).flatten(0, 1)
+    W = of_all_layers(model)
+    return written_factor(W.V[:-1], W.O[:-1]).flatten(0, 1)
 
 
 def _reading(model, kind: Kind) -> Float[Tensor, "reader d_model rank"]:
@@ -194,7 +198,8 @@ def sides(
 ) -> tuple[Float[Tensor, "layer head d_model d_head"], Float[Tensor, "layer head d_model d_head"]]:
     """The two factors of every head's QK (for Q), QK.T (K) or OV (V): side @ other.mT; `side` is
     the one that meets the writer. ValueError for another kind."""
-    factors = dict(Q=(model.W_Q, model.W_K), K=(model.W_K, model.W_Q), V=(model.W_V, model.W_O.mT))
+    W = of_all_layers(model)
+    factors = dict(Q=(W.Q, W.K), K=(W.K, W.Q), V=(W.V, W.O.mT))
     if kind not in factors:
         raise ValueError(f"kind is {kind!r}; choose 'Q', 'K' or 'V'")
     return factors[kind]
@@ -226,5 +231,5 @@ def _no_pairs(model) -> Float[Tensor, "writer reader"]:
     return (
         torch.zeros(later.shape, dtype=torch.float64)
         .masked_fill(~later, torch.nan)
-        .to(model.W_O.device)
+        .to(model.W_U.device)
     )

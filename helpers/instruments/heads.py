@@ -20,7 +20,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from helpers.hooks import layer_of
+from helpers.instruments import weights
 from helpers.instruments.patterns import (
+    PAD,
     copying,
     ideal_patterns,
     induction_targets,
@@ -29,7 +31,7 @@ from helpers.instruments.patterns import (
     rows_with_a_target,
     uniform_pattern,
 )
-from helpers.instruments.probes import probe, repeated_tokens
+from helpers.instruments.probes import probe, repeated_tokens, special_ids
 from helpers.model import Head, check_head
 from helpers.sequences import TokenIds, cross_entropy, token_ids
 from helpers.tables import Table
@@ -57,7 +59,7 @@ def score(model, tokens: Int[Tensor, "batch pos"]) -> Scores:
     """All three scores of every head, from one forward pass. ValueError when no token occurs
     twice."""
     found, hooks = _scoring(model, tokens)
-    model.run_with_hooks(tokens.to(model.W_U.device), fwd_hooks=hooks)
+    model.run_with_hooks(tokens.to(model.W_U.device).clamp_min(0), fwd_hooks=hooks)
     return Scores(*found)
 
 
@@ -73,22 +75,30 @@ def _scoring(
 ) -> tuple[Float[Tensor, "3 layer head"], list[tuple[str, Callable]]]:
     """Hooks that score each head as its pattern and z pass, and where they put what they find."""
     cfg, tokens = model.cfg, tokens.to(model.W_U.device)
-    W_U = _unembedding(model)
-    found = torch.zeros(3, cfg.n_layers, cfg.n_heads)
-    for_z = {}
+    layers, W_U = weights.attending_layers(model), weights.unembedding(model)
+    found = torch.full((3, cfg.n_layers, cfg.n_heads), torch.nan)
+    seen = {}  # of a layer, whichever comes first: in some models that is z
 
     def on_pattern(pattern, hook):
+        pattern = weights.in_single(pattern)
         found[0, layer_of(hook)] = prefix_matching(pattern, tokens).cpu()
-        found[1, layer_of(hook)] = previous_token(pattern).cpu()
-        for_z[layer_of(hook)] = pattern
+        found[1, layer_of(hook)] = previous_token(pattern, tokens).cpu()
+        score_copying(layer_of(hook), pattern=pattern)
 
     def on_z(z, hook):
-        layer = layer_of(hook)
         z = z.unflatten(-1, (cfg.n_heads, -1)) if z.ndim == 3 else z
-        found[2, layer] = copying(for_z.pop(layer), z, model.W_O[layer], W_U, tokens).cpu()
+        score_copying(layer_of(hook), z=weights.in_single(z))
 
-    hooks = [(f"blocks.{layer}.attn.hook_pattern", on_pattern) for layer in range(cfg.n_layers)]
-    hooks += [(f"blocks.{layer}.attn.hook_z", on_z) for layer in range(cfg.n_layers)]
+    def score_copying(layer, **part):
+        both = seen.pop(layer, {}) | part
+        if len(both) < 2:
+            seen[layer] = both
+            return
+        W_O = weights.written(model, layer)
+        found[2, layer] = copying(both["pattern"], both["z"], W_O, W_U, tokens).cpu()
+
+    hooks = [(f"blocks.{layer}.attn.hook_pattern", on_pattern) for layer in layers]
+    hooks += [(f"blocks.{layer}.attn.hook_z", on_z) for layer in layers]
     return found, hooks
 
 
@@ -98,8 +108,9 @@ def repeat_loss(model, tokens: Int[Tensor, "batch pos"], fwd_hooks: Sequence = (
     knows the answer. ValueError when there is no such row before the last, whose loss nobody
     knows."""
     tokens = tokens.to(model.W_U.device)
-    rows = rows_with_a_target(tokens[:, :-1])
-    logits = model.run_with_hooks(tokens, fwd_hooks=list(fwd_hooks))
+    rows = rows_with_a_target(tokens[:, :-1]) & (tokens[:, 1:] != PAD)
+    tokens = tokens.clamp_min(0)
+    logits = weights.in_single(model.run_with_hooks(tokens, fwd_hooks=list(fwd_hooks)))
     return cross_entropy(logits[:, :-1], tokens[:, 1:], rows).item()
 
 
@@ -204,6 +215,7 @@ def discover(
     tokens: TokenIds | None = None,
     ablate: bool | None = None,
     seed: int = 0,
+    pad: int | None = None,
 ) -> HeadReport:
     """Score every head on repeated random tokens and name the induction heads.
 
@@ -213,26 +225,31 @@ def discover(
     what they find (McDougall et al. 2023).
 
     `ids`: tokens to draw the probe from. `tokens`: a probe of your own instead, one row a sequence,
-    each with BOS in front. Either may be a list, an array or a tensor. `ablate`: True measures the
-    ablation effect of every head, False of none, None (the default) of every head up to 64 heads
-    and beyond that of the named ones. ValueError for both `ids` and `tokens`, for what is not whole
-    numbers, and for tokens of which none occurs twice.
+    each with BOS in front. Either may be a list, an array or a tensor. `pad`: the id that fills up
+    the shorter of your rows, at their right. `ablate`: True measures the ablation effect of every
+    head, False of none, None (the default) of every head up to 64 heads and beyond that of the
+    named ones. Layers that do not attend have no rows in the report.
+
+    ValueError for both `ids` and `tokens`, for what is not whole numbers, for tokens of which none
+    occurs twice, for rows that end in one token again and again while no `pad` is named, and for a
+    model of which no layer attends.
     """
     if ids is not None and tokens is not None:
         raise ValueError(
             "both ids and tokens given; give ids to draw a probe from, or tokens to score on"
         )
-    cfg = model.cfg
+    cfg, layers = model.cfg, weights.attending_layers(model)
     if tokens is None:
-        tokens = probe(cfg.d_vocab, cfg.n_ctx, ids=ids, seed=seed)
+        tokens = probe(cfg.d_vocab, cfg.n_ctx, ids=ids, seed=seed, **special_ids(model))
     tokens = token_ids(tokens)
     if tokens.ndim != 2:
         raise ValueError(
             f"tokens have shape {tuple(tokens.shape)}; expected [batch, pos], for one sequence "
             "tokens[None]"
         )
+    tokens = _padded(tokens, pad)
     scores = score(model, tokens)
-    heads = [(layer, head) for layer in range(cfg.n_layers) for head in range(cfg.n_heads)]
+    heads = [(layer, head) for layer in layers for head in range(cfg.n_heads)]
     chance = chance_lines(tokens)
     enough = 2 * (chance["copying"] + 1) - 1  # the score is 2 share - 1
     named = [
@@ -247,14 +264,30 @@ def discover(
     return HeadReport(rows, chance, named)
 
 
+def _padded(tokens: Int[Tensor, "batch pos"], pad: int | None) -> Int[Tensor, "batch pos"]:
+    """The tokens with PAD for that id. ValueError where a row ends in one token over and over."""
+    if pad is not None:
+        return tokens.masked_fill(tokens == pad, PAD)
+    ends = (tokens[:, -3:] == tokens[:, -1:]).all(1)
+    if tokens.shape[1] > 3 and ends.any():
+        row = int(ends.long().argmax())
+        raise ValueError(
+            f"row {row} of the tokens ends in {int(tokens[row, -1])} again and again, which looks "
+            f"like padding and would count as repeats; name it, pad={int(tokens[row, -1])}, or cut "
+            "it off"
+        )
+    return tokens
+
+
 def chance_lines(tokens: Int[Tensor, "batch pos"]) -> dict[str, float]:
     """What each score is for attention that is spread evenly, and for a raise that has nothing to
     do with the attention."""
-    tokens, uniform = tokens.cpu(), uniform_pattern(tokens.shape[1])
-    distinct = sum(len(sequence.unique()) - 1 for sequence in tokens) / len(tokens)
+    tokens = tokens.cpu()
+    uniform = uniform_pattern(tokens.shape[1]).expand(len(tokens), -1, -1, -1)
+    distinct = sum(len(row[row != PAD].unique()) - 1 for row in tokens) / len(tokens)  # not BOS
     return dict(
-        prefix_matching=prefix_matching(uniform.expand(len(tokens), -1, -1, -1), tokens).item(),
-        previous_token=previous_token(uniform).item(),
+        prefix_matching=prefix_matching(uniform, tokens).item(),
+        previous_token=previous_token(uniform, tokens).item(),
         copying=2 / distinct - 1,
         ablation_effect=0.0,
     )
@@ -285,18 +318,3 @@ def birth(history: Sequence[Mapping[str, Any]]) -> int | None:
     ]
     step = first_above([entry["step"] for entry in history], torch.tensor(best)).item()
     return None if math.isnan(step) else int(step)
-
-
-def _unembedding(model) -> Float[Tensor, "d_model d_vocab"]:
-    """W_U with the final normalization's gain and centring in it. Its division scales a whole row
-    of logits: no score sees it."""
-    kind = getattr(model.cfg, "normalization", None) or getattr(
-        model.cfg, "normalization_type", None
-    )
-    gain = (
-        model.norm_gain[-1]
-        if hasattr(model, "norm_gain")
-        else getattr(getattr(model, "ln_final", None), "weight", None)
-    )
-    W_U = model.W_U if gain is None else gain[:, None] * model.W_U
-    return W_U - W_U.mean(0) if str(kind).startswith("LN") else W_U

@@ -3,7 +3,8 @@ the patterns of ideal heads.
 
 Every score looks at the rows and keys that the tokens themselves single out, never at a bare
 diagonal: 1 means all the attention of every such row, 0 none of it. Its chance line is what the
-same function gives for `uniform_pattern`.
+same function gives for `uniform_pattern`. A token PAD fills up a short sequence: it is no copy of
+anything, and its rows do not count.
 
 Source: Olsson et al. 2022, In-context Learning and Induction Heads, "Model Analysis Table" (head
 activation evaluators).
@@ -14,12 +15,14 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+PAD = -1
+
 
 def induction_targets(tokens: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch query key"]:
     """Where an induction head looks: the keys right after an earlier copy of the query's token.
     Token 0 of each sequence is BOS and a copy of nothing."""
-    before = F.pad(tokens[:, :-1], (1, 0), value=-1)  # the token in front of each key
-    match = tokens[:, :, None] == before[:, None, :]
+    before = F.pad(tokens[:, :-1], (1, 0), value=PAD)  # the token in front of each key
+    match = (tokens[:, :, None] == before[:, None, :]) & (tokens != PAD)[:, :, None]
     match[:, :, :2] = False  # in front of key 1 stands BOS, in front of key 0 nothing
     return match.tril()
 
@@ -50,15 +53,20 @@ def prefix_matching(
     return on_target.transpose(0, 1)[:, rows].mean(-1)
 
 
-def previous_token(pattern: Float[Tensor, "batch head query key"]) -> Float[Tensor, " head"]:
-    """Attention one step back, averaged over rows 2 and later: before row 1 stands BOS, where idle
-    heads rest. ValueError without a row 2."""
+def previous_token(
+    pattern: Float[Tensor, "batch head query key"], tokens: Int[Tensor, "batch pos"] | None = None
+) -> Float[Tensor, " head"]:
+    """Attention one step back, averaged over rows 2 and later (of `tokens`, those that are not
+    PAD): before row 1 stands BOS, where idle heads rest. ValueError without a row 2."""
     if pattern.shape[-1] < 3:
         raise ValueError(
             f"{pattern.shape[-1]} positions are too few for a previous-token score: only from row "
             "2 on the token before is not BOS; give 3 or more"
         )
-    return pattern.diagonal(-1, 2, 3)[..., 1:].mean((0, 2))
+    back = pattern.diagonal(-1, 2, 3)[..., 1:]  # [batch, head, row]
+    if tokens is None:
+        return back.mean((0, 2))
+    return back.transpose(0, 1)[:, tokens[:, 2:] != PAD].mean(-1)
 
 
 def uniform_pattern(pos: int) -> Float[Tensor, "1 1 query key"]:
@@ -81,16 +89,15 @@ def copying(
     mean logit, or zero if negative. With a the raise of the attended tokens (weighted by the
     pattern) and S the raise of all the tokens of the sequence, the score is 2 a / S - 1 with both
     summed over the rows that have an induction target. The paper gives the range and not the
-    formula; 4 a / (a + S) - 1 shares the endpoints and would fit it as well. BOS is left out.
-    ValueError when no token occurs twice.
+    formula; 4 a / (a + S) - 1 shares the endpoints and would fit it as well. BOS and PAD are left
+    out. ValueError when no token occurs twice.
     """
     rows = rows_with_a_target(tokens)
     # [batch, key, d_model]: what raises the token at a key above the mean
-    direct = W_U.T[tokens] - W_U.mean(1)
+    direct = W_U.T[tokens.clamp_min(0)] - W_U.mean(1)
     reads = torch.einsum("hdm,bkm->bhdk", W_O, direct)
-    raised = (
-        torch.einsum("bqhd,bhdk->bhqk", z, reads).relu() * (tokens != tokens[:, :1])[:, None, None]
-    )
+    counts = (tokens != tokens[:, :1]) & (tokens != PAD)
+    raised = torch.einsum("bqhd,bhdk->bhqk", z, reads).relu() * counts[:, None, None]
     # a token that stands at several keys counts once in S
     times = (tokens[:, :, None] == tokens[:, None, :]).sum(-1)
     attended = (pattern * raised).sum(-1).transpose(0, 1)[:, rows].sum(-1)

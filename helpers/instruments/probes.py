@@ -4,6 +4,9 @@ they go on.
 Sources: Olsson et al. 2022, In-context Learning and Induction Heads, "Model Analysis Table".
 """
 
+from collections.abc import Collection
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Int
@@ -18,6 +21,8 @@ def probe(
     sequences: int = 10,
     ids: TokenIds | None = None,
     seed: int = 0,
+    bos: int = 0,
+    special: Collection[int] = (),
 ) -> Int[Tensor, "sequences pos"]:
     """BOS and a block of random distinct tokens, over and over: at most 101 tokens, as in the
     paper.
@@ -25,10 +30,11 @@ def probe(
     The paper's blocks have 25 tokens. Here each sequence has another length, spread from 17 to 33
     (less where context or vocabulary are small), so that a head which has learned one fixed
     distance scores low. `ids` are the tokens to draw from, each once however often it is given: by
-    default all but BOS; for text the paper drops the most and the least common. ValueError when a
-    block of 4 does not fit twice.
+    default all; for text the paper drops the most and the least common. BOS, whose id is `bos`, and
+    the `special` ids never stand in a block. ValueError when a block of 4 does not fit twice.
     """
-    ids = torch.arange(1, d_vocab) if ids is None else distinct(ids)
+    ids = torch.arange(d_vocab) if ids is None else distinct(ids)
+    ids = ids[~torch.isin(ids, torch.tensor([bos, *special]))]
     pos = min(n_ctx, 101)
     longest = min(33, len(ids), (pos - 1) // 2)
     if longest < 4:
@@ -41,8 +47,17 @@ def probe(
     rows = []
     for length in torch.linspace((longest + 1) // 2, longest, sequences).round().int().tolist():
         block = ids[torch.randperm(len(ids), generator=generator)[:length]]
-        rows.append(F.pad(block.repeat(pos // length + 1)[: pos - 1], (1, 0)))
+        rows.append(F.pad(block.repeat(pos // length + 1)[: pos - 1], (1, 0), value=bos))
     return torch.stack(rows)
+
+
+def special_ids(model) -> dict[str, Any]:
+    """Which id opens a text of this model, and which are no tokens of a text, for `probe`. The
+    course's models have BOS 0 and nothing else of the kind; a bridge has it from its tokenizer."""
+    tokenizer = getattr(model, "tokenizer", None)
+    bos = getattr(tokenizer, "bos_token_id", None)
+    special = getattr(tokenizer, "all_special_ids", ())
+    return dict(bos=0 if bos is None else bos, special=special)
 
 
 def repeated_tokens(

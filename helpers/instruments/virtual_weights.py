@@ -45,6 +45,7 @@ from helpers.instruments.composition import (
     turned_readers,
     written_factor,
 )
+from helpers.instruments.weights import of_head
 from helpers.model import Head, check_head
 
 Writer = str | Head
@@ -121,7 +122,7 @@ def writer_weights(model, writer: Writer) -> tuple[Tensor, int]:
             f"no writer is called {writer!r}; choose 'embed', 'pos' or a pair (layer, head)"
         )
     check_head(model, *writer)
-    return model.W_O[writer], writer[0]
+    return of_head(model, *writer).O, writer[0]
 
 
 def reader_weights(model, reader: Reader) -> tuple[Tensor, int]:
@@ -134,8 +135,7 @@ def reader_weights(model, reader: Reader) -> tuple[Tensor, int]:
             f"no reader is called {reader!r}; choose 'unembed' or (layer, head, 'Q'), 'K' or 'V'"
         )
     layer, head, side = reader
-    check_head(model, layer, head)
-    return getattr(model, f"W_{side}")[layer, head], layer
+    return getattr(of_head(model, layer, head), side), layer
 
 
 # ---- how strongly each pair is linked
@@ -283,7 +283,9 @@ def unrelated_shares(
 def _before(model, writer: Writer, fed: str) -> Tensor:
     source = model.W_E if fed == "token" else model.W_pos
     return (
-        torch.eye(len(source)).to(source) if isinstance(writer, str) else source @ model.W_V[writer]
+        torch.eye(len(source)).to(source)
+        if isinstance(writer, str)
+        else source @ of_head(model, *writer).V
     )
 
 
@@ -292,8 +294,9 @@ def _after(model, reader: Reader, met: str) -> Tensor:
         return torch.eye(model.W_U.shape[1]).to(model.W_U)
     *head, kind = reader
     if kind == "V":
-        return model.W_O[tuple(head)] @ model.W_U
-    other = (model.W_K if kind == "Q" else model.W_Q)[tuple(head)]
+        return of_head(model, *head).O @ model.W_U
+    W = of_head(model, *head)
+    other = W.K if kind == "Q" else W.Q
     return ((model.W_E if met == "token" else model.W_pos) @ other).T / math.sqrt(other.shape[1])
 
 
@@ -306,7 +309,7 @@ def _written_factor(model, writer: Writer) -> Float[Tensor, "rank d_model"]:
     weights, _ = writer_weights(model, writer)
     if isinstance(writer, str):
         return torch.linalg.qr(weights.double()).R
-    return written_factor(model.W_V[writer], weights)
+    return written_factor(of_head(model, *writer).V, weights)
 
 
 def _read_factor(model, reader: Reader) -> Float[Tensor, "d_model rank"]:

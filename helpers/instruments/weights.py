@@ -1,0 +1,132 @@
+"""The matrices of a model's heads, one layer at a time and with an entry for every query head.
+
+The course's model keeps them as attributes with an axis for layers. A TransformerBridge has a block
+a layer, lets a group of query heads share one key head, and multiplies by the gains of its norms.
+Whoever looks at weights asks here, so that a query head never meets the keys of another group.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from helpers.model import check_head
+
+
+class HeadWeights(NamedTuple):
+    """The matrices of one head; or of a layer's heads, or of all, with these axes in front."""
+
+    Q: Float[Tensor, "*heads d_model d_head"]
+    K: Float[Tensor, "*heads d_model d_head"]
+    V: Float[Tensor, "*heads d_model d_head"]
+    O: Float[Tensor, "*heads d_head d_model"]  # noqa: E741
+
+
+def attending_layers(model) -> list[int]:
+    """The layers that attend: all, but in hybrids. ValueError for a model of which none does, or
+    whose decoder reads an encoder."""
+    if not hasattr(model, "blocks_with"):
+        return list(range(model.cfg.n_layers))
+    if hasattr(model, "encoder_blocks"):
+        raise ValueError(
+            "this model has an encoder and a decoder; the scores are of models that read a text "
+            "from left to right, so give a decoder-only model"
+        )
+    found = [layer for layer, _ in model.blocks_with("attn")]
+    if not found and model.cfg.n_layers:
+        raise ValueError(
+            f"none of the {model.cfg.n_layers} layers of this model attends, so there is no head "
+            "to score; give a transformer, or a hybrid that has some attention"
+        )
+    return found
+
+
+def of_layer(model, layer: int) -> HeadWeights:
+    """The matrices of one layer. Query head h of a group reads key head h // size of the group.
+    ValueError for a layer whose weights do not fall into heads."""
+    if not hasattr(model, "blocks_with"):
+        return HeadWeights(*(getattr(model, f"W_{side}")[layer] for side in "QKVO"))
+    attention = model.blocks[layer].attn
+    Q, K, V, O = (getattr(attention, f"W_{side}") for side in "QKVO")  # noqa: E741
+    shapes = [tuple(W.shape) for W in (Q, K, V, O)]
+    if any(W.ndim != 3 for W in (Q, K, V, O)) or len(Q) % len(K) or len(K) != len(V):
+        raise ValueError(
+            f"the weights of layer {layer} have the shapes {shapes}; expected three axes each, the "
+            "first for heads, and as many query heads as fill groups of one key head"
+        )
+    group = len(Q) // len(K)
+    return HeadWeights(Q, K.repeat_interleave(group, 0), V.repeat_interleave(group, 0), O)
+
+
+def of_head(model, layer: int, head: int) -> HeadWeights:
+    """The matrices of one head. ValueError for one that does not exist."""
+    check_head(model, layer, head)
+    return HeadWeights(*(W[head] for W in of_layer(model, layer)))
+
+
+def of_all_layers(model) -> HeadWeights:
+    """The matrices of all layers, stacked."""
+    if not hasattr(model, "blocks_with"):
+        return HeadWeights(model.W_Q, model.W_K, model.W_V, model.W_O)
+    by_layer = [of_layer(model, layer) for layer in attending_layers(model)]
+    return HeadWeights(*map(torch.stack, zip(*by_layer, strict=True)))
+
+
+# ---- norms
+
+
+class Scaling(NamedTuple):
+    """What a norm does besides dividing each vector by its length."""
+
+    gain: Float[Tensor, " d_model"]
+    centres: bool
+
+
+@torch.no_grad()
+def scaling(norm, d_model: int) -> Scaling:
+    """A norm's gain, and whether it takes the mean away, measured: some norms store 1 + w, and
+    folding moves the gain elsewhere."""
+    weight = next(norm.parameters(), torch.ones(1))
+    signs = torch.ones(d_model, dtype=torch.float).to(weight)
+    signs[1::2] = -1
+    if d_model % 2:  # of mean zero, and no entry is zero
+        signs[-3:] = torch.tensor([1.0, 1.0, -2.0]).to(signs)
+    x = 100 * signs[None, None]  # long, so that the epsilon of the division does not count
+    length = x.float().square().mean().sqrt()
+    gain = ((norm(x) - norm(-x)).float() / 2 / (x.float() / length))[0, 0]  # a bias falls out
+    moved, stayed = norm(x + 100).float(), norm(x).float()
+    return Scaling(gain, bool(torch.allclose(moved, stayed, rtol=1e-2, atol=1e-2)))
+
+
+def unembedding(model) -> Float[Tensor, "d_model d_vocab"]:
+    """W_U with the last norm's gain and centring in it. Its division scales a whole row of logits:
+    no score sees it."""
+    W_U = in_single(model.W_U)
+    if hasattr(model, "norm_gain"):  # the course's model
+        W_U = model.norm_gain[-1][:, None] * W_U
+        return W_U - W_U.mean(0) if model.cfg.normalization == "LN" else W_U
+    if getattr(model, "ln_final", None) is None:
+        return W_U
+    gain, centres = scaling(model.ln_final, len(W_U))
+    W_U = gain.to(W_U)[:, None] * W_U
+    return W_U - W_U.mean(0) if centres else W_U
+
+
+def written(model, layer: int) -> Float[Tensor, "head d_head d_model"]:
+    """What each head of a layer writes to the stream: W_O, with the gain and the centring of a norm
+    that stands behind the attention. That norm's division is the same for all heads of a
+    position."""
+    W_O = in_single(of_layer(model, layer).O)
+    block = model.blocks[layer] if hasattr(model, "blocks_with") else None
+    behind = getattr(block, "_modules", {}).get("ln1_post")
+    if behind is None:
+        return W_O
+    gain, centres = scaling(behind, W_O.shape[-1])
+    W_O = W_O - W_O.mean(-1, keepdim=True) if centres else W_O
+    return W_O * gain.to(W_O)
+
+
+def in_single(x: Tensor) -> Tensor:
+    """In single precision at least: sums over a sequence overflow in half."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

@@ -1,0 +1,268 @@
+"""Real architectures, small and with random weights: what `heads` and `circuits` say of a bridge is
+what the family's own attentions and weights say."""
+
+import logging
+from functools import cache
+
+import pytest
+import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from torch.nn import functional as F
+from transformer_lens.model_bridge import TransformerBridge
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
+
+from helpers.instruments import circuits, composition, heads, virtual_weights, weights
+from helpers.instruments.patterns import copying, prefix_matching, previous_token
+from helpers.training import runs
+
+VOCABULARY, LAYERS, HEADS, WIDTH, CONTEXT, BOS = 97, 2, 4, 32, 64, 1
+SIZES = dict(
+    vocab_size=VOCABULARY,
+    hidden_size=WIDTH,
+    intermediate_size=16,
+    num_hidden_layers=LAYERS,
+    num_attention_heads=HEADS,
+    max_position_embeddings=CONTEXT,
+    pad_token_id=0,
+    bos_token_id=BOS,
+    eos_token_id=2,
+)
+GPT = dict(n_embd=WIDTH, n_head=HEADS, n_layer=LAYERS, n_positions=CONTEXT)
+GROUPED = dict(num_key_value_heads=2)
+# Every kind of the field: keys shared in groups, RoPE, learned and sloping positions, LayerNorm and
+# RMS, gains stored as 1 + w, norms behind the attention, parallel blocks, capped logits.
+FAMILIES = {
+    "bloom": dict(n_head=HEADS, n_layer=LAYERS),
+    "cohere": GROUPED,
+    "falcon": {},
+    "gemma": GROUPED | dict(head_dim=8),
+    "gemma2": GROUPED | dict(head_dim=8, query_pre_attn_scalar=8),
+    "gpt2": GPT,
+    "gpt_neox": {},
+    "gptj": GPT | dict(rotary_dim=4),
+    "granite": GROUPED,
+    "llama": GROUPED,
+    "mistral": GROUPED,
+    "olmo2": GROUPED,
+    "opt": dict(ffn_dim=16, word_embed_proj_dim=WIDTH),
+    "phi": {},
+    "qwen2": GROUPED,
+    "qwen3": GROUPED | dict(head_dim=8),
+    "starcoder2": GROUPED,
+}
+ONE_PLUS = {"gemma", "gemma2"}  # whose norms multiply by 1 + w
+TOKENS = heads.probe(VOCABULARY, CONTEXT, sequences=3, bos=BOS, special=range(4))
+every_family = pytest.mark.parametrize("family", FAMILIES)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where a bridge finds the tokenizer."""
+    words = {f"t{i}": i for i in range(VOCABULARY)}
+    made = Tokenizer(WordLevel(words, unk_token="t3"))
+    named = dict(bos_token="t1", eos_token="t2", pad_token="t0", unk_token="t3")
+    place = tmp_path_factory.mktemp("family")
+    PreTrainedTokenizerFast(tokenizer_object=made, **named).save_pretrained(place)
+    return place
+
+
+@pytest.fixture(scope="module")
+def bridge_of(folder):
+    """`bridge_of("llama")`: the family with random weights and random gains, as a bridge. Its
+    `own_attentions` on TOKENS are from before that: inside a bridge some report others."""
+
+    @cache
+    def make(family: str) -> TransformerBridge:
+        config = AutoConfig.for_model(family, **(SIZES | FAMILIES.get(family, {})))
+        torch.manual_seed(0)
+        model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
+        with torch.no_grad():
+            for name, weight in model.named_parameters():
+                noise = torch.randn(weight.shape)
+                weight.add_(0.3 * noise) if weight.ndim == 1 else weight.copy_(0.3 * noise)
+                assert weight.isfinite().all(), name
+        config.architectures = [type(model).__name__]
+        config.save_pretrained(folder)
+        with torch.no_grad():
+            attends = family != "mamba"
+            own = model(TOKENS, output_attentions=True).attentions if attends else ()
+        logging.getLogger("transformer_lens").setLevel(logging.ERROR)
+        bridge = TransformerBridge.boot_transformers(str(folder), hf_model=model)
+        bridge.own_attentions = own
+        return bridge
+
+    return make
+
+
+@pytest.fixture
+def bridge(bridge_of, family):
+    return bridge_of(family)
+
+
+def own_gain(family: str, norm) -> torch.Tensor:
+    return 1 + norm.weight if family in ONE_PLUS else norm.weight
+
+
+# ---- scores
+
+
+@every_family
+def test_the_scores_are_those_of_the_models_own_attentions(bridge, family):
+    scores = heads.score(bridge, TOKENS)
+    for layer, pattern in enumerate(bridge.own_attentions):
+        by_hand = prefix_matching(pattern, TOKENS), previous_token(pattern)
+        for found, right in zip((scores.prefix_matching, scores.previous_token), by_hand, strict=1):
+            torch.testing.assert_close(found[layer], right, atol=1e-6, rtol=0)
+
+
+@every_family
+def test_copying_is_what_the_weights_do_to_the_logits_behind_the_norms(bridge, family):
+    """Head by head through the family's own projection, by its own gains."""
+    scores, patterns = heads.score(bridge, TOKENS), bridge.own_attentions
+    _, seen = bridge.run_with_cache(TOKENS)
+    last = bridge.ln_final.original_component
+    centres = isinstance(last, torch.nn.LayerNorm) or family == "cohere"
+    W_U = bridge.unembed.original_component.weight.T * own_gain(family, last)[:, None]
+    W_U = W_U - W_U.mean(0) if centres else W_U
+    for layer, pattern in enumerate(patterns):
+        attention = bridge.blocks[layer].attn
+        z = seen[f"blocks.{layer}.attn.hook_z"]
+        z = z.unflatten(-1, (HEADS, -1)) if z.ndim == 3 else z
+        alone = torch.eye(HEADS * z.shape[-1]).unflatten(1, (HEADS, -1))
+        flat = attention.o.original_component(alone.flatten(1)[None])
+        empty = attention.o.original_component(torch.zeros(1, 1, alone.shape[0]))
+        W_O = (flat - empty)[0].unflatten(0, (HEADS, -1))  # without its bias
+        if "ln1_post" in bridge.blocks[layer]._modules:
+            W_O = W_O * own_gain(family, bridge.blocks[layer].ln1_post.original_component)
+        right = copying(pattern, z, W_O, W_U, TOKENS)
+        torch.testing.assert_close(scores.copying[layer], right, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("family", ["gemma", "gemma2", "llama", "gpt2"])
+def test_a_gain_is_measured_however_it_is_stored(bridge, family):
+    norm = bridge.ln_final
+    gain, centres = weights.scaling(norm, WIDTH)
+    torch.testing.assert_close(
+        gain, own_gain(family, norm.original_component), rtol=1e-4, atol=1e-4
+    )
+    assert centres == (family == "gpt2")
+
+
+@pytest.mark.parametrize("width", [2, 3, 4, 7, 768])
+@pytest.mark.parametrize("made", [torch.nn.LayerNorm, torch.nn.RMSNorm])
+def test_a_gain_is_measured_at_any_width_with_or_without_a_mean(made, width):
+    norm = made(width)
+    torch.nn.init.normal_(norm.weight)
+    gain, centres = weights.scaling(norm, width)
+    torch.testing.assert_close(gain, norm.weight.detach(), rtol=1e-4, atol=1e-4)
+    assert centres == (made is torch.nn.LayerNorm)
+
+
+# ---- keys in groups
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma2", "falcon", "gpt2"])
+def test_a_query_head_meets_the_keys_and_values_of_its_own_group(bridge, family):
+    attention = bridge.blocks[1].attn
+    group = HEADS // len(attention.W_K)
+    for head in range(HEADS):
+        W_K, W_V = attention.W_K[head // group], attention.W_V[head // group]
+        QK, OV = attention.W_Q[head] @ W_K.T, W_V @ attention.W_O[head]
+        torch.testing.assert_close(circuits.QK(bridge, 1, head), QK)
+        torch.testing.assert_close(circuits.OV(bridge, 1, head), OV)
+        through = bridge.W_E @ OV @ bridge.W_U
+        torch.testing.assert_close(circuits.full_ov(bridge, 1, head), through, rtol=1e-3, atol=1e-3)
+        right = circuits.positivity(torch.linalg.eigvals(through.double()))
+        assert circuits.copying_statistic(bridge, 1, head) == pytest.approx(right.item(), abs=1e-6)
+
+
+def test_the_groups_of_a_pattern_are_those_of_the_weights(bridge_of):
+    """The scores of a query head with its key head's keys are the model's own."""
+    bridge = bridge_of("llama")
+    _, seen = bridge.run_with_cache(TOKENS)
+    x = bridge.blocks[1].ln1(seen["blocks.1.hook_in"])
+    k = seen["blocks.1.attn.k.hook_out"]
+    for head in range(HEADS):
+        mine = x @ weights.of_head(bridge, 1, head).K
+        own = k.unflatten(-1, (2, -1))[:, :, head // 2] if k.ndim == 3 else k[:, :, head // 2]
+        torch.testing.assert_close(mine, own, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["Q", "K", "V"])
+def test_composition_and_links_know_the_groups(bridge_of, kind):
+    bridge = bridge_of("llama")
+    scores = composition.composition_scores(bridge, kind)
+    first, second = weights.of_layer(bridge, 0), weights.of_head(bridge, 1, 3)
+    OV = first.V[2] @ first.O[2]
+    QK = second.Q @ second.K.T
+    read = dict(Q=QK, K=QK.T, V=second.V @ second.O)[kind]
+    right = (OV @ read).norm() / (OV.norm() * read.norm())
+    assert scores[2, 3].item() == pytest.approx(right.item(), abs=1e-5)
+    W, _ = virtual_weights.reader_weights(bridge, (1, 3, kind))
+    torch.testing.assert_close(W, getattr(second, kind))
+
+
+# ---- what is not a text model of this kind, and other precisions
+
+
+def test_a_model_in_which_no_layer_attends_is_refused_in_words(bridge_of):
+    mamba = bridge_of("mamba")
+    with pytest.raises(ValueError, match="none of the 2 layers of this model attends"):
+        heads.discover(mamba, tokens=TOKENS)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_gives_numbers(bridge_of, dtype):
+    bridge = bridge_of("llama")
+    exact = heads.score(bridge, TOKENS)
+    try:
+        rough = heads.score(bridge.to(dtype), TOKENS)
+    finally:
+        bridge.to(torch.float32)
+    for found, right in zip(rough, exact, strict=True):
+        assert (found - right).abs().max() < 0.05
+
+
+def test_the_scale_of_the_unembedding_counts_for_nothing_in_half_precision():
+    """On the shipped run copying was no number, and nothing was named."""
+    model = runs.load(runs.DATA / "runs" / "two_layers").model_at()
+    named = heads.discover(model, ablate=False).induction_heads
+    with torch.no_grad():
+        model.W_U *= 30
+    assert heads.discover(model.half(), ablate=False).induction_heads == named
+    assert len(named) == 4
+
+
+# ---- BOS and padding
+
+
+def test_the_probe_opens_with_the_models_own_bos_and_keeps_special_ids_out_of_its_blocks(bridge_of):
+    seen = []
+    bridge = bridge_of("llama")
+    hook = bridge.original_model.register_forward_pre_hook(
+        lambda module, args, kwargs: seen.append(kwargs.get("input_ids", *args[:1])),
+        with_kwargs=True,
+    )
+    heads.discover(bridge, ablate=False)
+    hook.remove()
+    tokens = seen[0]
+    assert (tokens[:, 0] == BOS).all() and tokens[:, 1:].min() > 3
+
+
+def test_padding_is_named_or_refused_and_changes_nothing():
+    """On the shipped run 0.775 and 2.61 nats when pads count as repeats."""
+    model = runs.load(runs.DATA / "runs" / "two_layers").model_at()
+    tokens = heads.probe(64, 40)
+    padded = F.pad(tokens, (0, 8))
+    whole = heads.discover(model, tokens=tokens)
+    with pytest.raises(ValueError, match=r"row 0 .* ends in 0 again and again.*pad=0"):
+        heads.discover(model, tokens=padded)
+    tokens[:, 0] = padded[:, 0] = 60  # some other BOS, for 0 is the pad here
+    for row, right in zip(
+        heads.discover(model, tokens=padded, pad=0).rows,
+        heads.discover(model, tokens=tokens).rows,
+        strict=True,
+    ):
+        assert row[2:] == pytest.approx(right[2:], abs=1e-5)
+    assert whole.best("prefix_matching").prefix_matching > 0.99
