@@ -37,7 +37,7 @@ from helpers.plotting.reading import look_back, sequences
 from helpers.plotting.rotation import turned
 from helpers.plotting.skip_trigrams import final_losses, skip_trigram_board
 from helpers.plotting.stream import stream_diagram
-from helpers.tables import Table, short
 from helpers.plotting.training import answer_story, bars, birth_frame, movie, training_story
 from helpers.plotting.virtual import activation_places, talk_map
 from helpers.plotting.votes import votes
+from helpers.tables import Table, short
