@@ -59,7 +59,7 @@ class Table:
         )
 
 
-NUMBER = re.compile(r"[-+−≈ ]*\d[\d.,]*(e-?\d+)?%?|")
+NUMBER = re.compile(r"[-+−≈ ]*\d[\d.,]*(e-?\d+)?%?|-?")
 
 
 def short(token: str) -> str:

@@ -428,7 +428,7 @@ def test_discover_names_exactly_the_planted_head(positions, d_vocab, n_ctx):
 
 def test_the_report_is_a_table_with_the_chance_line_and_the_verdict():
     lines = str(heads.discover(planted())).splitlines()
-    assert lines[0].split() == "prefix matching previous token copying ablation effect".split()
+    assert lines[0].split() == "head prefix matching previous token copying ablation effect".split()
     assert [line.split()[0] for line in lines[1:]] == ["chance", "0.0", "0.1", "1.0", "1.1"]
     assert [line.endswith("  induction head") for line in lines] == [False] * 5 + [True]
     assert lines[-1].split()[1:4] == ["1.00", "0.00", "1.00"]

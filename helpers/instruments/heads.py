@@ -206,7 +206,7 @@ class HeadReport:
 
 
 def _in_hundredths(score: float | None) -> str:
-    return "" if score is None else f"{round(score, 2) + 0.0:.2f}"
+    return "-" if score is None else f"{round(score, 2) + 0.0:.2f}"
 
 
 def discover(

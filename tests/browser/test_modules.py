@@ -114,6 +114,21 @@ def test_the_world_never_leaves_the_view(ask):
     assert ends[0][1] == [0, 0] and ends[1][2] == pytest.approx([800, 600])
 
 
+def test_the_nearer_one_is_the_less_far_from_the_heart_one_can_look(ask):
+    """Without a heart one may zoom in on empty ground."""
+    into_a_corner = (
+        f"async (module, heart) => {{ {VIEW} c.heart = heart; const seen = [];"
+        " for (const k of [1.5, 3, 6, 20]) { c.zoomAt([0, 0], 1e-6); c.zoomAt([0, 600], k);"
+        " seen.push([c.toScreen([0, 600]), c.toScreen([500, 100]), c.toScreen([700, 300])]); }"
+        " return seen; }"
+    )
+    lost = ask(CAMERA, into_a_corner, None)
+    held = ask(CAMERA, into_a_corner, dict(x=500, y=100, width=200, height=200))
+    assert held[0] == lost[0] and lost[3][1][0] > 9000
+    for _, (left, top), (right, bottom) in held[1:]:
+        assert left <= 600 and right >= 200 and top <= 450 and bottom >= 150
+
+
 def test_another_size_keeps_the_middle(ask):
     resized = (
         f"async (module) => {{ {VIEW} c.zoomAt([600, 200], 5); const before = c.centre();"

@@ -1,18 +1,28 @@
 // A camera over a flat world. What stands at (x, y) is painted at (x * k + camera.x, y * k +
 // camera.y); at k = 1 the world fills the view. Wheel, pinch, drag and flights all end in `look`,
-// which keeps the world inside the view.
+// which keeps the world inside the view, and its `heart` in sight: whoever goes near to anything
+// else would see nothing there.
 
 import { clamp } from "../shared/numbers.js";
 
 export function makeCamera(changed) {
-  const camera = { k: 1, x: 0, y: 0, width: 1, height: 1, most: 100 };
+  const camera = { k: 1, x: 0, y: 0, width: 1, height: 1, most: 100, heart: null };
   let flight = null;
 
   function look(k, x, y) {
     camera.k = clamp(k, 1, camera.most);
-    camera.x = clamp(x, camera.width * (1 - camera.k), 0);
-    camera.y = clamp(y, camera.height * (1 - camera.k), 0);
+    camera.x = clamp(inSight(x, "x", "width"), camera.width * (1 - camera.k), 0);
+    camera.y = clamp(inSight(y, "y", "height"), camera.height * (1 - camera.k), 0);
     changed();
+  }
+  // Along one side. Far away one may look anywhere; the nearer, the less far from the heart.
+  function inSight(shift, from, side) {
+    const { heart, k } = camera;
+    if (!heart) return shift;
+    const near = Math.min(camera.width / heart.width, camera.height / heart.height);
+    const half = camera[side] / 2, slack = (0.5 * half * Math.max(1, (near / k) ** 3)) / k;
+    const middle = clamp((half - shift) / k, heart[from] - slack, heart[from] + heart[side] + slack);
+    return half - middle * k;
   }
   const centreOn = (x, y, k) => look(k, camera.width / 2 - x * k, camera.height / 2 - y * k);
 

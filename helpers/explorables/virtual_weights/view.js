@@ -265,7 +265,7 @@ function render({ model, el }) {
     madeFor = now;
     matrix = makeMatrix(told, told.links[lit()], bare);
     matrix.canvas = paintMatrix(matrix, colours);
-    tile = placeTile(scene, matrix);
+    camera.heart = tile = placeTile(scene, matrix);
     if (entry && !holdsEntry(matrix, entry)) entry = null;
     drawHistogram(histogram, camera.width, told, told.links[lit()], kind);
   }
