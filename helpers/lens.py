@@ -1,18 +1,22 @@
 """The bridge to TransformerLens: the only file of the course that imports it.
 
 That import takes seconds, so whoever needs this file imports it at the last moment. Nothing here
-reaches the network: both functions build a "native" model, which TransformerLens draws or fills on
-the spot.
+reaches the network but `language_model`, and that only for a name of a hub.
 
 TransformerLens 4 has biases where the course has none: they are 0. It knows no shortformer
 positions and no smeared keys.
 """
 
+from collections.abc import Callable
+from pathlib import Path
+
 import torch
+from huggingface_hub.errors import RepositoryNotFoundError
 from torch import Tensor
 from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge import TransformerBridge
 
+from helpers import real_model
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 
 
@@ -46,6 +50,42 @@ def to_transformer_lens(model: AttentionOnlyTransformer) -> TransformerBridge:
     }
     bridge.load_state_dict(biases | _weights(model))
     return bridge
+
+
+def language_model(where: str | Path = "real", tell: Callable = print) -> TransformerBridge:
+    """A trained language model as a TransformerBridge: "real" for the one of `real_model`, a folder
+    with a Hugging Face model, or a name on a hub.
+
+    What `real_model.folder` raises; FileNotFoundError for a folder without a model in it, and
+    OSError for a name that a hub does not have or that cannot be asked for.
+    """
+    if str(where) == "real":
+        return TransformerBridge.boot_transformers(str(real_model.folder(tell)))
+    place = Path(where).expanduser()
+    if place.exists():
+        if not (place / "config.json").is_file():
+            raise FileNotFoundError(
+                f"{place} has no config.json, so it is no Hugging Face model; give the folder that "
+                "save_pretrained wrote"
+            )
+        return TransformerBridge.boot_transformers(str(place))
+    if len(place.parts) > 2 or place.is_absolute():
+        raise FileNotFoundError(f"there is no folder {place}; on a hub a name is owner/name")
+    try:
+        return TransformerBridge.boot_transformers(str(where))
+    except OSError as error:
+        raise OSError(_why_not(str(where), error)) from error
+
+
+def _why_not(name: str, error: BaseException) -> str:
+    """Whether a hub knows no such name, or could not be asked."""
+    causes = []
+    while error:
+        causes.append(error)
+        error = error.__cause__ or error.__context__
+    if any(isinstance(cause, RepositoryNotFoundError) for cause in causes):
+        return f"the hub has no model {name!r}; look its name up there, it is owner/name"
+    return f"{name!r} is no folder here, and the hub cannot be reached; 'real' needs no network"
 
 
 def native(config: ModelConfig, **settings) -> TransformerBridge:

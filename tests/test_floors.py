@@ -20,6 +20,7 @@ GROUND = {
     "plotting",
     "handmade",
     "lens",
+    "real_model",
     "files",
     "tables",
 }

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import platformdirs
 import safetensors.torch
 import torch
 from jaxtyping import Int
@@ -28,7 +27,7 @@ from helpers.corpus.documents import (
     standard_library,
 )
 from helpers.corpus.tokenizer import D_VOCAB, label, open_tokenizer, tokenise, train_tokenizer
-from helpers.files import write_atomically
+from helpers.files import cache_folder, write_atomically
 from helpers.sequences import Batch
 from helpers.sequences.batch import after_bos
 
@@ -175,12 +174,7 @@ def load(
                 "d_vocab=None"
             )
     key = hashlib.sha256(f"{CACHE_FORMAT}\n{digest}\n{recipe}".encode()).hexdigest()
-    cache = (
-        cache
-        or os.environ.get("INDUCTION_COURSE_CACHE")
-        or platformdirs.user_cache_dir("induction-course")
-    )
-    path = Path(cache, f"{key}.tokens")
+    path = Path(cache or cache_folder(), f"{key}.tokens")
     kept = _read_cache(path)
     if kept is None:
         tokenizer = tokenizer or train_tokenizer(train, d_vocab, progress)
