@@ -21,7 +21,8 @@ export function makeCamera(changed) {
     if (!heart) return shift;
     const near = Math.min(camera.width / heart.width, camera.height / heart.height);
     const half = camera[side] / 2, slack = (0.5 * half * Math.max(1, (near / k) ** 3)) / k;
-    const middle = clamp((half - shift) / k, heart[from] - slack, heart[from] + heart[side] + slack);
+    const first = heart[from] - slack, last = heart[from] + heart[side] + slack;
+    const middle = clamp((half - shift) / k, first, last);
     return half - middle * k;
   }
   const centreOn = (x, y, k) => look(k, camera.width / 2 - x * k, camera.height / 2 - y * k);
