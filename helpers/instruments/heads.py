@@ -24,6 +24,8 @@ from helpers.instruments import weights
 from helpers.instruments.patterns import (
     PAD,
     copying,
+    copying_along,
+    directions,
     ideal_patterns,
     induction_targets,
     prefix_matching,
@@ -58,9 +60,16 @@ class Scores(NamedTuple):
 def score(model, tokens: Int[Tensor, "batch pos"]) -> Scores:
     """All three scores of every head, from one forward pass. ValueError when no token occurs
     twice."""
-    found, hooks = _scoring(model, tokens)
-    model.run_with_hooks(tokens.to(model.W_U.device).clamp_min(0), fwd_hooks=hooks)
+    found, hooks = _scoring(model, tokens, stop=True)
+    try:
+        model.run_with_hooks(tokens.to(model.W_U.device).clamp_min(0), fwd_hooks=hooks)
+    except _Enough:  # the last layer's MLP and the logits are nobody's business
+        pass
     return Scores(*found)
+
+
+class _Enough(Exception):
+    """All heads are scored."""
 
 
 def score_with_loss(model, tokens: Int[Tensor, "batch pos"]) -> tuple[Scores, float]:
@@ -71,11 +80,12 @@ def score_with_loss(model, tokens: Int[Tensor, "batch pos"]) -> tuple[Scores, fl
 
 
 def _scoring(
-    model, tokens: Int[Tensor, "batch pos"]
+    model, tokens: Int[Tensor, "batch pos"], stop: bool = False
 ) -> tuple[Float[Tensor, "3 layer head"], list[tuple[str, Callable]]]:
-    """Hooks that score each head as its pattern and z pass, and where they put what they find."""
+    """Hooks that score each head as its pattern and z pass, and where they put what they find. They
+    may `stop` the forward pass behind the last head."""
     cfg, tokens = model.cfg, tokens.to(model.W_U.device)
-    layers, W_U = weights.attending_layers(model), weights.unembedding(model)
+    layers, direct = weights.attending_layers(model), _raising(model, tokens)
     found = torch.full((3, cfg.n_layers, cfg.n_heads), torch.nan)
     seen = {}  # of a layer, whichever comes first: in some models that is z
 
@@ -95,11 +105,22 @@ def _scoring(
             seen[layer] = both
             return
         W_O = weights.written(model, layer)
-        found[2, layer] = copying(both["pattern"], both["z"], W_O, W_U, tokens).cpu()
+        found[2, layer] = copying_along(both["pattern"], both["z"], W_O, direct, tokens).cpu()
+        if stop and layer == layers[-1]:
+            raise _Enough
 
     hooks = [(f"blocks.{layer}.attn.hook_pattern", on_pattern) for layer in layers]
     hooks += [(f"blocks.{layer}.attn.hook_z", on_z) for layer in layers]
     return found, hooks
+
+
+def _raising(model, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch key d_model"]:
+    """What in the stream, before the last norm, raises the logit of each token above the mean."""
+    direct, last = directions(model.W_U, tokens), weights.last_norm(model)
+    if last is None:
+        return direct
+    direct = direct * last.gain.to(direct)
+    return direct - direct.mean(-1, keepdim=True) if last.centres else direct
 
 
 @torch.no_grad()

@@ -92,9 +92,26 @@ def copying(
     formula; 4 a / (a + S) - 1 shares the endpoints and would fit it as well. BOS and PAD are left
     out. ValueError when no token occurs twice.
     """
+    return copying_along(pattern, z, W_O, directions(W_U, tokens), tokens)
+
+
+def directions(
+    W_U: Float[Tensor, "d_model d_vocab"], tokens: Int[Tensor, "batch pos"]
+) -> Float[Tensor, "batch key d_model"]:
+    """What raises the token at a key above the mean of all."""
+    mean = W_U.mean(1, dtype=torch.promote_types(W_U.dtype, torch.float))
+    return W_U.T[tokens.clamp_min(0)] - mean
+
+
+def copying_along(
+    pattern: Float[Tensor, "batch head query key"],
+    z: Float[Tensor, "batch query head d_head"],
+    W_O: Float[Tensor, "head d_head d_model"],
+    direct: Float[Tensor, "batch key d_model"],
+    tokens: Int[Tensor, "batch pos"],
+) -> Float[Tensor, " head"]:
+    """`copying`, where the directions that raise the tokens are known."""
     rows = rows_with_a_target(tokens)
-    # [batch, key, d_model]: what raises the token at a key above the mean
-    direct = W_U.T[tokens.clamp_min(0)] - W_U.mean(1)
     reads = torch.einsum("hdm,bkm->bhdk", W_O, direct)
     counts = (tokens != tokens[:, :1]) & (tokens != PAD)
     raised = torch.einsum("bqhd,bhdk->bhqk", z, reads).relu() * counts[:, None, None]

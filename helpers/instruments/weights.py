@@ -99,18 +99,13 @@ def scaling(norm, d_model: int) -> Scaling:
     return Scaling(gain, bool(torch.allclose(moved, stayed, rtol=1e-2, atol=1e-2)))
 
 
-def unembedding(model) -> Float[Tensor, "d_model d_vocab"]:
-    """W_U with the last norm's gain and centring in it. Its division scales a whole row of logits:
-    no score sees it."""
-    W_U = in_single(model.W_U)
+def last_norm(model) -> Scaling | None:
+    """Of the norm before the unembedding. Its division scales a whole row of logits: no score sees
+    it."""
     if hasattr(model, "norm_gain"):  # the course's model
-        W_U = model.norm_gain[-1][:, None] * W_U
-        return W_U - W_U.mean(0) if model.cfg.normalization == "LN" else W_U
-    if getattr(model, "ln_final", None) is None:
-        return W_U
-    gain, centres = scaling(model.ln_final, len(W_U))
-    W_U = gain.to(W_U)[:, None] * W_U
-    return W_U - W_U.mean(0) if centres else W_U
+        return Scaling(model.norm_gain[-1], model.cfg.normalization == "LN")
+    norm = getattr(model, "ln_final", None)
+    return None if norm is None else scaling(norm, model.cfg.d_model)
 
 
 def written(model, layer: int) -> Float[Tensor, "head d_head d_model"]:
