@@ -10,7 +10,12 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from torch.nn import functional as F
 from transformer_lens.model_bridge import TransformerBridge
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    PreTrainedTokenizerFast,
+)
 
 from helpers.instruments import circuits, composition, heads, virtual_weights, weights
 from helpers.instruments.patterns import copying, prefix_matching, previous_token
@@ -51,6 +56,13 @@ FAMILIES = {
     "qwen3": GROUPED | dict(head_dim=8),
     "starcoder2": GROUPED,
 }
+# Of these not every layer attends, or none, or an encoder is read.
+OTHERS = {
+    "lfm2": GROUPED | dict(layer_types=["conv", "full_attention"]),
+    "mamba": {},
+    "t5": dict(d_model=WIDTH, d_kv=8, d_ff=16, num_layers=2, num_heads=HEADS)
+    | dict(decoder_start_token_id=0),
+}
 ONE_PLUS = {"gemma", "gemma2"}  # whose norms multiply by 1 + w
 TOKENS = heads.probe(VOCABULARY, CONTEXT, sequences=3, bos=BOS, special=range(4))
 every_family = pytest.mark.parametrize("family", FAMILIES)
@@ -74,9 +86,10 @@ def bridge_of(folder):
 
     @cache
     def make(family: str) -> TransformerBridge:
-        config = AutoConfig.for_model(family, **(SIZES | FAMILIES.get(family, {})))
+        config = AutoConfig.for_model(family, **(SIZES | (FAMILIES | OTHERS)[family]))
         torch.manual_seed(0)
-        model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
+        kind = AutoModelForSeq2SeqLM if family == "t5" else AutoModelForCausalLM
+        model = kind.from_config(config, attn_implementation="eager").eval()
         with torch.no_grad():
             for name, weight in model.named_parameters():
                 noise = torch.randn(weight.shape)
@@ -85,7 +98,7 @@ def bridge_of(folder):
         config.architectures = [type(model).__name__]
         config.save_pretrained(folder)
         with torch.no_grad():
-            attends = family != "mamba"
+            attends = family in FAMILIES
             own = model(TOKENS, output_attentions=True).attentions if attends else ()
         logging.getLogger("transformer_lens").setLevel(logging.ERROR)
         bridge = TransformerBridge.boot_transformers(str(folder), hf_model=model)
@@ -210,6 +223,29 @@ def test_a_model_in_which_no_layer_attends_is_refused_in_words(bridge_of):
     mamba = bridge_of("mamba")
     with pytest.raises(ValueError, match="none of the 2 layers of this model attends"):
         heads.discover(mamba, tokens=TOKENS)
+
+
+def test_an_encoder_and_its_decoder_are_refused_in_words(bridge_of):
+    with pytest.raises(ValueError, match="an encoder and a decoder.*decoder-only"):
+        heads.discover(bridge_of("t5"), tokens=TOKENS)
+
+
+def test_of_a_hybrid_the_layers_that_attend_are_scored(bridge_of):
+    bridge = bridge_of("lfm2")
+    report = heads.discover(bridge, tokens=TOKENS, ablate=True)
+    assert [row.at for row in report.rows] == [(1, head) for head in range(HEADS)]
+    assert all(isinstance(number, float) for row in report.rows for number in row[2:])
+    scores = heads.score(bridge, TOKENS)
+    assert all(score[0].isnan().all() and score[1].isfinite().all() for score in scores)
+
+
+def test_scoring_leaves_the_model_as_it_was(bridge_of):
+    """It stops behind the last head, and no hook stays."""
+    bridge = bridge_of("llama")
+    before = bridge(TOKENS)
+    heads.score(bridge, TOKENS)
+    assert torch.equal(bridge(TOKENS), before)
+    assert not any(point.fwd_hooks for point in bridge.hook_dict.values())
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
