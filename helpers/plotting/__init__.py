@@ -13,6 +13,7 @@ print their numbers.
 from helpers.plotting.attention import pattern_row, patterns, scores_and_pattern
 from helpers.plotting.basis import allowed, broken_turns, changes, signed_maps
 from helpers.plotting.bigrams import bigrams, loss_and_levels, rank_sweep
+from helpers.plotting.board import head_board
 from helpers.plotting.circuits import copying_plane, term_board, token_maps
 from helpers.plotting.clinic import namings, ward
 from helpers.plotting.composing import boards, composition_panels, matching_and_copying, score_row
