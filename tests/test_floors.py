@@ -9,7 +9,12 @@ from tests.course import ROOT
 
 HELPERS = ROOT / "helpers"
 # From the ground up. A folder is one room; so is a file beside them, and all those are the ground.
-FLOORS = ({"instruments", "training"}, {"checks", "experiments"}, {"explorables"}, {"course", "heads"})
+FLOORS = (
+    {"instruments", "training"},
+    {"checks", "experiments"},
+    {"explorables"},
+    {"course", "heads"},
+)
 FLOOR = {name: height for height, floor in enumerate(FLOORS, 1) for name in floor}
 GROUND = {
     "model",

@@ -10,7 +10,7 @@ import torch
 from huggingface_hub.errors import RepositoryNotFoundError
 
 from helpers import lens, real_model
-from helpers.instruments import heads, weights
+from helpers.instruments import groups, heads, weights
 
 # Right for this one file of weights, on the paper's own probe: layer, head, prefix matching.
 MATCHERS = {
@@ -104,6 +104,12 @@ def test_nine_query_heads_share_three_key_heads(bridge):
     assert of_layer.K.shape == of_layer.Q.shape == (9, 576, 64)
     assert torch.equal(of_layer.K[6], of_layer.K[8])
     assert not torch.equal(of_layer.K[5], of_layer.K[6])
+
+
+def test_without_the_matchers_it_is_lost_and_without_as_many_others_it_is_not(bridge, tokens):
+    others = groups.random_groups(bridge, list(MATCHERS), 3, torch.Generator().manual_seed(0))
+    found = groups.worth(bridge, tokens, list(MATCHERS), others)
+    assert found.named > 5 and max(found.others) < 1
 
 
 # ---- what can go wrong
