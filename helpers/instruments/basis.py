@@ -23,6 +23,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from helpers.instruments.weights import check_ours
 from helpers.model import AttentionOnlyTransformer, check_head
 
 # What holds a vector of the stream, and what takes one. Shortformer positions never enter the
@@ -70,6 +71,7 @@ def rotate(
     is the use of it. ValueError for an R that is not orthogonal or has another size, and for a
     matrix that does not exist.
     """
+    check_ours(model, "rotate")
     _check_size(model, R)
     deviation = (R.double().T @ R.double() - torch.eye(len(R)).to(R.device)).abs().max().item()
     if not deviation <= 1e-5:
@@ -86,6 +88,7 @@ def general_linear(
     """The model with its stream mapped by any invertible G: writers W @ G, readers inverse(G) @ W.
     Keeps the logits of a model without normalization, and only of that. ValueError for a G that is
     singular or has another size."""
+    check_ours(model, "general_linear")
     _check_size(model, G)
     return _in_new_basis(model, G.double(), _inverse(G, "G", len(G)), None)
 
@@ -123,6 +126,7 @@ def change_head_gauge(
     W_Q A, W_K A^-T, W_V B, B^-1 W_O: QK and OV, and so everything outside the head, stay the same.
     ValueError for a head that does not exist and for a matrix that is singular or has another size.
     """
+    check_ours(model, "change_head_gauge")
     check_head(model, layer, head)
     weights = {
         name: getattr(model, name).detach().double().clone()
@@ -155,6 +159,7 @@ def fold_norm(model: AttentionOnlyTransformer) -> AttentionOnlyTransformer:
     constant under the division. Shortformer positions when the layers' gains differ: positions are
     added behind the gain, and there is one W_pos for all layers.
     """
+    check_ours(model, "fold_norm")
     cfg = model.cfg
     if cfg.normalization is None:
         return _rebuilt(model, {})

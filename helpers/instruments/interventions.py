@@ -29,6 +29,7 @@ from helpers.hooks import layer_of
 from helpers.instruments.circuits import full_ov
 from helpers.instruments.heads import repeat_loss, zero_heads
 from helpers.instruments.patterns import ideal_patterns, prefix_matching
+from helpers.instruments.weights import check_ours
 from helpers.model import AttentionOnlyTransformer, Head, ModelConfig, check_order
 
 Hooks = list[tuple[str, Callable]]
@@ -165,12 +166,13 @@ def patch_effect(
     ValueError for edges whose writer does not come before the reader and for models with a
     normalization, in which the parts of the stream do not simply add up.
     """
+    check_ours(model, "patch_effect")
     for edge in edges:
         check_order(model, edge.writer, edge.reader)
     if model.cfg.normalization is not None:
         raise ValueError(
-            "patching one edge takes a model without normalization; fold or remove it first "
-            "(basis.fold_norm)"
+            "patching one edge takes a model without normalization, behind which the parts of the "
+            "stream do not simply add up; ablation takes whole heads out of any model"
         )
     clean = head_outputs(model, tokens)
     instead = clean.mean((1, 2), keepdim=True).expand_as(clean) if instead is None else instead

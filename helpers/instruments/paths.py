@@ -17,6 +17,7 @@ from torch import Tensor
 
 from helpers.hooks import layer_of
 from helpers.instruments.circuits import OV
+from helpers.instruments.weights import check_ours
 from helpers.model import Head, check_head
 from helpers.sequences import cross_entropy
 
@@ -36,6 +37,7 @@ def path_expansion(
     terms do not sum to the logits, to 1e-5 of the largest of them. ValueError for more than
     `most_terms` paths: L layers of H heads have (1 + H)^L.
     """
+    check_ours(model, "path_expansion")
     cfg = model.cfg
     if (1 + cfg.n_heads) ** cfg.n_layers > most_terms:
         raise ValueError(
@@ -82,6 +84,7 @@ def score_terms(
     which the mask hides, are 0. AssertionError, with the largest difference, if the terms do not
     sum to the scores.
     """
+    check_ours(model, "score_terms")
     check_head(model, layer, head)
     _, cache = model.run_with_cache(tokens)
     parts = {"embed": cache["hook_embed"]}
@@ -148,6 +151,7 @@ def term_importance(
     not the true loss to 1e-5. ValueError when `rows` marks none. Source: "Term importance
     analysis".
     """
+    check_ours(model, "term_importance")
     logits, frozen = model.run_with_cache(
         tokens, lambda name: name.endswith(("hook_pattern", "hook_scale"))
     )

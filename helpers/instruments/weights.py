@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from helpers.model import check_head
+from helpers.model import AttentionOnlyTransformer, check_head
 
 
 class HeadWeights(NamedTuple):
@@ -71,6 +71,16 @@ def of_all_layers(model) -> HeadWeights:
         return HeadWeights(model.W_Q, model.W_K, model.W_V, model.W_O)
     by_layer = [of_layer(model, layer) for layer in attending_layers(model)]
     return HeadWeights(*map(torch.stack, zip(*by_layer, strict=True)))
+
+
+def check_ours(model, function: str) -> None:
+    """ValueError for a model that is not the course's, where a function takes no other."""
+    if not isinstance(model, AttentionOnlyTransformer):
+        raise ValueError(
+            f"{function} takes the course's own model, in which nothing stands between the heads "
+            f"but norms, and got a {type(model).__name__}; heads, circuits, composition and "
+            "ablation take any"
+        )
 
 
 # ---- norms

@@ -17,7 +17,16 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from helpers.instruments import circuits, composition, heads, virtual_weights, weights
+from helpers.instruments import (
+    basis,
+    circuits,
+    composition,
+    heads,
+    interventions,
+    paths,
+    virtual_weights,
+    weights,
+)
 from helpers.instruments.patterns import copying, prefix_matching, previous_token
 from helpers.training import runs
 
@@ -268,6 +277,37 @@ def test_the_scale_of_the_unembedding_counts_for_nothing_in_half_precision():
         model.W_U *= 30
     assert heads.discover(model.half(), ablate=False).induction_heads == named
     assert len(named) == 4
+
+
+# ---- what takes the course's model alone
+
+EDGE = interventions.Edge((0, 0), (1, 0), "k")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda bridge: paths.path_expansion(bridge, TOKENS),
+        lambda bridge: paths.score_terms(bridge, TOKENS, 1, 0),
+        lambda bridge: paths.term_importance(bridge, TOKENS, TOKENS),
+        lambda bridge: basis.rotate(bridge, torch.eye(WIDTH)),
+        lambda bridge: basis.general_linear(bridge, torch.eye(WIDTH)),
+        lambda bridge: basis.change_head_gauge(bridge, 0, 0),
+        lambda bridge: basis.fold_norm(bridge),
+        lambda bridge: interventions.patch_effect(bridge, TOKENS, [EDGE]),
+    ],
+)
+def test_a_bridge_is_refused_in_words(bridge_of, asked, shapes_unchecked):
+    says = "takes the course's own model.*got a TransformerBridge.*ablation take any"
+    with pytest.raises(ValueError, match=says):
+        asked(bridge_of("llama"))
+
+
+def test_ablation_takes_any_model(bridge_of):
+    bridge = bridge_of("llama")
+    for to in ("zero", "mean"):
+        rise = interventions.ablation(bridge, TOKENS, [(1, 0)], to=to)
+        assert rise == pytest.approx(rise) and abs(rise) < 5
 
 
 # ---- BOS and padding
