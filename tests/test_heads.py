@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from helpers.instruments import heads
+from helpers.instruments import heads, patterns
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 
 PREVIOUS, INDUCTION = (0, 1), (1, 1)  # where `planted` puts its two heads
@@ -775,11 +775,11 @@ def most_patterns_alive(model, tokens: Tensor, monkeypatch) -> tuple[int, int]:
     seen, most = [], 0
     original = heads.prefix_matching
 
-    def watched(pattern, tokens):
+    def watched(pattern, tokens, window):
         nonlocal most
         seen.append(StorageWeakRef(pattern.untyped_storage()))
         most = max(most, sum(not reference.expired() for reference in seen))
-        return original(pattern, tokens)
+        return original(pattern, tokens, window)
 
     monkeypatch.setattr(heads, "prefix_matching", watched)
     heads.score(model, tokens)
@@ -857,7 +857,31 @@ def test_a_head_that_copies_little_better_than_blindly_is_not_named(monkeypatch)
         torch.tensor([[0, 0, 0, 0], [0.5 * share, 1.9 * share, 2.1 * share, 5 * share]]) * 2 - 1
     )
     matching = torch.tensor([[0.1] * 4, [0.9] * 4])
-    monkeypatch.setattr(
-        heads, "score", lambda model, tokens: heads.Scores(matching, torch.zeros(2, 4), copying)
-    )
+    scores = heads.Scores(matching, torch.zeros(2, 4), copying)
+    monkeypatch.setattr(heads, "_scored", lambda model, tokens: (scores, {}))
     assert heads.discover(model, ablate=False).induction_heads == [(1, 2), (1, 3)]
+
+
+# ---- windows
+
+
+def test_a_window_is_known_by_what_all_heads_can_see():
+    pos, tokens = 20, heads.probe(40, 20, sequences=2)
+    near = patterns.uniform_pattern(pos, window=6).expand(2, 3, -1, -1)
+    assert patterns.window_of(near) == 6
+    assert patterns.window_of(patterns.uniform_pattern(pos)) is None
+    for ideal in patterns.ideal_patterns(tokens).values():  # sharp, and nothing is hidden from them
+        assert patterns.window_of(ideal) is None
+
+
+def test_in_a_window_a_perfect_head_has_1_and_even_attention_the_chance_line():
+    tokens, window = heads.probe(40, 40, sequences=3), 14
+    targets = patterns.within(patterns.induction_targets(tokens), window).float()
+    assert 0 < targets.sum() < patterns.induction_targets(tokens).sum()
+    perfect = (targets / targets.sum(-1, keepdim=True).clamp_min(1))[:, None]
+    assert patterns.prefix_matching(perfect, tokens, window).item() == pytest.approx(1)
+    assert patterns.prefix_matching(perfect, tokens).item() < 0.9
+    even = patterns.uniform_pattern(40, window).expand(3, 1, -1, -1)
+    chance = heads.chance_lines(tokens, window)["prefix_matching"]
+    assert patterns.prefix_matching(even, tokens, window).item() == pytest.approx(chance)
+    assert patterns.prefix_matching(even, tokens, window=2).isnan()  # no copy is so near

@@ -12,7 +12,7 @@ activation evaluators).
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
@@ -32,6 +32,7 @@ from helpers.instruments.patterns import (
     previous_token,
     rows_with_a_target,
     uniform_pattern,
+    window_of,
 )
 from helpers.instruments.probes import probe, repeated_tokens, special_ids
 from helpers.model import Head, check_head
@@ -60,12 +61,17 @@ class Scores(NamedTuple):
 def score(model, tokens: Int[Tensor, "batch pos"]) -> Scores:
     """All three scores of every head, from one forward pass. ValueError when no token occurs
     twice."""
-    found, hooks = _scoring(model, tokens, stop=True)
+    return _scored(model, tokens)[0]
+
+
+def _scored(model, tokens: Int[Tensor, "batch pos"]) -> tuple[Scores, dict[int, int]]:
+    """The scores, and the window of each layer that does not see all."""
+    found, windows, hooks = _scoring(model, tokens, stop=True)
     try:
         model.run_with_hooks(tokens.to(model.W_U.device).clamp_min(0), fwd_hooks=hooks)
     except _Enough:  # the last layer's MLP and the logits are nobody's business
         pass
-    return Scores(*found)
+    return Scores(*found), windows
 
 
 class _Enough(Exception):
@@ -74,26 +80,31 @@ class _Enough(Exception):
 
 def score_with_loss(model, tokens: Int[Tensor, "batch pos"]) -> tuple[Scores, float]:
     """`score` and `repeat_loss`, from one forward pass."""
-    found, hooks = _scoring(model, tokens)
+    found, _, hooks = _scoring(model, tokens)
     loss = repeat_loss(model, tokens, hooks)
     return Scores(*found), loss
 
 
 def _scoring(
     model, tokens: Int[Tensor, "batch pos"], stop: bool = False
-) -> tuple[Float[Tensor, "3 layer head"], list[tuple[str, Callable]]]:
-    """Hooks that score each head as its pattern and z pass, and where they put what they find. They
-    may `stop` the forward pass behind the last head."""
+) -> tuple[Float[Tensor, "3 layer head"], dict[int, int], list[tuple[str, Callable]]]:
+    """Where scores and windows are put as each head's pattern and z pass, and the hooks that do so.
+    They may `stop` the forward pass behind the last head."""
+    rows_with_a_target(tokens)
     cfg, tokens = model.cfg, tokens.to(model.W_U.device)
     layers, direct = weights.attending_layers(model), _raising(model, tokens)
     found = torch.full((3, cfg.n_layers, cfg.n_heads), torch.nan)
+    windows: dict[int, int] = {}
     seen = {}  # of a layer, whichever comes first: in some models that is z
 
     def on_pattern(pattern, hook):
-        pattern = weights.in_single(pattern)
-        found[0, layer_of(hook)] = prefix_matching(pattern, tokens).cpu()
-        found[1, layer_of(hook)] = previous_token(pattern, tokens).cpu()
-        score_copying(layer_of(hook), pattern=pattern)
+        pattern, layer = weights.in_single(pattern), layer_of(hook)
+        window = window_of(pattern)
+        if window is not None:
+            windows[layer] = window
+        found[0, layer] = prefix_matching(pattern, tokens, window).cpu()
+        found[1, layer] = previous_token(pattern, tokens).cpu()
+        score_copying(layer, pattern=pattern)
 
     def on_z(z, hook):
         z = z.unflatten(-1, (cfg.n_heads, -1)) if z.ndim == 3 else z
@@ -111,7 +122,7 @@ def _scoring(
 
     hooks = [(f"blocks.{layer}.attn.hook_pattern", on_pattern) for layer in layers]
     hooks += [(f"blocks.{layer}.attn.hook_z", on_z) for layer in layers]
-    return found, hooks
+    return found, windows, hooks
 
 
 def _raising(model, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch key d_model"]:
@@ -182,12 +193,15 @@ class HeadRow(NamedTuple):
 
 @dataclass(frozen=True)
 class HeadReport:
-    """One row a head, the chance line of each score, and the heads that pass for induction
-    heads."""
+    """One row a head, the chance line of each score, and the heads that pass for induction heads.
+    Layers that see a window of tokens and no more have chance lines of their own: `chance_within`,
+    by the window, and `windows`, by the layer."""
 
     rows: list[HeadRow]
     chance: dict[str, float]
     induction_heads: list[Head]
+    windows: dict[int, int] = field(default_factory=dict)
+    chance_within: dict[int, dict[str, float]] = field(default_factory=dict)
 
     @property
     def previous_token_heads(self) -> list[Head]:
@@ -212,6 +226,10 @@ class HeadReport:
         """A line a head, under the line of chance."""
         scores = HeadRow._fields[2:]
         lines = [["chance", *(_in_hundredths(self.chance.get(score)) for score in scores), ""]]
+        for window, chance in self.chance_within.items():
+            layers = " ".join(str(layer) for layer, has in self.windows.items() if has == window)
+            numbers = [_in_hundredths(chance.get(score)) for score in scores]
+            lines.append(["chance", *numbers, f"layers that see {window} tokens: {layers}"])
         for row in self.rows:
             named = "induction head" if row.at in self.induction_heads else ""
             lines.append([f"{row.layer}.{row.head}", *map(_in_hundredths, row[2:]), named])
@@ -269,7 +287,7 @@ def discover(
             "tokens[None]"
         )
     tokens = _padded(tokens, pad)
-    scores = score(model, tokens)
+    scores, windows = _scored(model, tokens)
     heads = [(layer, head) for layer in layers for head in range(cfg.n_heads)]
     chance = chance_lines(tokens)
     enough = 2 * (chance["copying"] + 1) - 1  # the score is 2 share - 1
@@ -282,7 +300,8 @@ def discover(
         ablate_these = heads if ablate else []
     effect = ablation_effect(model, tokens, ablate_these)
     rows = [HeadRow(*at, *(score[at].item() for score in scores), effect.get(at)) for at in heads]
-    return HeadReport(rows, chance, named)
+    within = {window: chance_lines(tokens, window) for window in sorted({*windows.values()})}
+    return HeadReport(rows, chance, named, windows, within)
 
 
 def _padded(tokens: Int[Tensor, "batch pos"], pad: int | None) -> Int[Tensor, "batch pos"]:
@@ -300,14 +319,14 @@ def _padded(tokens: Int[Tensor, "batch pos"], pad: int | None) -> Int[Tensor, "b
     return tokens
 
 
-def chance_lines(tokens: Int[Tensor, "batch pos"]) -> dict[str, float]:
+def chance_lines(tokens: Int[Tensor, "batch pos"], window: int | None = None) -> dict[str, float]:
     """What each score is for attention that is spread evenly, and for a raise that has nothing to
-    do with the attention."""
+    do with the attention. In a `window`, of what can be seen."""
     tokens = tokens.cpu()
-    uniform = uniform_pattern(tokens.shape[1]).expand(len(tokens), -1, -1, -1)
+    uniform = uniform_pattern(tokens.shape[1], window).expand(len(tokens), -1, -1, -1)
     distinct = sum(len(row[row != PAD].unique()) - 1 for row in tokens) / len(tokens)  # not BOS
     return dict(
-        prefix_matching=prefix_matching(uniform, tokens).item(),
+        prefix_matching=prefix_matching(uniform, tokens, window).item(),
         previous_token=previous_token(uniform, tokens).item(),
         copying=2 / distinct - 1,
         ablation_effect=0.0,

@@ -38,17 +38,39 @@ def rows_with_a_target(tokens: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch 
     return rows
 
 
+def window_of(pattern: Float[Tensor, "batch head query key"]) -> int | None:
+    """How many tokens, the present one and the last before it, a layer lets a row attend to; None
+    where it hides nothing. Known by the attention: all that is nearer gets some, and all that is
+    farther away gets none."""
+    seen = (pattern > 0).flatten(0, 1).any(0)
+    query, key = seen.nonzero(as_tuple=True)
+    window = int((query - key).max()) + 1
+    band = within(torch.ones_like(seen).tril(), window)
+    return window if 1 < window < len(seen) and torch.equal(seen, band) else None
+
+
+def within(
+    targets: Bool[Tensor, "*batch query key"], window: int | None
+) -> Bool[Tensor, "*batch query key"]:
+    """Of the targets those inside the window."""
+    return targets if window is None else targets.triu(1 - window)
+
+
 def prefix_matching(
-    pattern: Float[Tensor, "batch head query key"], tokens: Int[Tensor, "batch pos"]
+    pattern: Float[Tensor, "batch head query key"],
+    tokens: Int[Tensor, "batch pos"],
+    window: int | None = None,
 ) -> Float[Tensor, " head"]:
     """Attention that falls on any of the row's induction targets, averaged over the rows that have
-    one.
+    one. With a `window`, targets outside it are none; nan where that leaves no row.
 
     The published text leaves open whether a row with several targets counts their sum; tables with
     values near 1 settle it, because the mean over single cells could not exceed 1/2 there.
     ValueError when no token occurs twice.
     """
-    targets, rows = induction_targets(tokens), rows_with_a_target(tokens)
+    rows_with_a_target(tokens)
+    targets = within(induction_targets(tokens), window)
+    rows = targets.any(-1)
     on_target = (pattern * targets[:, None]).sum(-1)
     return on_target.transpose(0, 1)[:, rows].mean(-1)
 
@@ -69,10 +91,11 @@ def previous_token(
     return back.transpose(0, 1)[:, tokens[:, 2:] != PAD].mean(-1)
 
 
-def uniform_pattern(pos: int) -> Float[Tensor, "1 1 query key"]:
-    """Attention spread evenly over the present and all earlier positions: the chance line of every
-    pattern score."""
-    return (torch.ones(pos, pos).tril() / torch.arange(1, pos + 1)[:, None])[None, None]
+def uniform_pattern(pos: int, window: int | None = None) -> Float[Tensor, "1 1 query key"]:
+    """Attention spread evenly over the present and all earlier positions, or those in a window: the
+    chance line of every pattern score."""
+    seen = within(torch.ones(pos, pos).tril().bool(), window).float()
+    return (seen / seen.sum(-1, keepdim=True))[None, None]
 
 
 def copying(

@@ -65,8 +65,11 @@ FAMILIES = {
     "qwen3": GROUPED | dict(head_dim=8),
     "starcoder2": GROUPED,
 }
-# Of these not every layer attends, or none, or an encoder is read.
+# Of these not every layer sees all, or attends, or none does, or an encoder is read.
 OTHERS = {
+    "gemma3_text": GROUPED | dict(head_dim=8, sliding_window=16, query_pre_attn_scalar=8),
+    "gpt_neo": dict(num_layers=LAYERS, num_heads=HEADS, window_size=16)
+    | dict(attention_types=[[["global", "local"], 1]]),
     "lfm2": GROUPED | dict(layer_types=["conv", "full_attention"]),
     "mamba": {},
     "t5": dict(d_model=WIDTH, d_kv=8, d_ff=16, num_layers=2, num_heads=HEADS)
@@ -246,6 +249,19 @@ def test_of_a_hybrid_the_layers_that_attend_are_scored(bridge_of):
     assert all(isinstance(number, float) for row in report.rows for number in row[2:])
     scores = heads.score(bridge, TOKENS)
     assert all(score[0].isnan().all() and score[1].isfinite().all() for score in scores)
+
+
+@pytest.mark.parametrize(
+    ("family", "windows"), [("gemma3_text", {0: 16, 1: 16}), ("gpt_neo", {1: 16})]
+)
+def test_a_layer_that_sees_a_window_is_scored_by_what_it_can_see(bridge, windows):
+    """Random heads lie at its own line of chance, which is another one."""
+    report = heads.discover(bridge, tokens=TOKENS, ablate=False)
+    assert report.windows == windows and "layers that see 16 tokens: " in str(report)
+    near, all_of_it = report.chance_within[16], report.chance
+    assert near["prefix_matching"] > 1.5 * all_of_it["prefix_matching"]
+    found = [row.prefix_matching for row in report.rows if row.layer in windows]
+    assert sum(found) / len(found) == pytest.approx(near["prefix_matching"], rel=0.4)
 
 
 def test_scoring_leaves_the_model_as_it_was(bridge_of):
