@@ -52,6 +52,73 @@ def to_transformer_lens(model: AttentionOnlyTransformer) -> TransformerBridge:
     return bridge
 
 
+@torch.no_grad()
+def from_transformer_lens(bridge: TransformerBridge) -> AttentionOnlyTransformer:
+    """A native model of TransformerLens as the course's, weight for weight, for what takes no
+    other: paths, bases, path patching.
+
+    ValueError for what the course's model cannot express, which is named: MLPs, positions that are
+    not added to the stream, biases, another kind of norm or of attention.
+    """
+    cfg, state = bridge.cfg, bridge.state_dict()
+    if missing := _beyond_ours(bridge):
+        raise ValueError(
+            f"the course's model has no {', no '.join(missing)}, and this one has; heads, circuits "
+            "and composition take it as it is"
+        )
+    names = ("n_layers", "n_heads", "d_model", "d_head", "n_ctx", "d_vocab")
+    shape = {name: getattr(cfg, name) for name in names}
+    norm = dict(normalization=cfg.normalization_type)
+    model = AttentionOnlyTransformer(ModelConfig(**shape, **norm, positions="standard"))
+    model.to(bridge.W_U)
+    model.W_E.copy_(state["embed.weight"])
+    model.W_pos.copy_(state["pos_embed.weight"])
+    model.W_U.copy_(state["unembed.weight"].T)
+    for layer in range(cfg.n_layers):
+        attn = f"blocks.{layer}.attn"
+        for side in "QKV":
+            flat = state[f"{attn}.{side.lower()}.weight"].unflatten(0, (cfg.n_heads, -1))
+            getattr(model, f"W_{side}")[layer] = flat.mT
+        model.W_O[layer] = state[f"{attn}.o.weight"].T.unflatten(0, (cfg.n_heads, -1))
+    norms = [*(f"blocks.{layer}.ln1" for layer in range(cfg.n_layers)), "ln_final"]
+    for row, name in enumerate(norms if cfg.normalization_type else []):
+        model.norm_gain[row] = state[f"{name}.weight"]
+        if cfg.normalization_type == "LN":
+            model.norm_bias[row] = state[f"{name}.bias"]
+    tokens = torch.arange(min(cfg.n_ctx, cfg.d_vocab), device=model.W_E.device)[None]
+    if not torch.allclose(model(tokens), bridge(tokens), atol=1e-3, rtol=1e-3):
+        raise ValueError(
+            "the course's model says something else with these weights, so this one does more than "
+            "its config tells; heads, circuits and composition take it as it is"
+        )
+    return model
+
+
+def _beyond_ours(bridge: TransformerBridge) -> list[str]:
+    """What a model has and the course's has not, in words."""
+    cfg = bridge.cfg
+    if cfg.architecture != "TransformerLensNative":
+        return [f"{cfg.architecture}"]
+    biases = [
+        name
+        for name, value in bridge.state_dict().items()
+        if name.endswith(".bias") and ".ln1." not in name and "ln_final." not in name
+        if value.any()
+    ]
+    return [
+        words
+        for words, is_there in {
+            "MLPs": not cfg.attn_only,
+            f"{cfg.positional_embedding_type} positions": (
+                cfg.positional_embedding_type != "standard"
+            ),
+            f"biases ({', '.join(biases)})": bool(biases),
+            f"norm {cfg.normalization_type}": cfg.normalization_type not in (None, "LN", "RMS"),
+        }.items()
+        if is_there
+    ]
+
+
 def language_model(where: str | Path = "real", tell: Callable = print) -> TransformerBridge:
     """A trained language model as a TransformerBridge: "real" for the one of `real_model`, a folder
     with a Hugging Face model, or a name on a hub.

@@ -11,7 +11,7 @@ from torch.testing import assert_close
 from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge import TransformerBridge
 
-from helpers.lens import native, to_transformer_lens
+from helpers.lens import from_transformer_lens, native, to_transformer_lens
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 
 CLOSE = dict(atol=1e-5, rtol=0)
@@ -189,6 +189,42 @@ def test_what_cannot_be_expressed_is_named(change, says):
 
 
 # ---- the model that benchmarks compare with
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=name_of)
+def test_there_and_back_every_weight_is_as_it_was(config):
+    model = model_of(config)
+    back = from_transformer_lens(to_transformer_lens(model))
+    assert replace(back.cfg, seed=0) == replace(config, seed=0)
+    for name, weight in model.state_dict().items():
+        assert_close(back.state_dict()[name], weight, atol=0, rtol=0)
+
+
+def test_a_model_that_transformer_lens_drew_says_the_same_as_ours():
+    bridge = native(replace(SMALL, normalization="LN"), seed=3)
+    tokens = some_tokens(SMALL)
+    assert_close(from_transformer_lens(bridge)(tokens), bridge(tokens), **CLOSE)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        (dict(attn_only=False, d_mlp=8, act_fn="gelu"), "has no MLPs, and this one has"),
+        (dict(positional_embedding_type="rotary", rotary_dim=4, d_head=4), "no rotary positions"),
+        (dict(attn_scale=3.0), "says something else with these weights"),
+    ],
+)
+def test_what_the_courses_model_cannot_express_is_named(settings, says):
+    with pytest.raises(ValueError, match=says):
+        from_transformer_lens(native(SMALL, **settings))
+
+
+def test_a_bias_is_named_by_its_name():
+    bridge = to_transformer_lens(model_of(SMALL))
+    with torch.no_grad():
+        bridge.state_dict()["blocks.1.attn.v.bias"] += 1
+    with pytest.raises(ValueError, match=r"no biases \(blocks.1.attn.v.bias\), and this one has"):
+        from_transformer_lens(bridge)
 
 
 def test_native_is_what_transformer_lens_draws_itself():
