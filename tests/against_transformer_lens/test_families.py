@@ -97,7 +97,7 @@ def bridge_of(folder):
     `own_attentions` on TOKENS are from before that: inside a bridge some report others."""
 
     @cache
-    def make(family: str) -> TransformerBridge:
+    def make(family: str, copy: int = 0) -> TransformerBridge:
         config = AutoConfig.for_model(family, **(SIZES | (FAMILIES | OTHERS)[family]))
         torch.manual_seed(0)
         kind = AutoModelForSeq2SeqLM if family == "t5" else AutoModelForCausalLM
@@ -182,6 +182,15 @@ def test_a_gain_is_measured_at_any_width_with_or_without_a_mean(made, width):
     gain, centres = weights.scaling(norm, width)
     torch.testing.assert_close(gain, norm.weight.detach(), rtol=1e-4, atol=1e-4)
     assert centres == (made is torch.nn.LayerNorm)
+
+
+@pytest.mark.parametrize("family", ["gemma", "gpt2", "llama"])
+def test_folding_a_norm_into_the_weights_moves_no_score(bridge_of, family):
+    before = heads.score(bridge_of(family), TOKENS)
+    folded = bridge_of(family, copy=1)  # what follows changes a bridge
+    folded.enable_compatibility_mode(fold_value_biases=False)  # which would move what z holds
+    for found, right in zip(heads.score(folded, TOKENS), before, strict=True):
+        torch.testing.assert_close(found, right, atol=1e-4, rtol=0)
 
 
 # ---- keys in groups
