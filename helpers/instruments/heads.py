@@ -90,7 +90,6 @@ def _scoring(
 ) -> tuple[Float[Tensor, "3 layer head"], dict[int, int], list[tuple[str, Callable]]]:
     """Where scores and windows are put as each head's pattern and z pass, and the hooks that do so.
     They may `stop` the forward pass behind the last head."""
-    rows_with_a_target(tokens)
     cfg, tokens = model.cfg, tokens.to(model.W_U.device)
     layers, direct = weights.attending_layers(model), _raising(model, tokens)
     found = torch.full((3, cfg.n_layers, cfg.n_heads), torch.nan)

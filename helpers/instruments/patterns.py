@@ -42,6 +42,8 @@ def window_of(pattern: Float[Tensor, "batch head query key"]) -> int | None:
     """How many tokens, the present one and the last before it, a layer lets a row attend to; None
     where it hides nothing. Known by the attention: all that is nearer gets some, and all that is
     farther away gets none."""
+    if not pattern.numel() or pattern[..., -1, 0].any():  # the farthest of all is seen
+        return None
     seen = (pattern > 0).flatten(0, 1).any(0)
     query, key = seen.nonzero(as_tuple=True)
     window = int((query - key).max()) + 1
@@ -86,7 +88,7 @@ def previous_token(
             "2 on the token before is not BOS; give 3 or more"
         )
     back = pattern.diagonal(-1, 2, 3)[..., 1:]  # [batch, head, row]
-    if tokens is None:
+    if tokens is None or (tokens != PAD).all():
         return back.mean((0, 2))
     return back.transpose(0, 1)[:, tokens[:, 2:] != PAD].mean(-1)
 
