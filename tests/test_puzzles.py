@@ -242,6 +242,14 @@ def test_no_answer_raises_and_none_of_these_passes(maker, junk):
 
 
 @every_puzzle
+def test_a_question_is_in_lines_that_break_no_word_and_no_code(maker):
+    lines = repr(maker(0)).splitlines()
+    assert max(map(len, lines)) <= engine.COLUMNS and len(lines) > 1
+    for line in lines:
+        assert line.count("(") == line.count(")") and line.count("[") == line.count("]"), line
+
+
+@every_puzzle
 def test_one_seed_is_one_puzzle_and_nothing_gives_it_away(maker):
     """The question is the same whatever is hidden, and so is the shape of the model."""
     one, again, *others = (maker(seed) for seed in (0, 0, *range(1, 8)))

@@ -1,6 +1,7 @@
 """What every puzzle is: a question, an anonymous model, and a judge of answers."""
 
 import random
+import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -34,7 +35,7 @@ class Puzzle:
     answer."""
 
     def __init__(self, asks: str, judge: Judge, **shown: Any):
-        self.asks, self._judge = Said(textwrap.fill(asks, COLUMNS)), judge
+        self.asks, self._judge = Said(in_lines(asks)), judge
         vars(self).update(shown)
 
     def __repr__(self) -> str:
@@ -105,6 +106,15 @@ def strongest(model: AttentionOnlyTransformer, texts: list[list[int]]) -> list[i
         token if sure else None
         for token, sure in zip(logits.argmax(-1).tolist(), best - second > SURE, strict=True)
     ]
+
+
+CODE = re.compile(r"\S*[(\[].*?[)\]]+(?=[\s:.;]|$)")
+
+
+def in_lines(words: str) -> str:
+    """In lines of COLUMNS that break no piece of code."""
+    whole = CODE.sub(lambda code: code[0].replace(" ", "\xa0"), words)
+    return textwrap.fill(whole, COLUMNS).replace("\xa0", " ")
 
 
 def one_of(generator: Generator, among: Sequence) -> Any:
