@@ -9,6 +9,8 @@ LAB_SETTINGS := $(VENV)/share/jupyter/lab/settings
 
 # The course's matrices are small: more threads slow them down and add up in another order.
 export OMP_NUM_THREADS ?= 1
+# What is compiled once need not be compiled in every process anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # The folder that JupyterLab shows; the reader's copies of the notebooks stand in it, in my_course.
 COURSE := .
