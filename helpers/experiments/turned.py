@@ -1,0 +1,65 @@
+"""A real model in other coordinates: the rotation of notebook 03, on a Llama.
+
+Between its heads stand MLPs and norms that multiply each coordinate by a gain. Gains go into the
+matrices that read behind them, and what is left of a norm is a division by the length, which no
+rotation changes; an MLP reads and writes like a head. So any rotation of the stream is allowed.
+
+Source: Ashkboos et al. 2024, QuaRot, section 4 (computational invariance).
+"""
+
+import copy
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+@torch.no_grad()
+def folded(model: Any) -> Any:
+    """A Hugging Face Llama with gains of 1: the same function. Embedding and unembedding no longer
+    share their matrix. ValueError for a model that is no Llama."""
+    if model.config.model_type != "llama":
+        raise ValueError(
+            f"a model of type {model.config.model_type!r}; this knows where a 'llama' reads and "
+            "writes, and no other"
+        )
+    model = copy.deepcopy(model)
+    model.lm_head.weight = nn.Parameter(model.lm_head.weight.clone(), requires_grad=False)
+    model.config.tie_word_embeddings = False
+    for block in model.model.layers:
+        attention, mlp = block.self_attn, block.mlp
+        _fold(block.input_layernorm, attention.q_proj, attention.k_proj, attention.v_proj)
+        _fold(block.post_attention_layernorm, mlp.gate_proj, mlp.up_proj)
+    _fold(model.model.norm, model.lm_head)
+    return model
+
+
+@torch.no_grad()
+def turned(model: Any, R: Float[Tensor, "d_model d_model"]) -> Any:
+    """The same function with its stream turned by the orthogonal R: x becomes x @ R. ValueError for
+    a norm that still has gains (`folded` takes them away)."""
+    norms = [module for name, module in model.named_modules() if name.endswith("norm")]
+    if any(not torch.allclose(norm.weight, torch.ones_like(norm.weight)) for norm in norms):
+        raise ValueError("a norm multiplies by gains, which a rotation would mix; fold them first")
+    model = copy.deepcopy(model)
+    _write(model.model.embed_tokens, model.model.embed_tokens.weight.double() @ R.double())
+    for block in model.model.layers:
+        attention, mlp = block.self_attn, block.mlp
+        readers = (attention.q_proj, attention.k_proj, attention.v_proj, mlp.gate_proj, mlp.up_proj)
+        for reader in readers:
+            _write(reader, reader.weight.double() @ R.double())
+        for writer in (attention.o_proj, mlp.down_proj):
+            _write(writer, R.double().T @ writer.weight.double())
+    _write(model.lm_head, model.lm_head.weight.double() @ R.double())
+    return model
+
+
+def _fold(norm: Any, *readers: nn.Linear) -> None:
+    for reader in readers:
+        _write(reader, reader.weight.double() * norm.weight.double())
+    norm.weight.fill_(1)
+
+
+def _write(module: Any, weight: Tensor) -> None:
+    module.weight.copy_(weight.to(module.weight))

@@ -1,0 +1,73 @@
+"""A Llama whose norms are folded and whose stream is turned says what it said before."""
+
+import pytest
+import torch
+from torch import Generator
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from helpers.experiments.turned import folded, turned
+from helpers.instruments import basis
+
+WIDTH = 32
+TOKENS = torch.arange(24)[None] * 7 % 90
+R = basis.random_rotation(WIDTH, Generator().manual_seed(0))
+
+
+@pytest.fixture(scope="module")
+def model():
+    sizes = dict(hidden_size=WIDTH, intermediate_size=48, num_hidden_layers=3, vocab_size=90)
+    heads = dict(num_attention_heads=4, num_key_value_heads=2, tie_word_embeddings=True)
+    config = AutoConfig.for_model("llama", **sizes, **heads)
+    torch.manual_seed(0)
+    made = AutoModelForCausalLM.from_config(config).eval().requires_grad_(False)
+    for weight in made.parameters():
+        noise = torch.randn(weight.shape)
+        weight.add_(0.3 * noise) if weight.ndim == 1 else weight.copy_(0.2 * noise)
+    return made
+
+
+def streams(model) -> list[torch.Tensor]:
+    """Before each layer, and behind the last before its norm."""
+    seen = []
+    hooks = [
+        layer.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
+        for layer in [*model.model.layers, model.model.norm]
+    ]
+    model(TOKENS)
+    for hook in hooks:
+        hook.remove()
+    return seen
+
+
+def test_folding_keeps_the_function_and_leaves_no_gain(model):
+    plain = folded(model)
+    torch.testing.assert_close(plain(TOKENS).logits, model(TOKENS).logits, rtol=1e-4, atol=1e-4)
+    gains = [weight for weight in plain.parameters() if weight.ndim == 1]
+    assert len(gains) == 7 and all((gain == 1).all() for gain in gains)
+    assert plain.lm_head.weight is not plain.model.embed_tokens.weight
+
+
+def test_turning_keeps_the_function_and_turns_the_stream(model):
+    before = model.state_dict()
+    kept = {name: weight.clone() for name, weight in before.items()}
+    plain = folded(model)
+    other = turned(plain, R)
+    torch.testing.assert_close(other(TOKENS).logits, model(TOKENS).logits, rtol=1e-4, atol=1e-4)
+    for one, another in zip(streams(plain), streams(other), strict=True):
+        torch.testing.assert_close(another, one @ R.float(), rtol=1e-4, atol=1e-4)
+    assert all(torch.equal(kept[name], weight) for name, weight in model.state_dict().items())
+
+
+def test_with_gains_a_rotation_is_refused_in_words_and_would_have_changed_the_function(
+    model, monkeypatch
+):
+    with pytest.raises(ValueError, match="a norm multiplies by gains.*fold them first"):
+        turned(model, R)
+    monkeypatch.setattr(torch, "allclose", lambda *_: True)
+    assert (turned(model, R)(TOKENS).logits - model(TOKENS).logits).abs().max() > 0.1
+
+
+def test_another_kind_of_model_is_refused_in_words():
+    config = AutoConfig.for_model("gpt2", n_embd=8, n_head=1, n_layer=1, vocab_size=9)
+    with pytest.raises(ValueError, match="type 'gpt2'; this knows where a 'llama' reads"):
+        folded(AutoModelForCausalLM.from_config(config))
