@@ -1,0 +1,70 @@
+"""What a context is worth: the loss by position, and by whether the text itself had the answer.
+
+A row's token may have stood before, and what followed its latest earlier copy may come next again:
+then a copy is possible, and right. Induction heads can help there and nowhere else.
+
+Source: Olsson et al. 2022, In-context Learning and Induction Heads, "In-context learning score".
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from helpers.instruments.patterns import induction_targets
+from helpers.instruments.weights import in_single
+
+
+class Copies(NamedTuple):
+    """Of each row whose next token is known: is it copied right, copied wrong, or was there nothing
+    to copy from? Exactly one of the three."""
+
+    right: Bool[Tensor, "batch row"]
+    wrong: Bool[Tensor, "batch row"]
+    none: Bool[Tensor, "batch row"]
+
+
+def copies(tokens: Int[Tensor, "batch pos"]) -> Copies:
+    """By the latest earlier copy of each row's token. Token 0 of each sequence is BOS and a copy of
+    nothing."""
+    targets = induction_targets(tokens)[:, :-1]  # [batch, row, key]
+    possible = targets.any(-1)
+    latest = tokens.shape[1] - 1 - targets.flip(-1).long().argmax(-1)
+    says = tokens.gather(1, latest)
+    right = possible & (says == tokens[:, 1:])
+    return Copies(right, possible & ~right, ~possible)
+
+
+@torch.no_grad()
+def losses(
+    model, tokens: Int[Tensor, "batch pos"], fwd_hooks: Sequence = ()
+) -> Float[Tensor, "batch row"]:
+    """The loss (nats) of every row whose next token is known."""
+    tokens = tokens.to(model.W_U.device)
+    logits = in_single(model.run_with_hooks(tokens, fwd_hooks=list(fwd_hooks)))[:, :-1]
+    return F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten(), reduction="none").view(
+        len(tokens), -1
+    )
+
+
+def by_copies(
+    losses: Float[Tensor, "batch row"], tokens: Int[Tensor, "batch pos"]
+) -> dict[str, float]:
+    """The mean loss of each kind of row; nan for a kind that does not occur."""
+    kinds = copies(tokens)._asdict()
+    return {name: losses[rows.to(losses.device)].mean().item() for name, rows in kinds.items()}
+
+
+def worth(losses: Float[Tensor, "batch row"], early: range, late: range) -> Float[Tensor, " batch"]:
+    """The in-context learning score of each sequence: the mean loss at late rows less that at early
+    ones, negative where context helps. ValueError for rows that are not there."""
+    rows = losses.shape[1]
+    for name, asked in (("early", early), ("late", late)):
+        if not len(asked) or asked.start < 0 or asked.stop > rows:
+            raise ValueError(
+                f"{name} rows {asked.start} to {asked.stop}; these losses have rows 0 to {rows}"
+            )
+    return losses[:, list(late)].mean(1) - losses[:, list(early)].mean(1)
