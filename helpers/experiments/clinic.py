@@ -176,7 +176,7 @@ SYMPTOMS = {
     ),
     "noise": Symptom(
         "it lies above the loss on rows that repeat",
-        "it is the loss on rows that repeat",
+        "it is no higher than on rows that repeat",
         "difference at the end (nats)",
         lambda chart: above(chart.last_loss - chart.usual, 0.15, varies=True),
     ),
@@ -285,7 +285,8 @@ class Diagnosis(NamedTuple):
         for name in asked:
             symptom, found = SYMPTOMS[name], self.symptoms[name]
             seen = {True: symptom.yes, False: symptom.no, None: "cannot be told"}[answer(found)]
-            lines.append(f"- {seen}: {symptom.quantity} {found}")
+            beside = str(found) if answer(found) else str(found).replace("(", "(not ", 1)
+            lines.append(f"- {seen}: {symptom.quantity} {beside}")
         return "\n".join([*lines, self.verdict])
 
     @property

@@ -169,7 +169,10 @@ def maps(d: int, seed: int = 0) -> dict[str, Float[Tensor, "d d"]]:
         "one that keeps the ones": basis.random_rotation(d, generator, fixed=torch.ones(d)),
         "another order": eye[torch.randperm(d, generator=generator)],
         "some signs turned": torch.where(torch.arange(d) % 2 == 0, 1.0, -1.0).double().diag(),
-        "any invertible": torch.randn(d, d, generator=generator).double() + 2 * eye,
+        # a Gaussian matrix is as good as singular now and then
+        "any invertible": basis.random_rotation(d, generator)
+        @ (4 ** torch.linspace(-1, 1, d).double()).diag()
+        @ basis.random_rotation(d, generator),
     }
 
 
