@@ -77,8 +77,9 @@ class Bound(NamedTuple):
         if len(self.values) == 1:
             return about + _text(self.values[0])
         least, greatest = _text(min(self.values)), _text(max(self.values))
-        spread = least if least == greatest else f"{least} to {greatest}"
-        return f"{about}{spread} over {len(self.values)}"
+        if least == greatest:  # "1 over 8" would read as a fraction
+            return f"{about}{least} in all {len(self.values)}"
+        return f"{about}{least} to {greatest} over {len(self.values)}"
 
     @property
     def bound(self) -> str:

@@ -64,7 +64,7 @@ def printed(capsys, *arguments, **named):
         (exactly({(1, 2)}, [(1, 2)]), "1, 2 (exactly 1, 2)", True),
         (above([0.9, 0.95, 0.51], 0.5), "0.51 to 0.95 over 3 (above 0.5)", True),
         (above([0.9, 0.95, 0.5], 0.5), "0.5 to 0.95 over 3 (above 0.5)", False),
-        (below([[2, 2], [2]], 3), "2 over 3 (below 3)", True),
+        (below([[2, 2], [2]], 3), "2 in all 3 (below 3)", True),
         (below(torch.tensor([0.1, 0.2]), 0.3), "0.1 to 0.2 over 2 (below 0.3)", True),
         (below(np.float32(0.98765), torch.tensor(1.0)), "0.99 (below 1)", True),
         (above(np.int64(128), 1), "128 (above 1)", True),
