@@ -19,6 +19,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -96,7 +97,7 @@ def short(report: heads.HeadReport) -> Table:
     by = [sorted(report.rows, key=lambda row: -row[at]) for at in (2, 3)]
     chosen = {row.at for order in by for row in order[: SHOWN // 2]}
     rows = [row for row in report.rows if row.at in chosen]
-    return heads.HeadReport(rows, report.chance, report.induction_heads).table()
+    return replace(report, rows=rows).table()
 
 
 def told(answer: dict[str, Any]) -> str:

@@ -232,10 +232,10 @@ class HeadReport:
         for row in self.rows:
             named = "induction head" if row.at in self.induction_heads else ""
             lines.append([f"{row.layer}.{row.head}", *map(_in_hundredths, row[2:]), named])
-        if not any(line[-1] for line in lines):
-            lines = [line[:-1] for line in lines]
-        said = [""] if lines and len(lines[0]) > 1 + len(scores) else []
-        return Table(lines, ["head", *(score.replace("_", " ") for score in scores), *said])
+        head = ["head", *(score.replace("_", " ") for score in scores), ""]
+        if not any(line[-1] for line in lines):  # nothing is said of any
+            head, *lines = (line[:-1] for line in (head, *lines))
+        return Table(lines, head)
 
     def __str__(self) -> str:
         return repr(self.table())

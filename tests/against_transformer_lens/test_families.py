@@ -332,7 +332,7 @@ def test_ablation_takes_any_model(bridge_of):
     bridge = bridge_of("llama")
     for to in ("zero", "mean"):
         rise = interventions.ablation(bridge, TOKENS, [(1, 0)], to=to)
-        assert rise == pytest.approx(rise) and abs(rise) < 5
+        assert -5 < rise < 5  # and so a number
 
 
 # ---- BOS and padding
