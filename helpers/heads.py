@@ -27,6 +27,7 @@ import torch
 from tqdm import tqdm
 
 from helpers.instruments import groups, heads, probes
+from helpers.instruments.patterns import PAD
 from helpers.plotting import head_board
 from helpers.sequences import TokenIds
 from helpers.tables import Table
@@ -78,7 +79,8 @@ def asked(subject: Subject, tokens, draws: int) -> dict[str, Any]:
         tokens = probes.probe(
             model.cfg.d_vocab, model.cfg.n_ctx, ids=ids, **probes.special_ids(model)
         )
-    report = heads.discover(model, tokens=tokens, ablate=False)
+    # whole windows: a line of dashes at an end is no padding
+    report = heads.discover(model, tokens=tokens, ablate=False, pad=PAD)
     group, found = groups.matching(report), None
     if group:
         generator = torch.Generator().manual_seed(0)

@@ -100,6 +100,13 @@ def test_of_many_heads_the_best_are_shown():
     assert {"50.1", "60.1"} < set(shown) and len(shown) <= command.SHOWN + 1
 
 
+def test_a_text_may_end_in_one_token_again_and_again():
+    tokens = heads.probe(64, 40, sequences=2)
+    tokens[:, -4:] = 7
+    answer = command.asked(command.Subject(MODEL, None), tokens, draws=1)
+    assert len(answer["report"].rows) == 15
+
+
 def test_the_short_table_keeps_the_chance_lines_of_windows():
     rows = [heads.HeadRow(layer, 0, 0.1, 0.1, 0.0, None) for layer in range(100)]
     report = heads.HeadReport(rows, {}, [], {3: 16}, {16: dict(prefix_matching=0.06)})
