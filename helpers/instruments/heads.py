@@ -106,7 +106,7 @@ def _scoring(
         score_copying(layer, pattern=pattern)
 
     def on_z(z, hook):
-        z = z.unflatten(-1, (cfg.n_heads, -1)) if z.ndim == 3 else z
+        z = weights.by_head(z, cfg.n_heads)
         score_copying(layer_of(hook), z=weights.in_single(z))
 
     def score_copying(layer, **part):

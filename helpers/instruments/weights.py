@@ -132,6 +132,12 @@ def written(model, layer: int) -> Float[Tensor, "head d_head d_model"]:
     return W_O * gain.to(W_O)
 
 
+def by_head(x: Tensor, n_heads: int) -> Tensor:
+    """What the heads of a layer computed, with an axis for heads: some models keep them side by
+    side."""
+    return x.unflatten(-1, (n_heads, -1)) if x.ndim == 3 else x
+
+
 def in_single(x: Tensor) -> Tensor:
     """In single precision at least: sums over a sequence overflow in half."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
