@@ -157,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         answer = asked(subject, text, given.draws)
         if given.plot:
             title = f"The heads of {given.model}"
-            figure, _ = head_board(answer["report"].rows, answer["report"].induction_heads, title)
+            figure, _ = head_board(answer["report"], title)
             figure.savefig(given.plot)
     except (OSError, ValueError) as error:
         print(f"python -m helpers.heads: {error}", file=sys.stderr)

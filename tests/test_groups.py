@@ -130,15 +130,29 @@ def test_what_cannot_be_done_is_one_line_and_exit_2(capsys, words, says):
 def test_the_board_is_saved_and_holds_every_head(capsys, tmp_path):
     asked(capsys, str(TEXT), "--plot", str(tmp_path / "out.png"))
     assert (tmp_path / "out.png").read_bytes()[:4] == b"\x89PNG"
-    rows = heads.discover(runs.load(TEXT).model_at(), ablate=False).rows
-    figure, says = head_board(rows, [(1, 0)], "A board")
+    report = heads.discover(runs.load(TEXT).model_at(), ablate=False)
+    figure, says = head_board(report, "A board")
     everyone, *discs = figure.axes[0].collections
-    assert sorted(map(tuple, everyone.get_offsets().tolist())) == sorted(row.at for row in rows)
+    everywhere = sorted(map(tuple, everyone.get_offsets().tolist()))
+    assert everywhere == sorted(row.at for row in report.rows)
     shown = {tuple(map(int, at)): size for disc in discs
              for at, size in zip(disc.get_offsets(), disc.get_sizes(), strict=True)}  # fmt: skip
-    back = next(row for row in rows if row.at == (0, 1))
-    assert shown[0, 1] == pytest.approx(150 * back.previous_token)
-    assert "8 heads" in says and "head 0.1" in says
+    back = report.best("previous_token")
+    assert shown[back.at] == pytest.approx(150 * back.previous_token)
+    assert "8 heads" in says and "3 look at the token before" in says
+
+
+def test_a_head_that_copies_and_one_that_does_not_have_their_own_colours():
+    rows = [
+        heads.HeadRow(0, 0, 0.9, 0.1, 0.5, None),
+        heads.HeadRow(0, 1, 0.9, 0.1, -0.95, None),
+        heads.HeadRow(1, 0, 0.1, 0.9, 0.5, None),
+        heads.HeadRow(1, 1, 0.05, 0.05, 0.5, None),
+    ]
+    figure, says = head_board(heads.HeadReport(rows, dict(copying=-0.9), [(0, 0)]), "A board")
+    discs = [disc.get_offsets().tolist() for disc in figure.axes[0].collections[1:]]
+    assert discs == [[[0, 0]], [[0, 1]], [[1, 0]]]
+    assert "1 match, do not copy directly" in says
 
 
 def test_the_rule_is_in_the_help(capsys):

@@ -83,6 +83,25 @@ def measure(
     )
 
 
+class Share(NamedTuple):
+    """A part of a whole, and where 95 of 100 redraws of the windows lie."""
+
+    part: float
+    low: float
+    high: float
+
+
+def share(
+    lost: Float[Tensor, " window"], gain: Float[Tensor, " window"], draws: int = 2000, seed: int = 0
+) -> Share:
+    """Which part of the mean gain of all windows is lost. `gain` as `contexts.worth` gives it,
+    negative where a context helps."""
+    again = torch.randint(len(gain), (draws, len(gain)), generator=Generator().manual_seed(seed))
+    parts = lost[again].mean(1) / -gain[again].mean(1)
+    low, high = parts.quantile(torch.tensor([0.025, 0.975])).tolist()
+    return Share((lost.mean() / -gain.mean()).item(), low, high)
+
+
 def load(path: Path = FILE) -> Readings:
     """What is stored."""
     with np.load(path, allow_pickle=False) as stored:

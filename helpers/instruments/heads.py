@@ -12,7 +12,7 @@ activation evaluators).
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -203,6 +203,12 @@ class HeadReport:
     chance_within: dict[int, dict[str, float]] = field(default_factory=dict)
 
     @property
+    def copies_from(self) -> float:
+        """From which copying score on a head copies: twice the share of the raise that chance
+        gives."""
+        return 2 * (self.chance["copying"] + 1) - 1  # the score is 2 share - 1
+
+    @property
     def previous_token_heads(self) -> list[Head]:
         """The heads with more than LOOKING_BACK of their attention on the token before: a
         convention. `best("previous_token")` needs none."""
@@ -292,18 +298,21 @@ def discover(
     scores, windows = _scored(model, tokens)
     heads = [(layer, head) for layer in layers for head in range(cfg.n_heads)]
     chance = chance_lines(tokens)
-    enough = 2 * (chance["copying"] + 1) - 1  # the score is 2 share - 1
+    within = {window: chance_lines(tokens, window) for window in sorted({*windows.values()})}
+    rows = [HeadRow(*at, *(score[at].item() for score in scores), None) for at in heads]
+    report = HeadReport(rows, chance, [], windows, within)
     named = [
-        at for at in heads if scores.prefix_matching[at] > THRESHOLD and scores.copying[at] > enough
+        row.at
+        for row in rows
+        if row.prefix_matching > THRESHOLD and row.copying > report.copies_from
     ]
     if ablate is None:
         ablate_these = heads if len(heads) <= 64 else named
     else:
         ablate_these = heads if ablate else []
     effect = ablation_effect(model, tokens, ablate_these)
-    rows = [HeadRow(*at, *(score[at].item() for score in scores), effect.get(at)) for at in heads]
-    within = {window: chance_lines(tokens, window) for window in sorted({*windows.values()})}
-    return HeadReport(rows, chance, named, windows, within)
+    rows = [row._replace(ablation_effect=effect.get(row.at)) for row in rows]
+    return replace(report, rows=rows, induction_heads=named)
 
 
 def _padded(tokens: Int[Tensor, "batch pos"], pad: int | None) -> Int[Tensor, "batch pos"]:
