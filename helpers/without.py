@@ -5,7 +5,7 @@ A cell needs it when it reads a name that stands for it, or a name that such a c
 """
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 from IPython import get_ipython
 
@@ -44,7 +44,16 @@ def say_instead(sentence: str, *names: str) -> None:
     print(sentence)
 
 
-def cells_that_need(sources: Iterable[str], *names: str) -> list[bool]:
-    """Of each cell of a notebook, whether it says the sentence where the names are lacking."""
-    lacking = Lacking(*names)
+def cells_that_need(sources: Sequence[str]) -> list[bool]:
+    """Of each cell of a notebook, whether it is one of these; of none where nothing is said
+    instead."""
+    lacking = Lacking(*_names_said(sources))
     return [lacking.needs(source) for source in sources]
+
+
+def _names_said(sources: Iterable[str]) -> Iterator[str]:
+    """The names that a notebook gives to `say_instead`."""
+    for source in sources:
+        for node in ast.walk(ast.parse(source)) if "say_instead(" in source else ():
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("say_instead"):
+                yield from (word.value for word in node.args[1:])

@@ -58,8 +58,8 @@ def windows(
         if len(found) == count:
             return torch.tensor(found)
     raise ValueError(
-        f"{len(found)} files of the standard library have {length} tokens or more, and {count} were "
-        "asked for; ask for fewer, or for shorter windows"
+        f"{len(found)} files of the standard library have {length} tokens or more, and {count} "
+        "were asked for; ask for fewer, or for shorter windows"
     )
 
 
