@@ -72,7 +72,8 @@ def test_the_shipped_text_run_has_the_table_of_discover(capsys):
     run = runs.load(TEXT)
     code, out, _ = asked(capsys, str(TEXT))
     report = heads.discover(run.model_at(), ids=run.probe_ids, ablate=False)
-    assert code == 0 and out.startswith(str(report))
+    rows = [line.split()[:4] for line in out.splitlines()[1:]]
+    assert code == 0 and rows[: len(report.rows) + 1] == [row[:4] for row in report.table().rows]
     assert "Without the heads that match (1.0 1.3): +" in out
     assert "the only such group" in out  # two of four heads are left in that layer
 
@@ -81,6 +82,8 @@ def test_a_program_gets_every_head(capsys):
     _, out, _ = asked(capsys, str(TEXT), "--json")
     record = json.loads(out)
     assert len(record["heads"]) == 8 and record["matching"] == [[1, 0], [1, 3]]
+    direct = [head["direct_effect"] for head in record["heads"]]
+    assert direct[4] > 2 > abs(direct[1])
     assert record["nats_without_matching"] > 1 > record["nats_without_others"][0]
 
 
@@ -97,6 +100,7 @@ def test_of_many_heads_the_best_are_shown():
     rows = [*quiet, heads.HeadRow(*matches), heads.HeadRow(*looks_back)]
     table = command.short(heads.HeadReport(rows, {}, []))
     shown = [row[0] for row in table.rows]
+    assert table.head[-1] == "direct effect (logits)" and table.rows[-1][-1] == "-"
     assert {"50.1", "60.1"} < set(shown) and len(shown) <= command.SHOWN + 1
 
 

@@ -25,7 +25,6 @@ from helpers.instruments.patterns import (
     PAD,
     copying,
     copying_along,
-    directions,
     ideal_patterns,
     induction_targets,
     prefix_matching,
@@ -91,7 +90,7 @@ def _scoring(
     """Where scores and windows are put as each head's pattern and z pass, and the hooks that do so.
     They may `stop` the forward pass behind the last head."""
     cfg, tokens = model.cfg, tokens.to(model.W_U.device)
-    layers, direct = weights.attending_layers(model), _raising(model, tokens)
+    layers, direct = weights.attending_layers(model), weights.raising(model, tokens)
     found = torch.full((3, cfg.n_layers, cfg.n_heads), torch.nan)
     windows: dict[int, int] = {}
     seen = {}  # of a layer, whichever comes first: in some models that is z
@@ -122,15 +121,6 @@ def _scoring(
     hooks = [(f"blocks.{layer}.attn.hook_pattern", on_pattern) for layer in layers]
     hooks += [(f"blocks.{layer}.attn.hook_z", on_z) for layer in layers]
     return found, windows, hooks
-
-
-def _raising(model, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch key d_model"]:
-    """What in the stream, before the last norm, raises the logit of each token above the mean."""
-    direct, last = directions(model.W_U, tokens), weights.last_norm(model)
-    if last is None:
-        return direct
-    direct = direct * last.gain.to(direct)
-    return direct - direct.mean(-1, keepdim=True) if last.centres else direct
 
 
 @torch.no_grad()

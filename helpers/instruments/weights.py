@@ -8,9 +8,10 @@ Whoever looks at weights asks here, so that a query head never meets the keys of
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
+from helpers.instruments.patterns import directions
 from helpers.model import AttentionOnlyTransformer, check_head
 
 
@@ -116,6 +117,15 @@ def last_norm(model) -> Scaling | None:
         return Scaling(model.norm_gain[-1], model.cfg.normalization == "LN")
     norm = getattr(model, "ln_final", None)
     return None if norm is None else scaling(norm, model.cfg.d_model)
+
+
+def raising(model, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_model"]:
+    """What in the stream, before the last norm, raises the logit of each token above the mean."""
+    direct, last = directions(model.W_U, tokens), last_norm(model)
+    if last is None:
+        return direct
+    direct = direct * last.gain.to(direct)
+    return direct - direct.mean(-1, keepdim=True) if last.centres else direct
 
 
 def written(model, layer: int) -> Float[Tensor, "head d_head d_model"]:
