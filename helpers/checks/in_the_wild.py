@@ -259,7 +259,7 @@ def rotated(x, position, base):
 
 def _at_a_position(generator: Generator) -> dict:
     half, position = different(generator, 2, 3, 24)
-    base = 10 ** (2 + 3 * torch.rand((), generator=generator).item())
+    base = float(round(10 ** (2 + 3 * torch.rand((), generator=generator).item())))
     return dict(x=torch.randn(2 * half, generator=generator), position=position, base=base)
 
 
