@@ -76,8 +76,9 @@ def own_text(model, path: Path, n_ctx: int) -> torch.Tensor:
     return torch.nn.functional.pad(rows, (1, 0), value=probes.special_ids(model)["bos"])
 
 
-def asked(subject: Subject, tokens, draws: int) -> dict[str, Any]:
-    """The report, and what the heads that match are worth beside random groups."""
+def asked(subject: Subject, tokens, draws: int, progress: bool = False) -> dict[str, Any]:
+    """The report, and what the heads that match are worth beside random groups; with `progress`, a
+    bar for these on stderr."""
     model, ids = subject
     if tokens is None:
         tokens = probes.probe(
@@ -97,7 +98,8 @@ def asked(subject: Subject, tokens, draws: int) -> dict[str, Any]:
             others = groups.random_groups(model, group, draws, generator)
         except ValueError:  # all heads of a layer match
             others = []
-        found = groups.worth(model, tokens, group, tqdm(others, "random groups", leave=False))
+        bar = tqdm(others, "random groups", leave=False, disable=not progress)
+        found = groups.worth(model, tokens, group, bar)
     return dict(report=report, direct=direct, group=group, worth=found)
 
 
@@ -167,7 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         subject = opened(given.model)
         text = given.text and own_text(subject.model, given.text, subject.model.cfg.n_ctx)
-        answer = asked(subject, text, given.draws)
+        answer = asked(subject, text, given.draws, progress=True)
         if given.plot:
             title = f"The heads of {given.model}"
             figure, _ = head_board(answer["report"], title)

@@ -51,7 +51,7 @@ def beside_others(
 ) -> Picture:
     """For each row one number, and beside it what as many others, drawn at random, give: a diamond
     and dots on one axis."""
-    fig = figure(6.6, 0.62 * len(groups) + 1.3)
+    fig = figure(6.6, 0.4 * len(groups) + 1.6)
     ax = fig.subplots()
     for place, (one, others) in enumerate(groups.values()):
         others = array(others)
@@ -59,6 +59,8 @@ def beside_others(
         up = 0.12 * np.cos(2.4 * np.arange(len(others)))
         ax.plot(others, place + up, "o", ms=5, color=COLOUR["chance"], alpha=0.7, mew=0)
         ax.plot(one, place, "D", ms=8, color=COLOUR["prefix_matching"])
+    marks = dict(zip(ax.lines[:2], ("as many others, at random", "these heads"), strict=True))
+    fig.legend(marks, marks.values(), loc="outside lower right", ncols=2, handletextpad=0.1)
     ax.set_yticks(range(len(groups)), groups)
     ax.set(xlabel=xlabel, ylim=(len(groups) - 0.5, -0.5))
     ax.margins(x=0.06)
