@@ -7,7 +7,7 @@ TransformerLens 4 has biases where the course has none: they are 0. It knows no 
 positions and no smeared keys.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -18,6 +18,7 @@ from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge import TransformerBridge
 
 from helpers import real_model
+from helpers.corpus.tokenizer import BYTE_OF, label, readable
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 
 
@@ -155,6 +156,35 @@ def _why_not(name: str, error: BaseException) -> str:
     if any(isinstance(cause, RepositoryNotFoundError) for cause in causes):
         return f"the hub has no model {name!r}; look its name up there, it is owner/name"
     return f"{name!r} is no folder here, and the hub cannot be reached; 'real' needs no network"
+
+
+class Words:
+    """A language model's own tokenizer in the place of a `Corpus`: text to ids and back, and labels
+    that can be read."""
+
+    def __init__(self, model):
+        self._tokenizer = model.tokenizer
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of `text` alone: nothing is put in front, and what looks like a special token
+        is read as ordinary characters. UnicodeEncodeError for a lone surrogate."""
+        text.encode()  # fails on a surrogate and says where; the library would call it no string
+        options = dict(add_special_tokens=False, split_special_tokens=True)
+        return self._tokenizer(text, **options)["input_ids"]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of `ids`, as it stands; a cut character gives U+FFFD."""
+        return self._tokenizer.decode(list(ids), clean_up_tokenization_spaces=False)
+
+    def token_strings(self, ids: Sequence[int]) -> list[str]:
+        """One label an id: space `·`, newline `⏎`, tab `⇥`; the bytes of a cut character `\\xe2`
+        where the tokenizer is of the byte-level kind."""
+        return [self._label(int(token)) for token in ids]
+
+    def _label(self, token: int) -> str:
+        text, name = self.decode([token]), self._tokenizer.convert_ids_to_tokens(token)
+        is_cut = "\ufffd" in text and BYTE_OF.keys() >= set(name)
+        return label(name) if is_cut else readable(text)
 
 
 def native(config: ModelConfig, **settings) -> TransformerBridge:

@@ -2,6 +2,8 @@
 
 import asyncio
 import threading
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -33,11 +35,10 @@ def tokens():
 def received(scene) -> tuple[torch.Tensor, torch.Tensor]:
     """The patterns [layer, head, query, key] and the lengths of v [layer, head, key], as JavaScript
     reads them."""
-    shape = scene["n_layers"], scene["n_heads"], scene["pos"], scene["pos"]
-    pattern = np.frombuffer(scene["pattern"], "<u2").reshape(shape) / 65535
-    return torch.tensor(pattern), torch.tensor(np.frombuffer(scene["v_norm"], "<f4")).view(
-        shape[:3]
-    )
+    shape = len(scene["heads"]) // scene["columns"], scene["columns"], scene["pos"]
+    pattern = np.frombuffer(scene["pattern"], "<u2").reshape(*shape, scene["pos"]) / 65535
+    lengths = np.frombuffer(scene["v_norm"], "<f4").reshape(shape)
+    return torch.tensor(pattern), torch.tensor(lengths)
 
 
 def test_it_sends_every_heads_pattern_and_the_lengths_of_its_values(model, tokens):
@@ -156,11 +157,109 @@ def test_look_turns_the_views(model, tokens):
 
 @pytest.mark.parametrize(
     "place, says",
-    [((3, 0), "no layer 3"), ((0, -1), "no head -1"), ((0, 0, 9), "no position 9; .* 0 to 8")],
+    [
+        ((3, 0), "no head 0 in layer 3: the model has 3 layers of 2 heads"),
+        ((0, -1), "no head -1 in layer 0"),
+        ((0, 0, 9), "no position 9; .* 0 to 8"),
+    ],
 )
 def test_look_refuses_what_does_not_exist(model, tokens, place, says):
     with pytest.raises(ValueError, match=says):
         Attention(model, tokens).look(*place)
+
+
+# ---- some of the heads
+
+CHOSEN = [(2, 1), (0, 0), (2, 0)]
+
+
+def test_the_heads_that_are_asked_for_come_in_this_order_and_no_other(model, tokens):
+    every, some = Attention(model, tokens).scene, Attention(model, tokens, heads=CHOSEN).scene
+    assert every["heads"] == [(layer, head) for layer in range(3) for head in range(2)]
+    assert (every["columns"], every["out_of"], every["heads"][every["opens"]]) == (2, 0, (2, 0))
+    assert (some["heads"], some["columns"], some["out_of"], some["opens"]) == (CHOSEN, 5, 6, 0)
+    for name, kind in (("pattern", "<u2"), ("v_norm", "<f4")):
+        sent, right = (np.frombuffer(scene[name], kind) for scene in (some, every))
+        right = right.reshape(6, -1)[[every["heads"].index(head) for head in CHOSEN]]
+        assert (sent == right.ravel()).all()
+
+
+def test_of_no_other_layer_anything_is_kept(model, tokens, monkeypatch):
+    kept, run = [], model.run_with_cache
+    monkeypatch.setattr(
+        model,
+        "run_with_cache",
+        lambda *given, **named: kept.append(run(*given, **named)) or kept[-1],
+    )
+    Attention(model, tokens, heads=CHOSEN)
+    parts = [f"blocks.{at}.attn.hook_{part}" for at in (0, 2) for part in ("v", "pattern")]
+    assert list(kept[0][1]) == parts
+
+
+@pytest.mark.parametrize(("heads", "columns"), [(1, 5), (9, 5), (15, 5), (20, 6), (24, 7), (30, 8)])
+def test_many_heads_stand_in_more_columns(tokens, heads, columns):
+    large = AttentionOnlyTransformer(replace(CONFIG, n_layers=15))
+    every = [(layer, head) for layer in range(15) for head in range(2)]
+    assert Attention(large, tokens, heads=every[:heads]).scene["columns"] == columns
+
+
+@pytest.mark.parametrize(
+    ("heads", "says"),
+    [
+        ([(0, 0), (3, 0)], r"from \(0, 0\) to \(2, 1\), and of these are none: \[\(3, 0\)\]"),
+        ([(0, -1)], r"of these are none: \[\(0, -1\)\]"),
+        ((2, 1), r"expected one or more pairs \(layer, head\).* are none: \[2, 1\]"),
+        ([[2, 1]], r"expected one or more pairs \(layer, head\).* are none: \[\[2, 1\]\]"),
+        ([(0, 0), (0, 0)], r"heads is \[\(0, 0\), \(0, 0\)\]; expected .* each once"),
+        ([], r"heads is \[\]; expected one or more"),
+    ],
+)
+@pytest.mark.usefixtures("shapes_unchecked")
+def test_heads_that_cannot_be_shown_are_refused_in_words(model, tokens, heads, says):
+    with pytest.raises(ValueError, match=says):
+        Attention(model, tokens, heads=heads)
+
+
+def test_look_refuses_a_head_that_is_not_shown(model, tokens):
+    explorable = Attention(model, tokens, heads=CHOSEN)
+    explorable.look(0, 0)
+    with pytest.raises(ValueError, match=r"2\.1, 0\.0, 2\.0"):
+        explorable.look(1, 1)
+    assert explorable.opens_at == dict(layer=0, head=0, position=8)
+
+
+def test_repr_and_still_know_the_heads_that_are_shown(model, tokens):
+    explorable = Attention(model, tokens, heads=CHOSEN)
+    assert repr(explorable) == "Attention(n_layers=3, n_heads=2, shown=3, pos=9)"
+    pattern = model.run_with_cache(tokens)[1]["pattern", 2][0]
+    for head, look in ((1, None), (0, (2, 0))):
+        if look:
+            explorable.look(*look)
+        fig, says = explorable.picture()
+        assert f"head 2.{head} " in fig.axes[0].get_title(loc="left")
+        assert f"most attention, {pattern[head, 8].max():.2f}, goes to" in says
+
+
+def test_the_still_forgets_a_place_that_is_no_more(model, tokens):
+    """As the view does: other tokens may be fewer, and another model may have other heads."""
+    explorable = Attention(model, tokens)
+    explorable.look(2, 1, 8)
+    explorable.show(model, tokens[:, :4])
+    fig, says = explorable.picture()
+    assert "position 3" in says and "head 2.0 " in fig.axes[0].get_title(loc="left")
+
+
+def test_other_tokens_and_texts_are_seen_by_the_same_heads(model, tokens, monkeypatch):
+    explorable = Attention(model, text="badge", tokenizer=Letters(), heads=CHOSEN)
+    explorable.show(model, tokens)
+    assert explorable.scene == Attention(model, tokens, heads=CHOSEN).scene
+    with pytest.raises(ValueError, match="of these are none"):
+        explorable.show(AttentionOnlyTransformer(replace(CONFIG, n_layers=2)), tokens)
+    monkeypatch.setattr(module, "MOST_ENTRIES", 3 * 7**2)  # of six heads it were fewer tokens
+    explorable.read("badgef")
+    assert (explorable.scene["heads"], explorable.most) == (CHOSEN, 7)
+    with pytest.raises(ValueError, match="3 patterns of 9 x 9 are more than 147 entries"):
+        explorable.show(model, tokens)
 
 
 # ---- a text of one's own
@@ -190,6 +289,15 @@ def test_a_text_is_read_behind_bos_and_labelled(model):
     assert without.scene["tokens"] == [2, 1, 4, 7, 5]
     other = Attention(model, text="badge", tokenizer=Letters(), bos=16)
     assert other.scene["tokens"][0] == 16 and other.scene["labels"][0] == "BOS"
+
+
+@pytest.mark.parametrize("own", [16, None])
+def test_a_text_opens_with_the_models_own_bos_unless_another_is_given(model, own):
+    model.tokenizer = SimpleNamespace(bos_token_id=own)  # as a language model has one
+    tokens = Attention(model, text="badge", tokenizer=Letters()).scene["tokens"]
+    assert tokens == [*([] if own is None else [own]), 2, 1, 4, 7, 5]
+    given = Attention(model, text="badge", tokenizer=Letters(), bos=0)
+    assert given.scene["tokens"][0] == 0
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import torch
 from huggingface_hub.errors import RepositoryNotFoundError
 
 from helpers import lens, real_model
+from helpers.explorables.attention import Attention
 from helpers.instruments import groups, heads, weights
 
 # Right for this one file of weights, on the paper's own probe: layer, head, prefix matching.
@@ -104,6 +105,19 @@ def test_nine_query_heads_share_three_key_heads(bridge):
     assert of_layer.K.shape == of_layer.Q.shape == (9, 576, 64)
     assert torch.equal(of_layer.K[6], of_layer.K[8])
     assert not torch.equal(of_layer.K[5], of_layer.K[6])
+
+
+def test_the_attention_view_reads_a_text_with_some_of_its_heads(bridge):
+    """The last dot had one before it that was followed by a word of its own; BOS is not id 0."""
+    words = lens.Words(bridge)
+    text = "    def load(self, crates):\n        self.deck.append(crate)\n" * 2
+    text = text[: text.rindex("append")]
+    view = Attention(bridge, text=text, tokenizer=words, heads=list(MATCHERS))
+    tokens, labels = view.scene["tokens"], view.scene["labels"]
+    assert tokens == [1, *words.encode(text)] and words.decode(tokens[1:]) == text
+    assert labels[:3] == ["BOS", "···", "·def"] and labels[-2:] == ["deck", "."]
+    assert len(view.scene["pattern"]) == 2 * 9 * len(tokens) ** 2
+    assert "goes to 'append'" in view.picture()[1]
 
 
 def test_without_the_matchers_it_is_lost_and_without_as_many_others_it_is_not(bridge, tokens):

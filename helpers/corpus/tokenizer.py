@@ -114,11 +114,15 @@ def tokenise(
 
 
 def label(token: str) -> str:
-    text = (
-        bytes(BYTE_OF[character] for character in token)
-        .decode(errors="backslashreplace")
-        .translate(READABLE)
-    )
+    """A token of byte-level BPE as it can be read; bytes of a cut character as `\\xe2`."""
+    content = bytes(BYTE_OF[character] for character in token)
+    return readable(content.decode(errors="backslashreplace"))
+
+
+def readable(text: str) -> str:
+    """With a visible sign for every character: space `·`, newline `⏎`, tab `⇥`, others
+    `\\u001b`."""
     return "".join(
-        character if character.isprintable() else f"\\u{ord(character):04x}" for character in text
+        character if character.isprintable() else f"\\u{ord(character):04x}"
+        for character in text.translate(READABLE)
     )

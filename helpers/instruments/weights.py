@@ -148,6 +148,13 @@ def by_head(x: Tensor, n_heads: int) -> Tensor:
     return x.unflatten(-1, (n_heads, -1)) if x.ndim == 3 else x
 
 
+def by_query_head(x: Tensor, cfg) -> Float[Tensor, "batch pos head d_head"]:
+    """The keys or the values of a layer with an entry for every query head: head h of a group reads
+    key head h // size of the group."""
+    x = by_head(x, x.shape[-1] // cfg.d_head)
+    return x.repeat_interleave(cfg.n_heads // x.shape[2], 2)
+
+
 def in_single(x: Tensor) -> Tensor:
     """In single precision at least: sums over a sequence overflow in half."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

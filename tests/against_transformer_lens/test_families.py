@@ -3,7 +3,9 @@ what the family's own attentions and weights say."""
 
 import logging
 from functools import cache
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from tokenizers import Tokenizer
@@ -17,6 +19,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from helpers.explorables.attention import make_scene
 from helpers.instruments import (
     basis,
     circuits,
@@ -221,6 +224,40 @@ def test_the_groups_of_a_pattern_are_those_of_the_weights(bridge_of):
         mine = x @ weights.of_head(bridge, 1, head).K
         own = k.unflatten(-1, (2, -1))[:, :, head // 2] if k.ndim == 3 else k[:, :, head // 2]
         torch.testing.assert_close(mine, own, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma2", "falcon"])
+def test_the_attention_view_shows_a_query_head_the_values_of_its_own_group(bridge):
+    """A pattern and lengths for each head that is shown, those of the weights."""
+    shown = [(1, 3), (0, 1), (1, 1)]
+    scene = make_scene(bridge, TOKENS[:1], heads=shown)
+    pattern = np.frombuffer(scene["pattern"], "<u2").reshape(3, CONTEXT, CONTEXT) / 65535
+    v_norm = np.frombuffer(scene["v_norm"], "<f4").reshape(3, CONTEXT)
+    _, seen = bridge.run_with_cache(TOKENS[:1])
+    for place, (layer, head) in enumerate(shown):
+        own = bridge.own_attentions[layer][0, head].numpy()
+        np.testing.assert_allclose(pattern[place], own, atol=2e-5, rtol=0)
+        x = bridge.blocks[layer].ln1(seen[f"blocks.{layer}.hook_in"])[0]
+        v = (x @ weights.of_head(bridge, layer, head).V).detach()
+        np.testing.assert_allclose(v_norm[place], v.norm(dim=-1).numpy(), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("side_by_side", [False, True])
+def test_keys_and_values_come_to_every_query_head_of_their_group(side_by_side):
+    """Ten heads of width 3, five to a key head."""
+    cfg = SimpleNamespace(n_heads=10, d_head=3)
+    x = torch.randn(2, 7, 2, 3)
+    found = weights.by_query_head(x.flatten(2) if side_by_side else x, cfg)
+    assert found.shape == (2, 7, 10, 3)
+    for head in range(10):
+        assert torch.equal(found[:, :, head], x[:, :, head // 5])
+
+
+def test_in_a_hybrid_the_heads_are_those_of_the_layers_that_attend(bridge_of):
+    bridge = bridge_of("lfm2")
+    assert make_scene(bridge, TOKENS[:1])["heads"] == [(1, head) for head in range(HEADS)]
+    with pytest.raises(ValueError, match=r"of these are none: \[\(0, 0\)\]"):
+        make_scene(bridge, TOKENS[:1], heads=[(0, 0)])
 
 
 @pytest.mark.parametrize("kind", ["Q", "K", "V"])

@@ -114,7 +114,7 @@ def test_the_strength_of_an_entry_is_attention_times_the_length_of_v(ask, patter
         "attention/patterns",
         "({ readPatterns }, [scene, sent, weighted, best]) => {"
         " for (const name of Object.keys(sent)) scene[name] = new Uint8Array(sent[name]);"
-        " const head = readPatterns(scene)([1, 2], weighted);"
+        " const head = readPatterns(scene)(6, weighted);"
         " return [head.name, head.top, head.strength(7, best), head.strength(0, 7)]; }",
         [scene, sent, weighted, best],
     )
@@ -143,6 +143,27 @@ def test_an_arrow_walks_over_the_pattern(ask, look, arrow, found):
         " return [now.chosen, now.other]; }"
     )
     assert ask("attention/patterns", step, [look, arrow]) == found
+
+
+@pytest.mark.parametrize(
+    ("at", "arrow", "to"),
+    [
+        (0, [1, 0], 1),
+        (4, [1, 0], 4),  # within the row
+        (5, [-1, 0], 5),
+        (1, [0, 1], 6),
+        (6, [0, -1], 1),
+        (2, [0, -1], 2),
+        (3, [0, 1], 6),  # the last row ends early
+        (6, [1, 0], 6),
+        (5, [0, 1], 5),
+    ],
+)
+def test_an_arrow_walks_over_a_board_of_seven_in_rows_of_five(ask, at, arrow, to):
+    step = (
+        "({ nextOnBoard }, [at, arrow]) => nextOnBoard(at, arrow, { heads: Array(7), columns: 5 })"
+    )
+    assert ask("attention/patterns", step, [at, arrow]) == to
 
 
 # ---- discovery

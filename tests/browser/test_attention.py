@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from helpers import handmade
+from helpers.explorables.attention import Attention
 from tests.browser.every import EVERY, batch, stands, trained
 
 pytestmark = pytest.mark.browser
@@ -113,6 +114,58 @@ def test_value_weighted_is_attention_times_the_length_of_v(page, cache):
     for key in range(31):
         assert number(page, key) == pytest.approx(weighted[key].item(), abs=0.006)
     assert "Rows no longer sum to 1" in page.locator(".attention .hint").first.inner_text()
+
+
+SOME = [(1, 2), (0, 3), (1, 0), (0, 0), (1, 1), (0, 1)]
+
+
+@pytest.fixture
+def some(bare):
+    """A view of some heads, out of order: a row of five, and one below."""
+    yield bare.show(Attention(trained(), batch().tokens, heads=SOME))
+    bare.page.locator(".attention").scroll_into_view_if_needed()
+    bare.screenshot("attention_some")
+
+
+def test_of_some_heads_the_board_shows_these_and_says_so(some, bare, cache):
+    page = bare.page
+    assert page.locator(".attention h4").first.inner_text() == "6 of 8 heads"
+    board = page.get_by_role("radiogroup", name="6 of 8 heads")
+    assert board.locator("button").all_inner_texts() == ["1.2", "0.3", "1.0", "0.0", "1.1", "0.1"]
+    places = [one.bounding_box() for one in board.locator("button").all()]
+    assert len({place["y"] for place in places[:5]}) == 1 and places[5]["x"] == places[0]["x"]
+    assert says(page).startswith("Head 1.2 from position 47 ")  # it opens at the first
+
+    board.locator("button").nth(1).hover()
+    row = cache["pattern", 0][0, 3, 47]
+    assert says(page).startswith("Head 0.3 ") and f" {row.max():.2f} of the attention" in says(page)
+    page.get_by_label("value-weighted").click()
+    board.locator("button").nth(5).click()
+    weighted = cache["pattern", 0][0, 1, 47] * cache["v", 0][0, :, 1].norm(dim=-1)
+    assert number(page, 46) == pytest.approx(weighted[46].item(), abs=0.006)
+
+
+def test_of_some_heads_the_arrows_walk_over_the_board_as_it_stands(some, bare):
+    page = bare.page
+    page.locator(".attention .board [tabindex='0']").focus()
+    for key, head in (
+        ("ArrowRight", "0.3"),
+        ("ArrowDown", "0.1"),  # the last row ends early
+        ("ArrowRight", "0.1"),
+        ("ArrowUp", "1.2"),
+        ("ArrowLeft", "1.2"),
+        ("Shift+ArrowDown", "0.1"),
+    ):
+        page.keyboard.press(key)
+        assert says(page).startswith(f"Head {head} "), key
+        assert page.evaluate("() => document.activeElement.textContent") == head
+
+
+def test_python_turns_the_view_to_a_head_that_is_shown_and_it_stays(some, bare):
+    some.look(0, 0, 30)
+    assert says(bare.page).startswith("Head 0.0 from position 30 ")
+    some.show(trained(), batch().tokens[:, :40])
+    assert says(bare.page).startswith("Head 0.0 from position 39 ")
 
 
 def test_python_shows_another_model_and_turns_the_view(page, explorable):

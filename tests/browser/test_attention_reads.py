@@ -8,6 +8,7 @@ import pytest
 from helpers.corpus import Corpus
 from helpers.corpus.tokenizer import open_tokenizer
 from helpers.explorables.attention import Attention
+from helpers.model import AttentionOnlyTransformer, ModelConfig
 from helpers.training import runs
 from tests.browser.test_everywhere import SMALL
 
@@ -168,6 +169,35 @@ def test_it_can_be_reached_named_read_and_left(bare, page):
         page.evaluate("() => document.querySelector('.attention').scrollIntoView()")
         bare.screenshot(f"attention_reads_{theme.lower()}")
     assert weak == {"Light": [], "Dark": []}
+
+
+MANY = [(layer, head) for layer in (4, 2, 1, 0) for head in range(4)][:15]
+LINES = "def zorblat(self, quimby):\n    self.frandle = quimby\n" * 4
+
+
+@pytest.mark.parametrize("weighting", ["attention A", "value-weighted"])
+@pytest.mark.parametrize("width", [1400, 800])
+def test_fifteen_heads_of_a_large_model_fit_a_window(bare, width, weighting):
+    large = AttentionOnlyTransformer(ModelConfig(n_layers=5, n_ctx=256, d_vocab=1024))
+    page = bare.page
+    page.set_viewport_size({"width": width, "height": 700})
+    bare.show(Attention(large, text=LINES, tokenizer=Reads(), heads=MANY))
+    page.get_by_label(weighting).click()
+    for theme in ("Light", "Dark"):
+        bare.wear(theme)
+        bare.drawn()
+        assert bare.measure("weak", ".attention") == []
+        page.evaluate("() => document.querySelector('.attention').scrollIntoView()")
+        bare.screenshot(f"attention_some_{width}_{theme.lower()}")
+    assert bare.measure("over", ".attention") == []
+    height = page.locator(".attention").bounding_box()["height"]
+    assert height <= 700, f"{height} px high"
+    thumbs = page.locator(".attention .board canvas").all()
+    assert min(thumb.bounding_box()["width"] for thumb in thumbs) > 40
+    page.set_viewport_size(SMALL[1])  # a telephone
+    bare.drawn()
+    assert bare.measure("over", ".attention") == []
+    bare.screenshot("attention_some_390")
 
 
 def test_it_fits_a_window_and_every_small_screen(bare, explorable, page):

@@ -1,23 +1,22 @@
-// The numbers that Attention shows: every head's pattern, and the lengths of its value vectors.
-// Needs no page.
+// The numbers that Attention shows: the patterns of its heads, and the lengths of their value
+// vectors. Needs no page.
 
 import { clamp, numbersIn } from "../shared/numbers.js";
 import { headName } from "../shared/words.js";
 
-// From the scene to a function that gives one head, weighted by value or not: the strength of each
-// of its entries, and `top`, the strength at which its colours end.
+// From the scene to a function that gives the head at one place of the board, weighted by value or
+// not: the strength of each of its entries, and `top`, the strength at which its colours end.
 export function readPatterns(scene) {
-  const { n_heads, pos } = scene;
+  const { heads, pos } = scene;
   const pattern = numbersIn(scene.pattern, Uint16Array);
   const lengths = numbersIn(scene.v_norm, Float32Array);
   const tops = topsOf(pattern, lengths, pos);
-  return ([layer, head], weighted) => {
-    const at = layer * n_heads + head;
+  return (at, weighted) => {
     const attention = (query, key) => pattern[(at * pos + query) * pos + key] / 65535;
     const length = (key) => lengths[at * pos + key];
     const product = (query, key) => attention(query, key) * length(key);
     const strength = weighted ? product : attention, top = weighted ? tops[at] || 1 : 1;
-    return { name: headName([layer, head]), weighted, attention, length, strength, top };
+    return { name: headName(heads[at]), weighted, attention, length, strength, top };
   };
 }
 
@@ -57,3 +56,15 @@ export function stepped({ direction, chosen, other }, [right, down], pos) {
   const to = (other ?? at) + across;
   return { chosen: at, other: direction === FROM ? clamp(to, 0, at) : clamp(to, at, pos - 1) };
 }
+
+// One step of an arrow key over the board, whose last row may end early: the place it leads to.
+export function nextOnBoard(at, [right, down], { heads, columns }) {
+  const last = heads.length - 1, lastRow = Math.floor(last / columns);
+  const row = clamp(Math.floor(at / columns) + down, 0, lastRow);
+  const column = clamp((at % columns) + right, 0, columns - 1);
+  return Math.min(row * columns + column, last);
+}
+
+// The place of a head on the board; -1 if it is not shown.
+export const placeOf = ({ heads }, [layer, head]) =>
+  heads.findIndex((shown) => shown[0] === layer && shown[1] === head);

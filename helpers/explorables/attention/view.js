@@ -4,19 +4,20 @@
 import { begin, caption, heed, make, newName } from "../shared/common.js";
 import { decimal } from "../shared/formats.js";
 import { arrowIn, onArrows } from "../shared/keys.js";
-import { clamp } from "../shared/numbers.js";
 import { layOver, paintPattern, pointAtEntries } from "../shared/pattern.js";
 import { changes, holds, tokenStrip } from "../shared/tokens.js";
-import { everyHead, headName } from "../shared/words.js";
-import { FROM, TO, atEntry, entryOf, readPatterns, stepped } from "./patterns.js";
+import { headName } from "../shared/words.js";
+import {
+  FROM, TO, atEntry, entryOf, nextOnBoard, placeOf, readPatterns, stepped,
+} from "./patterns.js";
 import { makeReader } from "./reader.js";
-import { HINTS, sentence, tokenLook } from "./words.js";
+import { HINTS, boardWords, sentence, tokenLook } from "./words.js";
 
 const THUMB = 64; // cells on a side of a small pattern; larger ones show the largest of each block
 
 function render({ model, el }) {
-  let scene, headAt; // headAt([layer, head], weighted): its numbers
-  // heads as [layer, head]: the chosen one, and the one under the pointer
+  let scene, headAt; // headAt(place, weighted): the numbers of the head there
+  // places on the board: of the chosen head, and of the one under the pointer
   let picked = null, previewed = null;
   let look = { chosen: 0, other: null, held: false, direction: FROM }, weighted = false;
   let painted; // what the large pattern shows, so that it is painted again only when that changes
@@ -36,9 +37,7 @@ function render({ model, el }) {
   });
   const hint = make("p", { class: "hint" });
   const says = caption(el);
-  const board = make("div", {
-    class: "board", role: "radiogroup", "aria-label": "Heads, a row for each layer",
-  });
+  const heading = make("h4"), board = make("div", { class: "board", role: "radiogroup" });
   const map = makeMap();
   const strip = tokenStrip("Tokens", (position, how) => lookAt(lookBy(look, position, how)));
 
@@ -50,9 +49,8 @@ function render({ model, el }) {
     ...(reader ? [reader.element] : []),
     make("div", { class: "row" }, directions, weightings), strip.element, says,
     make("div", { class: "views" },
-      make("div", {}, make("h4", {}, "Every head, one row a layer"), board, hint,
-        make("p", { class: "hint" }, "Point at a token, or use ← and →. A click holds it, so that "
-          + "the pointer can read the others; Esc lets go. Shift and arrows: another head.")),
+      make("div", {}, make("div", { class: "heads" }, heading, board),
+        make("div", { class: "hints" }, hint, make("p", { class: "hint" }, HINTS.keys))),
       map.element));
 
   // ---- what pointer and keys do
@@ -76,33 +74,35 @@ function render({ model, el }) {
     const arrow = arrowIn(event), onBoard = board.contains(event.target);
     if (!arrow || !(event.shiftKey || onBoard)) return;
     event.preventDefault(); // or a radio button moves
-    const [layer, head] = picked, [right, down] = arrow;
-    pick([clamp(layer + down, 0, scene.n_layers - 1), clamp(head + right, 0, scene.n_heads - 1)]);
-    if (onBoard) board.children[placeOf(picked)].focus();
+    pick(nextOnBoard(picked, arrow, scene));
+    if (onBoard) board.children[picked].focus();
   });
-  const placeOf = ([layer, head]) => layer * scene.n_heads + head;
-  function pick(head) {
-    picked = head;
+  function pick(place) {
+    picked = place;
     preview(null);
   }
-  function preview(head) {
-    previewed = head;
+  function preview(place) {
+    previewed = place;
     draw();
   }
 
   // ---- what comes from Python
 
   function read() {
+    const before = scene?.heads[picked];
     scene = model.get("scene");
     headAt = readPatterns(scene);
     [previewed, painted] = [null, ""];
-    const stays = picked && picked[0] < scene.n_layers && picked[1] < scene.n_heads;
-    if (!stays) picked = [scene.n_layers - 1, 0];
+    picked = before ? placeOf(scene, before) : -1;
+    if (picked < 0) picked = scene.opens;
     look = { ...look, chosen: scene.pos - 1, other: null, held: false };
     strip.set(scene.labels);
-    board.style.gridTemplateColumns = `repeat(${scene.n_heads}, minmax(0, 1fr))`;
-    board.replaceChildren(...everyHead(scene.n_layers, scene.n_heads).map((head) =>
-      makeHead(head, { onclick: () => pick(head), onpointerenter: () => preview(head),
+    heading.textContent = boardWords(scene);
+    board.setAttribute("aria-label", heading.textContent);
+    el.classList.toggle("some", scene.out_of > 0);
+    board.style.gridTemplateColumns = `repeat(${scene.columns}, minmax(0, 1fr))`;
+    board.replaceChildren(...scene.heads.map((head, place) =>
+      makeHead(head, { onclick: () => pick(place), onpointerenter: () => preview(place),
         onpointerleave: () => preview(null) })));
     paintBoard();
     draw();
@@ -110,9 +110,9 @@ function render({ model, el }) {
   }
 
   function goTo() {
-    const { layer, head, position } = model.get("opens_at"), { n_layers, n_heads, pos } = scene;
-    if (position !== undefined && layer < n_layers && head < n_heads && position < pos) {
-      picked = [layer, head];
+    const { layer, head, position } = model.get("opens_at"), place = placeOf(scene, [layer, head]);
+    if (place >= 0 && position < scene.pos) {
+      picked = place;
       look = { ...look, chosen: position, other: null };
     }
     draw();
@@ -122,17 +122,17 @@ function render({ model, el }) {
   // ---- drawing
 
   function paintBoard() {
-    everyHead(scene.n_layers, scene.n_heads).forEach((place, i) => {
+    [...board.children].forEach((button, place) => {
       const { strength, top } = headAt(place, weighted);
-      paintPattern(board.children[i].firstChild, scene.pos, strength, { top, most: THUMB });
+      paintPattern(button.firstChild, scene.pos, strength, { top, most: THUMB });
     });
   }
 
   function draw() {
     const head = headAt(previewed ?? picked, weighted);
-    [...board.children].forEach((button, i) => {
-      button.setAttribute("aria-checked", i === placeOf(picked));
-      button.tabIndex = i === placeOf(picked) ? 0 : -1;
+    [...board.children].forEach((button, place) => {
+      button.setAttribute("aria-checked", place === picked);
+      button.tabIndex = place === picked ? 0 : -1;
     });
     strip.paint(look, (i) => tokenLook(scene, head, look, i));
     hint.textContent = weighted ? HINTS.weighted : HINTS.attention;

@@ -14,6 +14,8 @@ export const HINTS = {
   weighted: "Value-weighted: attention times the length of the value vector that it moves. This "
     + "hides attention that rests where little is to be had, as on BOS. Rows no longer sum to 1, "
     + "and it says nothing about what is moved.",
+  keys: "Point at a token, or use ← and →. A click holds it, so that the pointer can read the "
+    + "others; Esc lets go. Shift and arrows: another head.",
 };
 
 export const KEYS = "Enter reads it; Shift and Enter break the line; Esc goes on to the tokens.";
@@ -23,6 +25,9 @@ export const SILENT = "No answer yet: the kernel is busy with another cell, or i
   + "text stays here.";
 
 export const countWords = (tokens, most) => `${tokens} tokens, of at most ${most}.`;
+
+export const boardWords = ({ heads, out_of }) =>
+  out_of ? `${heads.length} of ${out_of} heads` : "Every head, one row a layer";
 
 // What the reader looks at, in a sentence or two.
 export function sentence(scene, head, { chosen, other, direction }) {

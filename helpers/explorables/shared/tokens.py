@@ -12,7 +12,7 @@ from helpers.sequences import BOS
 
 @runtime_checkable
 class Tokenizer(Protocol):
-    """What turns a reader's text into tokens. A `Corpus` does."""
+    """What turns a reader's text into tokens. A `Corpus` does, and `lens.Words`."""
 
     def encode(self, text: str) -> list[int]:
         """Token ids, without an opening BOS. ValueError for a text that cannot be said in them."""
@@ -46,6 +46,13 @@ def encoded(
             f"can be read here; take {n_tokens - most} or more away"
         )
     return [*opening, *ids], ["BOS" for _ in opening] + list(tokenizer.token_strings(ids))
+
+
+def opening_id(model) -> int | None:
+    """What a text opens with: 0 for the course's models; for one with a tokenizer that one's BOS,
+    which may be None."""
+    tokenizer = getattr(model, "tokenizer", None)
+    return BOS if tokenizer is None else tokenizer.bos_token_id
 
 
 def one_sequence(values, name: str = "tokens") -> Tensor:
