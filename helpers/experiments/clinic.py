@@ -288,11 +288,10 @@ class Diagnosis(NamedTuple):
             symptom, found = SYMPTOMS[name], self.symptoms[name]
             seen = {True: symptom.yes, False: symptom.no, None: "cannot be told"}[answer(found)]
             beside = str(found) if answer(found) else str(found).replace("(", "(not ", 1)
-            lines.append(f"- {seen}: {symptom.quantity} {beside}")
-        return "\n".join(
-            textwrap.fill(line, COLUMNS, subsequent_indent="  " if line.startswith("- ") else "")
-            for line in [*lines, self.verdict]
-        )
+            whole = beside.replace(" ", "\xa0")  # a number and its bound stand in one line
+            words = f"- {seen}: {symptom.quantity} {whole}"
+            lines.append(textwrap.fill(words, COLUMNS, subsequent_indent="  "))
+        return "\n".join([*lines, textwrap.fill(self.verdict, COLUMNS)]).replace("\xa0", " ")
 
     @property
     def verdict(self) -> str:
