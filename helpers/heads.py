@@ -9,6 +9,8 @@ the rows that have such places; the previous-token score is the share on the tok
 says whether what the head writes raises the tokens that it attends to, by the direct path to the
 logits, from -1 to 1. Under each stands the line of chance: even attention, and a raise that is
 blind to it. An induction head matches above one half and copies at least twice as much as chance.
+The direct effect is by how many logits a head raises the right next token above the mean of all, by
+itself, past all that follows it.
 
 Then all heads that match above one half are set to zero together, copying or not, and so are as
 many others of the same layers, drawn anew again and again: by how many nats does the loss on
@@ -27,7 +29,9 @@ import torch
 from tqdm import tqdm
 
 from helpers.instruments import groups, heads, probes
+from helpers.instruments.direct import direct_effects
 from helpers.instruments.patterns import PAD
+from helpers.model import Head
 from helpers.plotting import head_board
 from helpers.sequences import TokenIds
 from helpers.tables import Table
@@ -72,8 +76,9 @@ def own_text(model, path: Path, n_ctx: int) -> torch.Tensor:
     return torch.nn.functional.pad(rows, (1, 0), value=probes.special_ids(model)["bos"])
 
 
-def asked(subject: Subject, tokens, draws: int) -> dict[str, Any]:
-    """The report, and what the heads that match are worth beside random groups."""
+def asked(subject: Subject, tokens, draws: int, progress: bool = False) -> dict[str, Any]:
+    """The report, and what the heads that match are worth beside random groups; with `progress`, a
+    bar for these on stderr."""
     model, ids = subject
     if tokens is None:
         tokens = probes.probe(
@@ -81,6 +86,11 @@ def asked(subject: Subject, tokens, draws: int) -> dict[str, Any]:
         )
     # whole windows: a line of dashes at an end is no padding
     report = heads.discover(model, tokens=tokens, ablate=False, pad=PAD)
+    try:
+        effects = direct_effects(model, tokens)
+        direct = {row.at: effects[row.at].item() for row in report.rows}
+    except ValueError:  # a norm stands behind the attention
+        direct = None
     group, found = groups.matching(report), None
     if group:
         generator = torch.Generator().manual_seed(0)
@@ -88,24 +98,29 @@ def asked(subject: Subject, tokens, draws: int) -> dict[str, Any]:
             others = groups.random_groups(model, group, draws, generator)
         except ValueError:  # all heads of a layer match
             others = []
-        found = groups.worth(model, tokens, group, tqdm(others, "random groups", leave=False))
-    return dict(report=report, group=group, worth=found)
+        bar = tqdm(others, "random groups", leave=False, disable=not progress)
+        found = groups.worth(model, tokens, group, bar)
+    return dict(report=report, direct=direct, group=group, worth=found)
 
 
-def short(report: heads.HeadReport) -> Table:
-    """The report's table; of many heads those with the highest scores."""
-    if len(report.rows) <= 4 * SHOWN:
-        return report.table()
-    by = [sorted(report.rows, key=lambda row: -row[at]) for at in (2, 3)]
-    chosen = {row.at for order in by for row in order[: SHOWN // 2]}
-    rows = [row for row in report.rows if row.at in chosen]
-    return replace(report, rows=rows).table()
+def short(report: heads.HeadReport, direct: dict[Head, float] | None = None) -> Table:
+    """The report's table with the `direct` effects; of many heads those with the highest scores."""
+    if len(report.rows) > 4 * SHOWN:
+        by = [sorted(report.rows, key=lambda row: -row[at]) for at in (2, 3)]
+        chosen = {row.at for order in by for row in order[: SHOWN // 2]}
+        report = replace(report, rows=[row for row in report.rows if row.at in chosen])
+    table, effects = report.table(), {f"{at[0]}.{at[1]}": direct[at] for at in direct or ()}
+    place = table.head.index("ablation effect")  # which was measured of none by itself
+    head, *rows = (row[:place] + row[place + 1 :] for row in (table.head, *table.rows))
+    for row in rows:
+        row.insert(place, f"{effects[row[0]]:.2f}" if row[0] in effects else "-")
+    return Table(rows, [*head[:place], "direct effect (logits)", *head[place:]])
 
 
 def told(answer: dict[str, Any]) -> str:
     """The table, and the sentence on the group."""
     report, group, found = answer["report"], answer["group"], answer["worth"]
-    words = [str(short(report)), ""]
+    words = [str(short(report, answer["direct"])), ""]
     if found is None:
         words.append("No head matches prefixes above one half, so no group was taken out.")
     else:
@@ -127,9 +142,9 @@ def _others_told(found: groups.Worth) -> str:
 
 def as_record(answer: dict[str, Any]) -> dict[str, Any]:
     """The same for a program."""
-    report, found = answer["report"], answer["worth"]
+    report, direct, found = answer["report"], answer["direct"] or {}, answer["worth"]
     return dict(
-        heads=[row._asdict() for row in report.rows],
+        heads=[row._asdict() | dict(direct_effect=direct.get(row.at)) for row in report.rows],
         chance=report.chance,
         induction_heads=report.induction_heads,
         matching=answer["group"],
@@ -154,10 +169,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         subject = opened(given.model)
         text = given.text and own_text(subject.model, given.text, subject.model.cfg.n_ctx)
-        answer = asked(subject, text, given.draws)
+        answer = asked(subject, text, given.draws, progress=True)
         if given.plot:
             title = f"The heads of {given.model}"
-            figure, _ = head_board(answer["report"].rows, answer["report"].induction_heads, title)
+            figure, _ = head_board(answer["report"], title)
             figure.savefig(given.plot)
     except (OSError, ValueError) as error:
         print(f"python -m helpers.heads: {error}", file=sys.stderr)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+import transformers
 from huggingface_hub.errors import RepositoryNotFoundError
 from torch import Tensor
 from transformer_lens.config import TransformerBridgeConfig
@@ -126,6 +127,7 @@ def language_model(where: str | Path = "real", tell: Callable = print) -> Transf
     What `real_model.folder` raises; FileNotFoundError for a folder without a model in it, and
     OSError for a name that a hub does not have or that cannot be asked for.
     """
+    transformers.utils.logging.disable_progress_bar()  # a second's bar says nothing
     if str(where) == "real":
         return TransformerBridge.boot_transformers(str(real_model.folder(tell)))
     place = Path(where).expanduser()

@@ -72,7 +72,8 @@ def test_the_shipped_text_run_has_the_table_of_discover(capsys):
     run = runs.load(TEXT)
     code, out, _ = asked(capsys, str(TEXT))
     report = heads.discover(run.model_at(), ids=run.probe_ids, ablate=False)
-    assert code == 0 and out.startswith(str(report))
+    rows = [line.split()[:4] for line in out.splitlines()[1:]]
+    assert code == 0 and rows[: len(report.rows) + 1] == [row[:4] for row in report.table().rows]
     assert "Without the heads that match (1.0 1.3): +" in out
     assert "the only such group" in out  # two of four heads are left in that layer
 
@@ -81,6 +82,8 @@ def test_a_program_gets_every_head(capsys):
     _, out, _ = asked(capsys, str(TEXT), "--json")
     record = json.loads(out)
     assert len(record["heads"]) == 8 and record["matching"] == [[1, 0], [1, 3]]
+    direct = [head["direct_effect"] for head in record["heads"]]
+    assert direct[4] > 2 > abs(direct[1])
     assert record["nats_without_matching"] > 1 > record["nats_without_others"][0]
 
 
@@ -97,6 +100,7 @@ def test_of_many_heads_the_best_are_shown():
     rows = [*quiet, heads.HeadRow(*matches), heads.HeadRow(*looks_back)]
     table = command.short(heads.HeadReport(rows, {}, []))
     shown = [row[0] for row in table.rows]
+    assert table.head[-1] == "direct effect (logits)" and table.rows[-1][-1] == "-"
     assert {"50.1", "60.1"} < set(shown) and len(shown) <= command.SHOWN + 1
 
 
@@ -130,15 +134,29 @@ def test_what_cannot_be_done_is_one_line_and_exit_2(capsys, words, says):
 def test_the_board_is_saved_and_holds_every_head(capsys, tmp_path):
     asked(capsys, str(TEXT), "--plot", str(tmp_path / "out.png"))
     assert (tmp_path / "out.png").read_bytes()[:4] == b"\x89PNG"
-    rows = heads.discover(runs.load(TEXT).model_at(), ablate=False).rows
-    figure, says = head_board(rows, [(1, 0)], "A board")
+    report = heads.discover(runs.load(TEXT).model_at(), ablate=False)
+    figure, says = head_board(report, "A board")
     everyone, *discs = figure.axes[0].collections
-    assert sorted(map(tuple, everyone.get_offsets().tolist())) == sorted(row.at for row in rows)
+    everywhere = sorted(map(tuple, everyone.get_offsets().tolist()))
+    assert everywhere == sorted(row.at for row in report.rows)
     shown = {tuple(map(int, at)): size for disc in discs
              for at, size in zip(disc.get_offsets(), disc.get_sizes(), strict=True)}  # fmt: skip
-    back = next(row for row in rows if row.at == (0, 1))
-    assert shown[0, 1] == pytest.approx(150 * back.previous_token)
-    assert "8 heads" in says and "head 0.1" in says
+    back = report.best("previous_token")
+    assert shown[back.at] == pytest.approx(150 * back.previous_token)
+    assert "8 heads" in says and "3 look at the token before" in says
+
+
+def test_a_head_that_copies_and_one_that_does_not_have_their_own_colours():
+    rows = [
+        heads.HeadRow(0, 0, 0.9, 0.1, 0.5, None),
+        heads.HeadRow(0, 1, 0.9, 0.1, -0.95, None),
+        heads.HeadRow(1, 0, 0.1, 0.9, 0.5, None),
+        heads.HeadRow(1, 1, 0.05, 0.05, 0.5, None),
+    ]
+    figure, says = head_board(heads.HeadReport(rows, dict(copying=-0.9), [(0, 0)]), "A board")
+    discs = [disc.get_offsets().tolist() for disc in figure.axes[0].collections[1:]]
+    assert discs == [[[0, 0]], [[0, 1]], [[1, 0]]]
+    assert "1 match, do not copy directly" in says
 
 
 def test_the_rule_is_in_the_help(capsys):

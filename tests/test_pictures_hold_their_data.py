@@ -257,6 +257,14 @@ CURVES = {
             ),
         ],
     ),
+    "lines": lambda: (
+        plotting.lines({"p": {0: 0.5, 1: 2.0}, "q": {0: 1.0, 1: 3.0}}, "step", "nats", chance=0.7),
+        [at([0, 1], [0.5, 2.0]), at([0, 1], [1.0, 3.0])],
+    ),
+    "beside_others": lambda: (
+        plotting.beside_others({"p": (5.0, [1.0]), "q": (4.0, [2.0])}, "nats"),
+        [at([5.0], [0]), at([1.0], [0.12]), at([4.0], [1]), at([2.0], [1.12])],
+    ),
     "bars": lambda: (plotting.bars({"a": 0.5, "b": 2.0}, "cost"), [at([0, 1], [0.5, 2.0])]),
     "activation_places": lambda: (
         plotting.activation_places({"here": (CLOUD[:, 0], CLOUD[:, 1])}, [0, 1], {"a": [0.0, 0.7]}),

@@ -11,9 +11,9 @@ import torch
 from torch import Generator
 
 from helpers.checks import FAILED, NOT_ATTEMPTED, PASSED, puzzles
-from helpers.checks.puzzles import changes, composers, engine, lookups, streams, triples
+from helpers.checks.puzzles import changes, composers, engine, lookups, strangers, streams, triples
 from helpers.experiments import privileged, tails
-from helpers.instruments import basis
+from helpers.instruments import basis, circuits, heads
 
 DRAWS = 100
 BY_TEXT = {
@@ -181,6 +181,75 @@ def test_the_change_can_be_found_from_the_two_models_alone():
         assert state(puzzle, found(puzzle), seed) == PASSED, changes.drawn(seed)[0]
 
 
+@in_every_draw
+def test_the_names_of_a_strangers_heads_pass_and_others_fail_in_every_draw():
+    hidden = set()
+    for seed in range(DRAWS):
+        puzzle, (kinds, _) = puzzles.stranger(seed), strangers.drawn(seed)
+        right = strangers.words(kinds)
+        hidden.update(*kinds)
+        assert state(puzzle, right, seed) == PASSED
+        layer, head = seed % 2, seed // 2 % 4
+        another = [word for word in strangers.WORDS if word != right[layer][head]][seed % 3]
+        but_for_one = [list(names) for names in right]
+        but_for_one[layer][head] = another
+        for wrong in (but_for_one, right[::-1], [["none"] * 4] * 2):
+            assert state(puzzle, wrong, seed) == FAILED
+    assert hidden == set(strangers.KINDS)
+
+
+@in_every_draw
+def test_what_a_strangers_heads_were_taken_for_is_told():
+    told = set()
+    for seed in range(12):
+        puzzle, (kinds, _) = puzzles.stranger(seed), strangers.drawn(seed)
+        answers = {why: strangers.words(kinds, as_) for why, as_ in strangers.TAKEN_FOR.items()}
+        for answer in answers.values():
+            if answer != strangers.words(kinds):
+                first = next(why for why, same in answers.items() if same == answer)
+                assert f"Most likely: {first}." in puzzle.check(answer, seed=seed).details
+                told.add(first)
+    assert told == set(strangers.TAKEN_FOR)
+
+
+def named_by_the_course(model) -> list[list[str]]:
+    """By attention, and by whether the OV circuit raises a token above the mean of its row."""
+    found = []
+    for row in heads.discover(model, ablate=False).rows:
+        OV = circuits.full_ov(model, *row.at)
+        raised = (OV.diagonal() - OV.mean(1))[1:].mean()
+        matching = row.prefix_matching > 0.5
+        word = "copies" if matching and raised > 1 else "none"
+        word = "suppresses" if matching and raised < -1 else word
+        found.append("previous" if row.previous_token > 0.5 else word)
+    return [found[:4], found[4:]]
+
+
+def test_a_strangers_heads_can_be_named_from_the_model_alone():
+    for seed in range(20):
+        puzzle = puzzles.stranger(seed)
+        assert state(puzzle, named_by_the_course(puzzle.model), seed) == PASSED
+
+
+def test_what_speaks_against_a_name_is_said_in_numbers():
+    seed = next(seed for seed in range(DRAWS) if strangers.MUTE in strangers.drawn(seed)[0][1])
+    kinds, puzzle = strangers.drawn(seed)[0], puzzles.stranger(seed)
+    right, at = strangers.words(kinds), kinds[1].index(strangers.MUTE)
+
+    def said(word: str, layer: int, head: int) -> str:
+        answer = [list(names) for names in right]
+        answer[layer][head] = word
+        return puzzle.check(answer, seed=0).details
+
+    assert "moves the logit of a token found behind a copy by +0.0" in said("copies", 1, at)
+    assert "0% of its attention falls on the token before" in said("previous", 1, at)
+    previous = kinds[0].index("previous")
+    assert "100% of its attention falls on the token before" in said("none", 0, previous)
+    elsewhere = next(head for head in range(4) if right[0][head] == "none")
+    assert "0% of its attention falls behind earlier copies" in said("copies", 0, elsewhere)
+    assert said("copies", 0, elsewhere).startswith("7 of 8 heads do what you say. You call head 0.")
+
+
 AXES_BY = {
     "kurtosis": lambda stream: basis.kurtosis(stream) > 6,
     "size": lambda stream: stream.abs().max() > 20,
@@ -227,7 +296,7 @@ def test_a_puzzle_without_an_answer_is_not_attempted(maker):
     puzzle = maker(0)
     for untouched in ((), (...,), (None,)):
         assert puzzle.check(*untouched).state == NOT_ATTEMPTED
-    if maker is not puzzles.composition:
+    if maker not in (puzzles.composition, puzzles.stranger):  # whose answers are no functions
         assert puzzle.check(stub).state == puzzle.check(later).state == NOT_ATTEMPTED
     assert repr(puzzle.check()) == "puzzle: not attempted"
 
@@ -275,7 +344,9 @@ def test_one_seed_is_one_puzzle_and_nothing_gives_it_away(maker):
         assert all(size == sizes[0] for size in sizes)
 
 
-@pytest.mark.parametrize("maker", [puzzles.composition, puzzles.twist, puzzles.skip_trigram])
+@pytest.mark.parametrize(
+    "maker", [puzzles.composition, puzzles.twist, puzzles.skip_trigram, puzzles.stranger]
+)
 def test_no_weight_can_be_read_by_eye(maker):
     """No row of the embedding is one token's alone, and no weight but W_pos' own zeros is zero."""
     model = maker(0).model

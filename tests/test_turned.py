@@ -5,7 +5,7 @@ import torch
 from torch import Generator
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from helpers.experiments.turned import folded, turned
+from helpers.experiments.turned import folded, loss, streams, turned
 from helpers.instruments import basis
 
 WIDTH = 32
@@ -26,19 +26,6 @@ def model():
     return made
 
 
-def streams(model) -> list[torch.Tensor]:
-    """Before each layer, and behind the last before its norm."""
-    seen = []
-    hooks = [
-        layer.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
-        for layer in [*model.model.layers, model.model.norm]
-    ]
-    model(TOKENS)
-    for hook in hooks:
-        hook.remove()
-    return seen
-
-
 def test_folding_keeps_the_function_and_leaves_no_gain(model):
     plain = folded(model)
     torch.testing.assert_close(plain(TOKENS).logits, model(TOKENS).logits, rtol=1e-4, atol=1e-4)
@@ -53,7 +40,7 @@ def test_turning_keeps_the_function_and_turns_the_stream(model):
     plain = folded(model)
     other = turned(plain, R)
     torch.testing.assert_close(other(TOKENS).logits, model(TOKENS).logits, rtol=1e-4, atol=1e-4)
-    for one, another in zip(streams(plain), streams(other), strict=True):
+    for one, another in zip(streams(plain, TOKENS), streams(other, TOKENS), strict=True):
         torch.testing.assert_close(another, one @ R.float(), rtol=1e-4, atol=1e-4)
     assert all(torch.equal(kept[name], weight) for name, weight in model.state_dict().items())
 
@@ -71,3 +58,20 @@ def test_another_kind_of_model_is_refused_in_words():
     config = AutoConfig.for_model("gpt2", n_embd=8, n_head=1, n_layer=1, vocab_size=9)
     with pytest.raises(ValueError, match="type 'gpt2'; this knows where a 'llama' reads"):
         folded(AutoModelForCausalLM.from_config(config))
+
+
+def test_the_loss_is_that_of_the_model_and_rises_as_bits_go(model):
+    logits = model(TOKENS).logits[0, :-1]
+    right = torch.nn.functional.cross_entropy(logits, TOKENS[0, 1:]).item()
+    assert loss(model, TOKENS) == pytest.approx(right, abs=1e-5)
+    off = [abs(loss(model, TOKENS, bits) - right) for bits in (16, 3)]
+    assert off[0] < 1e-3 < off[1]
+    assert loss(model, TOKENS) == pytest.approx(right, abs=1e-5)  # no hook stays
+
+
+def test_the_streams_are_what_each_layer_is_given_without_bos(model):
+    given = []
+    hook = model.model.layers[1].register_forward_pre_hook(lambda module, x: given.append(x[0]))
+    found = streams(model, TOKENS)
+    hook.remove()
+    assert len(found) == 4 and torch.equal(found[1], given[0][:, 1:])

@@ -21,6 +21,7 @@ from helpers.course import build
 
 FOLDER = build.ROOT / "build" / "fresh"
 SHIPPED = build.ROOT / "data"
+KEPT = ("tokenizer.json", "reading.npz")  # in which no seed of the course's has a part
 RUN = "helpers.training {name} --seed {seed} --out {out}"
 REPLICAS = "helpers.training.replicas {name} --out {parent}"
 TOY = {
@@ -54,7 +55,8 @@ def train(number: int, data: Path, text: bool = False) -> None:
     CalledProcessError when a training fails.
     """
     data.mkdir(parents=True, exist_ok=True)
-    shutil.copy(SHIPPED / "tokenizer.json", data)
+    for kept in KEPT:
+        shutil.copy(SHIPPED / kept, data)
     for place, command in (TOY | TEXT if text else TOY).items():
         if not (data / place).exists():
             make(command, data, place, number)

@@ -8,11 +8,22 @@ Source: Ashkboos et al. 2024, QuaRot, section 4 (computational invariance).
 """
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
+from transformers import AutoModelForCausalLM
+
+from helpers.instruments.basis import quantise
+from helpers.sequences import cross_entropy
+
+
+def opened(folder: str) -> Any:
+    """A Hugging Face model as it stands in a folder, with no bridge around it."""
+    return AutoModelForCausalLM.from_pretrained(folder).requires_grad_(False)
 
 
 @torch.no_grad()
@@ -53,6 +64,43 @@ def turned(model: Any, R: Float[Tensor, "d_model d_model"]) -> Any:
             _write(writer, R.double().T @ writer.weight.double())
     _write(model.lm_head, model.lm_head.weight.double() @ R.double())
     return model
+
+
+@torch.no_grad()
+def streams(model: Any, tokens: Int[Tensor, "batch pos"]) -> list[Float[Tensor, "batch row d"]]:
+    """The stream behind the embedding and behind every layer, without BOS, whose vector is one and
+    the same in every text."""
+    seen: list[Tensor] = []
+    hooks = [
+        module.register_forward_hook(lambda module, given, x: seen.append(x[:, 1:]))
+        for module in [model.model.embed_tokens, *model.model.layers]
+    ]
+    with _hooked(hooks):
+        model(tokens)
+    return seen
+
+
+@torch.no_grad()
+def loss(model: Any, tokens: Int[Tensor, "batch pos"], bits: int | None = None) -> float:
+    """The mean loss (nats) of every token whose next one is known. With `bits`, the stream is
+    rounded to so few (`basis.quantise`) behind every layer."""
+    hooks = [
+        layer.register_forward_hook(lambda module, given, x: quantise(x, bits))
+        for layer in model.model.layers
+        if bits
+    ]
+    with _hooked(hooks):
+        logits = model(tokens).logits[:, :-1]
+    return cross_entropy(logits, tokens[:, 1:]).item()
+
+
+@contextmanager
+def _hooked(hooks: list[Any]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def _fold(norm: Any, *readers: nn.Linear) -> None:

@@ -12,7 +12,7 @@ activation evaluators).
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -25,7 +25,6 @@ from helpers.instruments.patterns import (
     PAD,
     copying,
     copying_along,
-    directions,
     ideal_patterns,
     induction_targets,
     prefix_matching,
@@ -91,7 +90,7 @@ def _scoring(
     """Where scores and windows are put as each head's pattern and z pass, and the hooks that do so.
     They may `stop` the forward pass behind the last head."""
     cfg, tokens = model.cfg, tokens.to(model.W_U.device)
-    layers, direct = weights.attending_layers(model), _raising(model, tokens)
+    layers, direct = weights.attending_layers(model), weights.raising(model, tokens)
     found = torch.full((3, cfg.n_layers, cfg.n_heads), torch.nan)
     windows: dict[int, int] = {}
     seen = {}  # of a layer, whichever comes first: in some models that is z
@@ -106,7 +105,7 @@ def _scoring(
         score_copying(layer, pattern=pattern)
 
     def on_z(z, hook):
-        z = z.unflatten(-1, (cfg.n_heads, -1)) if z.ndim == 3 else z
+        z = weights.by_head(z, cfg.n_heads)
         score_copying(layer_of(hook), z=weights.in_single(z))
 
     def score_copying(layer, **part):
@@ -122,15 +121,6 @@ def _scoring(
     hooks = [(f"blocks.{layer}.attn.hook_pattern", on_pattern) for layer in layers]
     hooks += [(f"blocks.{layer}.attn.hook_z", on_z) for layer in layers]
     return found, windows, hooks
-
-
-def _raising(model, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch key d_model"]:
-    """What in the stream, before the last norm, raises the logit of each token above the mean."""
-    direct, last = directions(model.W_U, tokens), weights.last_norm(model)
-    if last is None:
-        return direct
-    direct = direct * last.gain.to(direct)
-    return direct - direct.mean(-1, keepdim=True) if last.centres else direct
 
 
 @torch.no_grad()
@@ -201,6 +191,12 @@ class HeadReport:
     induction_heads: list[Head]
     windows: dict[int, int] = field(default_factory=dict)
     chance_within: dict[int, dict[str, float]] = field(default_factory=dict)
+
+    @property
+    def copies_from(self) -> float:
+        """From which copying score on a head copies: twice the share of the raise that chance
+        gives."""
+        return 2 * (self.chance["copying"] + 1) - 1  # the score is 2 share - 1
 
     @property
     def previous_token_heads(self) -> list[Head]:
@@ -292,18 +288,21 @@ def discover(
     scores, windows = _scored(model, tokens)
     heads = [(layer, head) for layer in layers for head in range(cfg.n_heads)]
     chance = chance_lines(tokens)
-    enough = 2 * (chance["copying"] + 1) - 1  # the score is 2 share - 1
+    within = {window: chance_lines(tokens, window) for window in sorted({*windows.values()})}
+    rows = [HeadRow(*at, *(score[at].item() for score in scores), None) for at in heads]
+    report = HeadReport(rows, chance, [], windows, within)
     named = [
-        at for at in heads if scores.prefix_matching[at] > THRESHOLD and scores.copying[at] > enough
+        row.at
+        for row in rows
+        if row.prefix_matching > THRESHOLD and row.copying > report.copies_from
     ]
     if ablate is None:
         ablate_these = heads if len(heads) <= 64 else named
     else:
         ablate_these = heads if ablate else []
     effect = ablation_effect(model, tokens, ablate_these)
-    rows = [HeadRow(*at, *(score[at].item() for score in scores), effect.get(at)) for at in heads]
-    within = {window: chance_lines(tokens, window) for window in sorted({*windows.values()})}
-    return HeadReport(rows, chance, named, windows, within)
+    rows = [row._replace(ablation_effect=effect.get(row.at)) for row in rows]
+    return replace(report, rows=rows, induction_heads=named)
 
 
 def _padded(tokens: Int[Tensor, "batch pos"], pad: int | None) -> Int[Tensor, "batch pos"]:

@@ -8,9 +8,10 @@ Whoever looks at weights asks here, so that a query head never meets the keys of
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
+from helpers.instruments.patterns import directions
 from helpers.model import AttentionOnlyTransformer, check_head
 
 
@@ -118,6 +119,15 @@ def last_norm(model) -> Scaling | None:
     return None if norm is None else scaling(norm, model.cfg.d_model)
 
 
+def raising(model, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "batch pos d_model"]:
+    """What in the stream, before the last norm, raises the logit of each token above the mean."""
+    direct, last = directions(model.W_U, tokens), last_norm(model)
+    if last is None:
+        return direct
+    direct = direct * last.gain.to(direct)
+    return direct - direct.mean(-1, keepdim=True) if last.centres else direct
+
+
 def written(model, layer: int) -> Float[Tensor, "head d_head d_model"]:
     """What each head of a layer writes to the stream: W_O, with the gain and the centring of a norm
     that stands behind the attention. That norm's division is the same for all heads of a
@@ -130,6 +140,12 @@ def written(model, layer: int) -> Float[Tensor, "head d_head d_model"]:
     gain, centres = scaling(behind, W_O.shape[-1])
     W_O = W_O - W_O.mean(-1, keepdim=True) if centres else W_O
     return W_O * gain.to(W_O)
+
+
+def by_head(x: Tensor, n_heads: int) -> Tensor:
+    """What the heads of a layer computed, with an axis for heads: some models keep them side by
+    side."""
+    return x.unflatten(-1, (n_heads, -1)) if x.ndim == 3 else x
 
 
 def in_single(x: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from helpers.plotting.circuits import copying_plane, term_board, token_maps
 from helpers.plotting.clinic import namings, ward
 from helpers.plotting.composing import boards, composition_panels, matching_and_copying, score_row
 from helpers.plotting.core import COLOUR, show
+from helpers.plotting.curves import beside_others, lines
 from helpers.plotting.interventions import (
     accuracy_by_period,
     recovered,

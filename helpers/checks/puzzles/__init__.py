@@ -16,7 +16,8 @@ stands in no attribute: the function that judges keeps it.
 from helpers.checks.puzzles.changes import change
 from helpers.checks.puzzles.composers import composition
 from helpers.checks.puzzles.lookups import continuation, twist
+from helpers.checks.puzzles.strangers import stranger
 from helpers.checks.puzzles.streams import axes
 from helpers.checks.puzzles.triples import skip_trigram
 
-__all__ = ["axes", "change", "composition", "continuation", "skip_trigram", "twist"]
+__all__ = ["axes", "change", "composition", "continuation", "skip_trigram", "stranger", "twist"]

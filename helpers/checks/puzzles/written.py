@@ -1,5 +1,5 @@
-"""The models of puzzles 00, 02 and 04, written by hand into blocks of the stream, with heads beside
-them that only seem to do something; then all of it is turned.
+"""The models of all puzzles but those of 03 and 07, written by hand into blocks of the stream, with
+heads beside them that only seem to do something; then all of it is turned.
 
 A block for the present token and one for the position are one-hot, so that a head can score any
 pair of tokens and any pair of positions: `scores` is a table of either.

@@ -1,0 +1,59 @@
+"""What a notebook does without something that is not installed: the cells that need it say so, and
+the others run.
+
+A cell needs it when it reads a name that stands for it, or a name that such a cell makes.
+"""
+
+import ast
+from collections.abc import Iterable, Iterator, Sequence
+
+from IPython import get_ipython
+
+
+class Lacking:
+    """Which names are not there. Cells are asked about in the order in which they run."""
+
+    def __init__(self, *names: str):
+        self.names = set(names)
+
+    def needs(self, source: str) -> bool:
+        """Whether this cell can not run. What it would have made is then lacking too; what another
+        cell makes is not lacking any more."""
+        try:
+            tree = ast.parse(source)
+        except SyntaxError:  # the kernel will say so
+            return False
+        names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+        lacks = any(node.id in self.names for node in names if isinstance(node.ctx, ast.Load))
+        made = {node.id for node in names if isinstance(node.ctx, ast.Store)} | {
+            node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        }
+        self.names = self.names | made if lacks else self.names - made
+        return lacks
+
+
+def say_instead(sentence: str, *names: str) -> None:
+    """From the next cell on, whoever needs one of these names says the sentence and does nothing
+    else."""
+    lacking = Lacking(*names)
+
+    def replaced(lines: list[str]) -> list[str]:
+        return [f"print({sentence!r})\n"] if lacking.needs("".join(lines)) else lines
+
+    get_ipython().input_transformers_cleanup.append(replaced)
+    print(sentence)
+
+
+def cells_that_need(sources: Sequence[str]) -> list[bool]:
+    """Of each cell of a notebook, whether it is one of these; of none where nothing is said
+    instead."""
+    lacking = Lacking(*_names_said(sources))
+    return [lacking.needs(source) for source in sources]
+
+
+def _names_said(sources: Iterable[str]) -> Iterator[str]:
+    """The names that a notebook gives to `say_instead`."""
+    for source in sources:
+        for node in ast.walk(ast.parse(source)) if "say_instead(" in source else ():
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("say_instead"):
+                yield from (word.value for word in node.args[1:])
