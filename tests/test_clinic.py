@@ -82,7 +82,9 @@ def test_a_head_that_is_lost_again_is_none():
 
 
 def test_the_words_give_each_number_beside_its_bound_and_what_to_try():
-    words = str(diagnose(SHOWN["one period"]))
+    lines = str(diagnose(SHOWN["one period"])).splitlines()
+    assert max(map(len, lines)) <= clinic.COLUMNS
+    words = " ".join(line.strip() for line in lines)
     assert "lengths kept back cost more than guessing: loss there (nats) ≈ 30 (above 4.5)" in words
     assert "This resembles: one period." in words and CAUSES["one period"].remedy in words
 
@@ -90,8 +92,8 @@ def test_the_words_give_each_number_beside_its_bound_and_what_to_try():
 def test_what_one_sees_of_a_cause_is_its_own_answers():
     assert "still point where they started" in clinic.seen("too slow")
     assert clinic.seen("one period") == (
-        "it gets as low as guesses among the tokens seen; lengths kept back cost more than "
-        "guessing; one shift answers all lengths that it continues"
+        "the loss gets as low as guesses among the tokens seen; lengths kept back cost more than "
+        "guessing; one shift answers all lengths that the model continues"
     )
     assert len({clinic.seen(cause) for cause in CAUSES}) == len(CAUSES)
 

@@ -38,7 +38,7 @@ def test_who_is_well_stands_behind_all_others_and_not_behind_itself():
 
 def test_a_loss_beyond_the_axis_is_written_at_its_edge():
     fig, says = plotting.ward({"well": [chart()], "ill": [chart(30.4)]}, {})
-    assert [text.get_text() for ax in fig.get_axes() for text in ax.texts] == ["at 30"]
+    assert [text.get_text() for ax in fig.get_axes() for text in ax.texts] == ["30 nats"]
     assert "at lengths kept back 30.4" in says
 
 

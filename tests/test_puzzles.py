@@ -1,7 +1,9 @@
 """A blind puzzle takes its right answer in every draw and tells others from it, and gives nothing
 away before."""
 
+import html
 import itertools
+import re
 from functools import partial
 
 import pytest
@@ -319,12 +321,22 @@ def test_a_question_is_in_lines_that_break_no_word_and_no_code(maker):
 
 
 @every_puzzle
+def test_on_a_page_the_same_question_breaks_where_the_page_likes_and_code_is_code(maker):
+    puzzle = maker(0)
+    page = puzzle._repr_html_()
+    assert "\n" not in page and "`" not in page + repr(puzzle)
+    assert html.unescape(re.sub("<.*?>", "", page)) == " ".join(repr(puzzle).splitlines())
+    code = re.findall("<code style=.white-space: nowrap.>(.*?)</code>", page)
+    assert any(words.startswith("puzzle.check(") for words in code)
+
+
+@every_puzzle
 def test_one_seed_is_one_puzzle_and_nothing_gives_it_away(maker):
     """The question is the same whatever is hidden, and so is the shape of the model."""
     one, again, *others = (maker(seed) for seed in (0, 0, *range(1, 8)))
     assert repr(one) == repr(again) and all(repr(one) == repr(other) for other in others)
     shown = [name for name in vars(one) if not name.startswith("_")]
-    assert set(shown) <= {"asks", "model", "known", "stream"}
+    assert set(shown) <= {"model", "known", "stream"}
     if "model" in shown:
         assert torch.equal(one.model.W_E, again.model.W_E)
         assert not torch.equal(one.model.W_E, others[0].model.W_E)

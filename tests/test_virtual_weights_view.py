@@ -270,9 +270,9 @@ def test_the_two_numbers_the_issue_asks_for_fit_one_message():
 def test_the_static_picture_tells_the_circuit_in_its_sentence(diagram):
     figure, says = diagram.picture("by hand")
     assert says == (
-        "7 of 16 links stand above chance (p at most 0.05 for all together): embedding to Q (1), "
-        "embedding to V (2), "
-        "heads to K (1), heads to unembedding (1), positions to K (1), positions to Q (1)."
+        "7 of 16 links stand above chance: 1 from embedding to Q, 2 from embedding to V, 1 from "
+        "heads to K, 1 from heads to unembedding, 1 from positions to K, 1 from positions to Q. "
+        "Chance alone brings any of them so far with probability 0.05 at most."
     )
     assert len(figure.axes) == 1
     assert diagram.picture()[1].startswith("30 of 97 links stand above chance")
@@ -299,10 +299,10 @@ def test_a_diagram_counts_only_what_the_level_lets_through():
     ]
     readers = [*ends[1:], dict(name="unembed", layer=2)]
     assert plotting.stream_diagram(ends, readers, links)[1] == (
-        "2 of 3 links stand above chance (p at most 0.05 for all together): embedding to "
-        "unembedding (1), heads to K (1)."
+        "2 of 3 links stand above chance: 1 from embedding to unembedding, 1 from heads to K. "
+        "Chance alone brings any of them so far with probability 0.05 at most."
     )
-    assert (
-        plotting.stream_diagram(ends, readers, links, 0.001)[1]
-        == "0 of 3 links stand above chance (p at most 0.001 for all together)."
+    assert plotting.stream_diagram(ends, readers, links, 0.001)[1] == (
+        "0 of 3 links stand above chance. "
+        "Chance alone brings any of them so far with probability 0.001 at most."
     )

@@ -9,6 +9,7 @@ ones were trained.
 """
 
 import math
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ N_CTX, D_VOCAB = RECIPES["two_layers"].model.n_ctx, RECIPES["two_layers"].model.
 LENGTHS = range(2, 25)
 GUESSING = math.log(D_VOCAB - 1)  # nats
 FORMED, UNKNOWN = "a head formed", "none of these"
+COLUMNS = 66  # of a diagnosis, so that a narrow window breaks no word
 
 
 # ---- what is looked at
@@ -169,8 +171,8 @@ SYMPTOMS = {
         lambda chart: below(_mean(chart.losses[50:60]), GUESSING - 0.06, varies=True),
     ),
     "seen": Symptom(
-        "it gets as low as guesses among the tokens seen",
-        "it stays above guesses among the tokens seen",
+        "the loss gets as low as guesses among the tokens seen",
+        "the loss stays above guesses among the tokens seen",
         "loss at the end (nats)",
         lambda chart: below(chart.last_loss, 3.4, varies=True),
     ),
@@ -187,14 +189,14 @@ SYMPTOMS = {
         lambda chart: above(chart.kept_back, GUESSING + 0.4, varies=True),
     ),
     "shift": Symptom(
-        "one shift answers all lengths that it continues",
-        "the lengths that it continues take several shifts",
+        "one shift answers all lengths that the model continues",
+        "the lengths that the model continues take several shifts",
         "share of them that divide the longest",
         lambda chart: above(_by_one_shift(chart), 0.99, varies=True),
     ),
     "short": Symptom(
-        "it continues short blocks alone",
-        "it continues long blocks, or none",
+        "the model continues short blocks alone",
+        "the model continues long blocks, or none",
         "longest (tokens)",
         lambda chart: below(max(_known(chart), default=math.nan), 9, varies=True),
     ),
@@ -286,8 +288,10 @@ class Diagnosis(NamedTuple):
             symptom, found = SYMPTOMS[name], self.symptoms[name]
             seen = {True: symptom.yes, False: symptom.no, None: "cannot be told"}[answer(found)]
             beside = str(found) if answer(found) else str(found).replace("(", "(not ", 1)
-            lines.append(f"- {seen}: {symptom.quantity} {beside}")
-        return "\n".join([*lines, self.verdict])
+            whole = beside.replace(" ", "\xa0")  # a number and its bound stand in one line
+            words = f"- {seen}: {symptom.quantity} {whole}"
+            lines.append(textwrap.fill(words, COLUMNS, subsequent_indent="  "))
+        return "\n".join([*lines, textwrap.fill(self.verdict, COLUMNS)]).replace("\xa0", " ")
 
     @property
     def verdict(self) -> str:

@@ -166,7 +166,7 @@ def maps(d: int, seed: int = 0) -> dict[str, Float[Tensor, "d d"]]:
     generator, eye = Generator().manual_seed(seed), torch.eye(d).double()
     return {
         "any rotation": basis.random_rotation(d, generator),
-        "one that keeps the ones": basis.random_rotation(d, generator, fixed=torch.ones(d)),
+        "one that keeps (1, …, 1)": basis.random_rotation(d, generator, fixed=torch.ones(d)),
         "another order": eye[torch.randperm(d, generator=generator)],
         "some signs turned": torch.where(torch.arange(d) % 2 == 0, 1.0, -1.0).double().diag(),
         # a Gaussian matrix is as good as singular now and then

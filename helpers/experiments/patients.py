@@ -1,8 +1,8 @@
 """Patients of the clinic: the default run with one thing changed, over several seeds.
 
 CHANGES are what the clinic was built on. HELD_OUT are what it was tested on: the same changes from
-seeds that it never saw, other degrees of the same causes, what the clinic says to do about them,
-and troubles that it does not know.
+seeds that it never saw, other degrees of the same causes, what the clinic says to do about them
+(from FOLLOWED seeds each), and troubles that it does not know.
 
 `data/sweeps/clinic` holds the charts of all of them:
 
@@ -29,6 +29,7 @@ from helpers.training.seeds import seeds
 FOLDER = runs.DATA / "sweeps" / "clinic"
 DEFAULT = RECIPES["two_layers"]
 SCHEDULE = [*range(0, 100, 10), *range(100, 200, 20), *range(200, 401, 40)]
+FOLLOWED = 4  # seeds of each training that does what the clinic advises
 
 
 # ---- one thing changed
@@ -130,11 +131,15 @@ def run(change: str, seed: int, held_out: bool = False) -> Patient:
 
 
 def settings(n_seeds: int) -> list[dict[str, Any]]:
-    """What is trained: so many seeds of each change to build on; and from another seed each of
-    those that are held out."""
+    """What is trained: so many seeds of each change to build on; and from other seeds those that
+    are held out, the advice from several."""
     built_on = [dict(change=change, seed=seed) for change in CHANGES for seed in seeds(n_seeds)]
-    other = seeds(1)[0] + 200
-    held_out = [dict(change=change, seed=other, held_out=True) for change in HELD_OUT]
+    advised = {change for cause in CAUSES.values() for change in cause.tried}
+    held_out = [
+        dict(change=change, seed=200 + seed, held_out=True)
+        for change in HELD_OUT
+        for seed in seeds(FOLLOWED if change in advised else 1)
+    ]
     return built_on + held_out
 
 
@@ -159,8 +164,8 @@ def load(held_out: bool, folder: Path = FOLDER) -> list[Patient]:
 
 
 def advice(patients: Sequence[Patient]) -> list[dict[str, str]]:
-    """A row for each cause that the clinic knows: what one sees, why, what to try, and how often a
-    head formed in those of these patients that did so."""
+    """A row for each cause that the clinic knows: what one sees, why, what to try, and in how many
+    of these patients that did so a head formed."""
     rows = []
     for cause, known in CAUSES.items():
         tried = [patient.truth == FORMED for patient in patients if patient.change in known.tried]
@@ -171,7 +176,7 @@ def advice(patients: Sequence[Patient]) -> list[dict[str, str]]:
                     "what one sees": seen(cause),
                     "why": known.why,
                     "what to try": known.remedy,
-                    "a head then": f"{sum(tried)} of {len(tried)}",
+                    "a head formed in": f"{sum(tried)} of {len(tried)}",
                 }
             )
     return rows

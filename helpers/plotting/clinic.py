@@ -97,7 +97,7 @@ def _diamond(ax: Axes, kept_back: float, at: int) -> None:
     ax.plot(at, min(kept_back, OFF - 0.1), marker="D", **look)
     if beyond:
         ax.annotate(
-            f"at {kept_back:.0f}",
+            f"{kept_back:.0f} nats",
             (at, OFF - 0.1),
             xytext=(-7, 0),
             textcoords="offset points",

@@ -174,9 +174,9 @@ def _sentence(strong: Sequence[Mapping[str, Any]], total: int, level: float) -> 
         for link in strong
     )
     listed = ", ".join(
-        f"{writer} to {reader} ({count})" for (writer, reader), count in sorted(groups.items())
+        f"{count} from {writer} to {reader}" for (writer, reader), count in sorted(groups.items())
     )
     return (
-        f"{len(strong)} of {total} links stand above chance (p at most {level} for all "
-        f"together){': ' + listed if listed else ''}."
+        f"{len(strong)} of {total} links stand above chance{': ' + listed if listed else ''}. "
+        f"Chance alone brings any of them so far with probability {level} at most."
     )

@@ -155,6 +155,16 @@ def test_the_row_is_answered_at_every_step_and_so_is_another(page, discovery):
     page.get_by_text("Nothing to copy").wait_for()
 
 
+def test_the_pattern_says_that_it_is_of_another_row_than_the_readers(page):
+    strip = page.locator(".discovery .strip").inner_text()
+    ask(page, "3 5 3")
+    page.locator(".discovery .asking p").filter(has_text="The trick says 5").wait_for()
+    assert page.locator(".discovery .strip").inner_text() == strip
+    assert (
+        page.locator(".discovery .pattern h4").inner_text().endswith("looks in the test row below")
+    )
+
+
 def test_a_row_that_cannot_be_read_is_refused_in_words_and_stays(page, discovery):
     ask(page, "17 4 70 17")
     page.locator(".discovery .note").filter(has_text="'70' is no token; tokens are").wait_for()

@@ -84,7 +84,7 @@ def test_what_was_predicted_in_a_copy_is_kept_and_comes_back(tab, lab, course_co
     lab.run_cell(0)
     says(page, "You say B at 200. Kept in my_course/predictions.json.")
     lab.run_cell(1)
-    says(page, "You said B at 200; it was B at 72.")
+    page.locator(".prediction .came").wait_for()
     assert lab.cells()[1]["outputs"][0]["text"] == "You said B at 200; it was B at 72.\n"
     lab.screenshot("lab_prediction")
 

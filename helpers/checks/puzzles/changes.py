@@ -157,10 +157,10 @@ def change(seed: int) -> Puzzle:
     _, right, wrong, generator = drawn(seed)
     known = _fresh(int(torch.randint(10**6, (), generator=generator)))
     return Puzzle(
-        "puzzle.known and puzzle.model give the same logits, and one of them was made from the "
+        "`puzzle.known` and `puzzle.model` give the same logits, and one of them was made from the "
         "other by one change. Which? Write a function that makes the same change to any model of "
-        "these sizes and gives the new model, and check it: puzzle.check(your_function). "
-        "helpers.instruments.basis has all but one of the tools.",
+        "these sizes and gives the new model, and check it: `puzzle.check(your_function)`. "
+        "`helpers.instruments.basis` has all but one of the tools.",
         lambda answer, generator: _complaint(answer, right, wrong, generator),
         known=known,
         model=right(known),

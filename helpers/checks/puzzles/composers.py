@@ -143,10 +143,10 @@ def composition(seed: int) -> Puzzle:
         )
 
     return Puzzle(
-        f"puzzle.model has two layers of {N_HEADS} heads, and a vocabulary of {D_VOCAB} tokens; 0 "
-        "is BOS. Its answers hang on one pair of heads that compose. Which are they, and through "
-        'which read? puzzle.check(((0, 1), (1, 2), "Q")): the writer, the reader, and "Q", "K" or '
-        '"V".',
+        f"`puzzle.model` has two layers of {N_HEADS} heads, and a vocabulary of {D_VOCAB} tokens; "
+        "0 is BOS. Its answers hang on one pair of heads that compose. Which are they, and through "
+        'which read? `puzzle.check(((0, 1), (1, 2), "Q"))` takes the writer, the reader, and '
+        '`"Q"`, `"K"` or `"V"`.',
         judge,
         model=model,
     )

@@ -1,5 +1,6 @@
 """What every puzzle is: a question, an anonymous model, and a judge of answers."""
 
+import html
 import random
 import re
 import textwrap
@@ -15,7 +16,6 @@ from helpers.checks import (
     NOT_ATTEMPTED,
     PASSED,
     NotAttempted,
-    Said,
     Verdict,
     is_stub,
 )
@@ -26,20 +26,29 @@ Rule = Callable[[list[int]], int | None]  # from a text, without BOS, to what co
 Judge = Callable[[Any, Generator], str | None]  # None where an answer is right
 
 TEXTS = 50  # on which two rules are compared
-COLUMNS = 80  # of a question, so that a notebook breaks no word
+COLUMNS = 66  # of a question as text, so that a narrow window breaks no word
+CODE = re.compile("`(.*?)`")  # in a question
 SURE = 1.0  # by how many logits the strongest answer stands above the second
 
 
 class Puzzle:
-    """One draw of a puzzle: what is asked, what is shown, most often a `model`, and the check of an
-    answer."""
+    """One draw of a puzzle: what is asked, with code between backticks, what is shown, most often a
+    `model`, and the check of an answer."""
 
     def __init__(self, asks: str, judge: Judge, **shown: Any):
-        self.asks, self._judge = Said(in_lines(asks)), judge
+        self._asks, self._judge = asks, judge
         vars(self).update(shown)
 
     def __repr__(self) -> str:
-        return self.asks
+        """In lines that break no piece of code."""
+        whole = CODE.sub(lambda code: code[1].replace(" ", "\xa0"), self._asks)
+        return textwrap.fill(whole, COLUMNS).replace("\xa0", " ")
+
+    def _repr_html_(self) -> str:
+        """In a paragraph, which every window breaks for itself, though not in a piece of code."""
+        code = r'<code style="white-space: nowrap">\1</code>'
+        words = CODE.sub(code, html.escape(self._asks, quote=False))
+        return f'<p style="margin: 0; max-width: 44em">{words}</p>'
 
     def check(self, answer: Any = ..., seed: int | None = None) -> Verdict:
         """Whether an answer is right. It never raises, whatever the answer does; `seed` repeats the
@@ -106,15 +115,6 @@ def strongest(model: AttentionOnlyTransformer, texts: list[list[int]]) -> list[i
         token if sure else None
         for token, sure in zip(logits.argmax(-1).tolist(), best - second > SURE, strict=True)
     ]
-
-
-CODE = re.compile(r"\S*[(\[].*?[)\]]+(?=[\s:.;]|$)")
-
-
-def in_lines(words: str) -> str:
-    """In lines of COLUMNS that break no piece of code."""
-    whole = CODE.sub(lambda code: code[0].replace(" ", "\xa0"), words)
-    return textwrap.fill(whole, COLUMNS).replace("\xa0", " ")
 
 
 def one_of(generator: Generator, among: Sequence) -> Any:

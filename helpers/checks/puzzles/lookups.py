@@ -184,8 +184,9 @@ def continuation(seed: int) -> Continuation:
     """Notebook 00's puzzle: what does this model continue a list of numbers with?"""
     return _puzzle(
         f"A model continues lists of up to {N_CTX - 2} numbers from 1 to {D_VOCAB - 1}. "
-        "puzzle.says([3, 5, 8, 5]) asks it; None means that it prefers no number. Write a function "
-        "that takes a list and says what the model says: puzzle.check(your_function).",
+        "`puzzle.says([3, 5, 8, 5])` asks it; `None` means that it prefers no number. Write a "
+        "function that takes a list and says what the model says, and check it: "
+        "`puzzle.check(your_function)`.",
         CONTINUATIONS,
         seed,
     )
@@ -194,11 +195,11 @@ def continuation(seed: int) -> Continuation:
 def twist(seed: int) -> Continuation:
     """Notebook 04's puzzle: something like an induction head; what is its twist?"""
     return _puzzle(
-        "puzzle.model has two layers of two heads and looks things up, in texts of at most "
+        "`puzzle.model` has two layers of two heads and looks things up, in texts of at most "
         f"{N_CTX - 2} tokens from 1 to {D_VOCAB - 1}. Is that an induction head? "
-        "puzzle.says([3, 5, 8, 3]) asks it, BOS put in front; None means that no token stands out. "
-        "Write a function that takes a text and says what the model says: "
-        "puzzle.check(your_function).",
+        "`puzzle.says([3, 5, 8, 3])` asks it, BOS put in front; `None` means that no token stands "
+        "out. Write a function that takes a text and says what the model says, and check it: "
+        "`puzzle.check(your_function)`.",
         TWISTS,
         seed,
     )

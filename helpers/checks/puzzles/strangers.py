@@ -207,12 +207,12 @@ def stranger(seed: int) -> Puzzle:
         )
 
     return Puzzle(
-        f"puzzle.model has two layers of {N_HEADS} heads, a vocabulary of {D_VOCAB} tokens, of "
+        f"`puzzle.model` has two layers of {N_HEADS} heads, a vocabulary of {D_VOCAB} tokens, of "
         f"which 0 is BOS, and a context of {N_CTX}. What does each head do? "
-        f'"{COPIES}": it attends to what followed earlier copies of the present token, and raises '
-        f'the logit of what it finds above the mean. "{SUPPRESSES}": it attends there, and lowers '
-        f'it. "{PREVIOUS}": it attends to the token before. "{NONE}": nothing of this. Give the '
-        "words of each layer, four and four: puzzle.check([first, second]).",
+        f'`"{COPIES}"`: it attends to what followed earlier copies of the present token, and '
+        f'raises the logit of what it finds above the mean. `"{SUPPRESSES}"`: it attends there, '
+        f'and lowers it. `"{PREVIOUS}"`: it attends to the token before. `"{NONE}"`: nothing of '
+        "this. Give the words of each layer, four and four: `puzzle.check([first, second])`.",
         judge,
         model=model,
     )

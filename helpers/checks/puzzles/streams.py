@@ -67,10 +67,10 @@ def axes(seed: int) -> Puzzle:
         )
 
     return Puzzle(
-        "puzzle.stream [batch, pos, d_model] comes from a stored training, by AdamW or by SGD. Its "
-        "coordinates were shuffled, and perhaps the whole was turned. Has it axes, as AdamW makes "
-        "them? Write a function that takes any such stream and gives True or False, and check it: "
-        "puzzle.check(your_function).",
+        "`puzzle.stream`, `[batch, pos, d_model]`, comes from a stored training, by AdamW or by "
+        "SGD. Its coordinates were shuffled, and perhaps the whole was turned. Has it axes, as "
+        "AdamW makes them? Write a function that takes any such stream and gives `True` or "
+        "`False`, and check it: `puzzle.check(your_function)`.",
         judge,
         stream=drawn(models, 1, Generator().manual_seed(seed))[0][0],
     )

@@ -176,10 +176,11 @@ def skip_trigram(seed: int) -> Continuation:
         why: partial(other, roles=roles) for why, other in TAKEN_FOR.items() if other is not rule
     }
     return Continuation(
-        f"puzzle.model has one layer of {N_HEADS} heads and a vocabulary of {D_VOCAB} tokens; 0 is "
-        "BOS. After some texts it has something to say. puzzle.says([3, 5, 8]) asks it, BOS put in "
-        "front; None means that no token stands out. Read its weights, write a function that takes "
-        "a text and says what the model says, and check it: puzzle.check(your_function).",
+        f"`puzzle.model` has one layer of {N_HEADS} heads and a vocabulary of {D_VOCAB} tokens; 0 "
+        "is BOS. After some texts it has something to say. `puzzle.says([3, 5, 8])` asks it, BOS "
+        "put in front; `None` means that no token stands out. Read its weights, write a function "
+        "that takes a text and says what the model says, and check it: "
+        "`puzzle.check(your_function)`.",
         anonymous(rule, roles, generator),
         wrong,
         partial(a_text, roles=roles),

@@ -52,11 +52,16 @@ export function makeControls(on) {
   }
 
   const names = {
-    task: "data", n_layers: "layers", n_heads: "heads", smeared_keys: "smeared keys",
-    muon_lr: "learning rate", seed: "seed",
+    task: ["data", "what the model reads"],
+    n_layers: ["layers", "one reads what the other has written"],
+    n_heads: ["heads", "of each layer, side by side"],
+    smeared_keys: ["smeared keys", "each key has a bit of the key before it mixed in"],
+    muon_lr: ["learning rate", "how large the steps are"],
+    seed: ["seed", "which random start, and which data"],
   };
   const element = make("div", { class: "row" }, train, step, reset,
-    ...Object.entries(names).map(([name, words]) => make("label", {}, words, inputs[name])));
+    ...Object.entries(names).map(([name, [words, title]]) =>
+      make("label", { title }, words, inputs[name])));
   return { element, follow, leave };
 }
 

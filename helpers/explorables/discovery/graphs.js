@@ -44,7 +44,7 @@ export function scoresGraph({ here, shape, heads, head }) {
   });
   return {
     top: 1,
-    levels: [{ value: BORN, name: "born" }, { value: chance, name: "chance" }],
+    levels: [{ value: BORN, name: "born" }, { value: chance, name: "chance", lift: 11 }],
     curves: strongLast(curves),
     label: `Scores of every head over the steps. At step ${here.step} the best prefix matching is `
       + `${best.toFixed(2)}, chance is ${chance.toFixed(2)}`,
@@ -102,9 +102,9 @@ export function drawGraph(svg, training, { low = 0, top, curves, levels = [], ba
       wordsAt(ends[0] - 6, y(value) + 3, String(+value.toFixed(2)), { "text-anchor": "end" })),
     ...stepAxis(steps, x, height),
     ...curves.flatMap((curve) => curveParts(training, curve, x, y, top)),
-    ...levels.flatMap(({ value, name }) => [
+    ...levels.flatMap(({ value, name, lift = 4 }) => [ // above heads that stay at chance
       levelLine(y(value), ends, { class: "level" }),
-      wordsAt(ends[1] - 6, y(value) - 4, name, { class: "halo", "text-anchor": "end" }),
+      wordsAt(ends[1] - 6, y(value) - lift, name, { class: "halo", "text-anchor": "end" }),
     ]),
     uprightLine(now, [2, floor], { class: "now" }),
   ]);

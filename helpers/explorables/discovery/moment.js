@@ -47,7 +47,7 @@ export function makeMoment(training, el, changed) {
 
   function draw() {
     board.draw();
-    title.textContent = `Where head ${headName(training.head)} looks: rows at columns`;
+    title.textContent = `Where ${headName(training.head)} looks in the test row below`;
     paintPattern(canvas, size(), (query, at) => training.attention(query, at), {
       faded: (query) => row !== null && query !== row,
     });

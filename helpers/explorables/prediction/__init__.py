@@ -68,15 +68,14 @@ class Prediction(Explorable):
 
     def came(self, choice: str, number: float | None = None, varies: bool = False) -> None:
         """Print the reader's word and what came; the number behind an ≈ when it `varies` from
-        machine to machine. ValueError for an outcome that was no choice, and for a number that is
-        not finite."""
+        machine to machine. The view marks both among its choices and says no more. ValueError for
+        an outcome that was no choice, and for a number that is not finite."""
         answer = checked(choice, number, self.choices, "the outcome")
         said, outcome = Answer(**self.said).words(), answer.words("≈ " if varies else "")
         if not choice:
             raise ValueError(f"the outcome has no choice; give one of {', '.join(self.choices)}")
-        self.outcome = answer._asdict()
-        self.says = f"You said {said}; it was {outcome}." if said else f"It was {outcome}."
-        print(self.says)
+        self.outcome, self.says = answer._asdict(), ""
+        print(f"You said {said}; it was {outcome}." if said else f"It was {outcome}.")
 
     def votes(self, files: str | Path | Iterable[str | Path]) -> Picture:
         """Everyone's choices as bars: `show(*loss_falls.votes("votes.csv"))`.
