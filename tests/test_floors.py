@@ -26,6 +26,7 @@ GROUND = {
     "handmade",
     "lens",
     "real_model",
+    "without",
     "files",
     "tables",
 }

@@ -73,7 +73,7 @@ def asked(code: str) -> Iterator[list[str]]:
 
 def answers(text: str) -> list[list[str]]:
     """What the table of puzzles says: a list of answers for each seed, and first the seed."""
-    rows = re.findall(r"^\| (\d+ \|.*) \|$", text, re.MULTILINE)
+    rows = re.findall(r"^\| (\d+ \|.*\|.*) \|$", text, re.MULTILINE)
     return [[cell.strip().strip("*") for cell in row.split("|")] for row in rows]
 
 
@@ -137,6 +137,14 @@ def test_the_answers_of_the_puzzles_are_theirs():
         assert composition == f"{ends}, {pair.read}"
         assert change == puzzles.changes.drawn(seed)[0]
         assert twist == words(puzzles.lookups.drawn(puzzles.lookups.TWISTS, seed)[0])
+
+
+def test_the_strangers_heads_are_named_as_they_are():
+    found = re.findall(r"^\| (\d+) \| ([a-z* ]+ / [a-z* ]+) \|$", TEXT, re.MULTILINE)
+    assert len(found) == 8
+    for seed, named in found:
+        heads = puzzles.strangers.words(puzzles.strangers.drawn(int(seed))[0])
+        assert [layer.split() for layer in named.strip("*").split(" / ")] == [*map(list, heads)]
 
 
 def test_the_code_of_the_answers_passes():
