@@ -92,8 +92,10 @@ def test_numbers_are_read_in_every_field_of_a_map():
 
 
 def test_few_colours_look_like_all_of_them_on_both_pages():
-    fig = core.figure(3, 2)
-    ax = fig.subplots()
+    fig = core.figure(4, 4)
+    ax, pale = fig.subplots(2, 1)
+    for height in np.linspace(0, 1, 80):  # what is hardly there must not tint the page
+        pale.plot([0, 1], [height, 1 - height], color=core.COLOUR["control"], lw=0.3, alpha=0.1)
     ax.imshow(np.linspace(-1, 1, 60).reshape(6, 10), cmap=core.SIGNED)
     ax.plot([0, 9], [0, 5], color=core.COLOUR["accent"])
     ax.set_title("What is drawn")

@@ -51,8 +51,8 @@ def bigrams(true, learned, weight, title: str = "") -> Picture:
     is drawn pale.
     """
     true, learned, weight = (array(values) for values in (true, learned, weight))
-    fig = figure(height=5.6)
-    above, below = fig.subfigures(2, 1, height_ratios=[1.05, 1])
+    fig = figure(6.2, 4.9)
+    above, below = fig.subfigures(2, 1, height_ratios=[1, 1.05])
     maps, pairs = above.subplots(1, 2), below.subplots()
     for ax, values, name in zip(maps, (true, learned), (r"$\log P$", r"$W_E W_U$"), strict=False):
         image = ax.imshow(values, cmap=SIGNED, vmin=-5, vmax=5, aspect="equal")
