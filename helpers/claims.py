@@ -203,11 +203,12 @@ class Card:
             f"border-left: 3px solid {colour}; padding: 1px 0 1px 10px; margin: 4px 0; "
             "line-height: 1.45"
         )
-        table = "border-collapse: collapse; margin: 2px 0; text-align: left"
+        table = "display: block; border-collapse: collapse; margin: 2px 0; text-align: left"
         return (
             f'<div style="{style}"><b>{mark} {self.claim.id}</b> {self.claim.verdict}<br>'
             f"{_grey('published')} {html.escape(self.claim.published)}"
-            f'<table style="{table}">{"".join(self._rows())}</table></div>'
+            f'<table style="{table}"><tbody style="display: block">'
+            f"{''.join(self._rows())}</tbody></table></div>"
         )
 
     def _rows(self) -> list[str]:
@@ -296,23 +297,25 @@ def _grey(words: str) -> str:
     return f'<span style="opacity: 0.65">{words}</span>'
 
 
-def _unbroken(words: str) -> str:
-    return f'<span style="white-space: nowrap">{words}</span>'
-
-
 def _words(name: str, bound: Bound) -> str:
-    return (
-        f"{html.escape(name)} <b>{html.escape(bound.measured)}</b> "
-        f"{_grey(html.escape(bound.bound))}"
-    )
+    return f"{html.escape(name)} {_measured(bound)}"
+
+
+def _measured(bound: Bound) -> str:
+    return f"<b>{html.escape(bound.measured)}</b> {_grey(html.escape(bound.bound))}"
 
 
 def _row(name: str, bound: Bound, beside: str, control: bool = False) -> str:
-    cell = "padding: 0 14px 0 0; border: none; text-align: left"
+    """A quantity, what it came to, and its controls: side by side where there is room, else one
+    below the other. In a page without styles it is a table's row all the same."""
     columns = (
-        (_grey("control ") if control else "") + html.escape(name),
-        _unbroken(f"<b>{html.escape(bound.measured)}</b>"),
-        _unbroken(_grey(html.escape(bound.bound))),
-        (_grey("control ") if beside else "") + beside,
+        (13, (_grey("control ") if control else "") + html.escape(name)),
+        (13, _measured(bound)),
+        (24, (_grey("control ") if beside else "") + beside),
     )
-    return "<tr>" + "".join(f'<td style="{cell}">{column}</td>' for column in columns) + "</tr>"
+    cell = "padding: 0 0 0 0; border: none; line-height: 1.45; text-align: left"
+    cells = "".join(
+        f'<td style="flex: {wide} 1 {wide}em; {cell}">{text}</td>' for wide, text in columns
+    )
+    row = "display: flex; flex-wrap: wrap; align-items: flex-start; gap: 0 14px; padding: 2px 0"
+    return f'<tr style="{row}">{cells}</tr>'

@@ -1,20 +1,21 @@
-"""Numbers and words in columns: lines that do not wrap, as text and, in a browser, as a table."""
+"""Numbers and words in columns: lines that do not wrap as text, and in a browser a table, in which
+words and heads wrap where the window is narrow."""
 
 import html
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-CELL = "padding: 1px 16px 1px 0; border: none; vertical-align: top; white-space: pre"
+CELL = "padding: 1px 16px 1px 0; border: none; vertical-align: top"
+PLACE = "overflow-x: auto; margin: 6px 0 6px 7px"  # where printed text begins, and apart from it
 
 
 class Table:
     """Rows under a head. Numbers stand at the right of their column, words at its left; a token of
-    white space says how much it is, as in ⏎+15. Sentences `wrap`, and nothing else does."""
+    white space says how much it is, as in ⏎+15."""
 
-    def __init__(self, rows: Sequence[Sequence[Any]], head: Sequence[str], wrap: bool = False):
+    def __init__(self, rows: Sequence[Sequence[Any]], head: Sequence[str]):
         """ValueError for a row that is not as long as the head."""
-        self.style = f"{CELL}-wrap" if wrap else CELL
         self.head, self.rows = list(head), [[short(str(value)) for value in row] for row in rows]
         for row in self.rows:
             if len(row) != len(self.head):
@@ -28,9 +29,9 @@ class Table:
         ]
 
     @classmethod
-    def of(cls, records: Sequence[Mapping[str, Any]], wrap: bool = False) -> "Table":
+    def of(cls, records: Sequence[Mapping[str, Any]]) -> "Table":
         """Of records that all have the same names, which are the head."""
-        return cls([list(record.values()) for record in records], list(records[0]), wrap)
+        return cls([list(record.values()) for record in records], list(records[0]))
 
     def __repr__(self) -> str:
         lines = [self.head, *self.rows]
@@ -46,17 +47,21 @@ class Table:
     def _repr_html_(self) -> str:
         head, *rows = (
             "".join(
-                f'<{tag} style="{self.style}; text-align: {"right" if right else "left"}">'
-                f"{html.escape(value)}</{tag}>"
-                for value, right in zip(line, self.numeric, strict=True)
+                _field(tag, value, right) for value, right in zip(line, self.numeric, strict=True)
             )
             for tag, line in (("th", self.head), *(("td", row) for row in self.rows))
         )
         body = "".join(f"<tr>{row}</tr>" for row in rows)
         return (
-            f'<div style="overflow-x: auto"><table style="border-collapse: collapse; margin: 0">'
+            f'<div style="{PLACE}"><table style="border-collapse: collapse; margin: 0">'
             f'<tr style="border-bottom: 1px solid #888888">{head}</tr>{body}</table></div>'
         )
+
+
+def _field(tag: str, value: str, number: bool) -> str:
+    space = "pre" if number and tag == "td" else "pre-wrap"
+    style = f"{CELL}; white-space: {space}; text-align: {'right' if number else 'left'}"
+    return f'<{tag} style="{style}">{html.escape(value)}</{tag}>'
 
 
 NUMBER = re.compile(r"[-+−≈ ]*\d[\d.,]*(e-?\d+)?%?|-?")

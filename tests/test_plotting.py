@@ -73,7 +73,7 @@ def test_every_picture_is_published_as_png_with_its_sentence(name, published):
     data, metadata = published(PICTURES[name]())
     image = Image.open(io.BytesIO(data["image/png"]))
     # something is drawn
-    assert image.width > 300 and len(np.unique(np.asarray(image.convert("L")))) > 10
+    assert image.width > 300 and len(np.unique(np.asarray(image))) > 10
     assert len(data["text/plain"].split()) >= 5
     assert metadata["image/png"]["alt"] == data["text/plain"]
 
@@ -90,14 +90,11 @@ def test_drawing_leaves_the_readers_style_alone(name):
     assert dict(mpl.rcParams) == before
 
 
-def test_a_picture_is_a_card_with_a_margin_and_round_corners(published):
+def test_a_picture_has_no_ground_and_nothing_at_its_edge(published):
     data, _ = published(PICTURES["bars"]())
-    card = np.asarray(Image.open(io.BytesIO(data["image/png"])).convert("RGBA"))
-    alpha = card[..., 3]
-    assert [alpha[i, j] for i in (0, -1) for j in (0, -1)] == [0] * 4
-    assert (alpha > 0).mean() > 0.99 and (alpha[core.CORNER :][: -core.CORNER] == 255).all()
-    edge = card[core.CORNER, core.CORNER : -core.CORNER, :3].astype(int)
-    assert (abs(edge - core.background()) < 9).all()  # nothing is drawn at the edge
+    alpha = np.asarray(Image.open(io.BytesIO(data["image/png"])).convert("RGBA"))[..., 3]
+    assert not any(alpha[edge].any() for edge in (0, -1, (..., 0), (..., -1)))
+    assert (alpha == 0).mean() > 0.5
 
 
 def test_a_picture_that_says_nothing_is_refused():
@@ -180,7 +177,7 @@ def test_many_patterns_stand_three_to_a_row(count, grid):
 
 def test_bars_stand_out_by_name():
     fig, _ = plotting.bars({"a": 0.5, "b": 0.25}, "cost", highlight=["b"], xlabel="kind")
-    assert [bar.get_hatch() for bar in fig.axes[0].patches] == [None, "//"] and fig.axes[
+    assert [bool(bar.get_hatch()) for bar in fig.axes[0].patches] == [False, True] and fig.axes[
         0
     ].get_xlabel() == "kind"
 
@@ -206,20 +203,6 @@ def test_patterns_count_the_stripes():
         "1 by prefix matching, 1 by previous token"
         in plotting.patterns([pattern(), pattern()], "", scores)[1]
     )
-
-
-def test_the_ink_can_be_read_on_every_shade():
-    def luminance(colour):
-        linear = [
-            c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
-            for c in mpl.colors.to_rgb(colour)
-        ]
-        return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
-
-    for value in np.linspace(0, 1, 50):
-        face = mpl.colormaps["cividis"](value)
-        dark, light = sorted([luminance(face), luminance(core.ink(face))])
-        assert (light + 0.05) / (dark + 0.05) > 4, value  # WCAG's contrast ratio
 
 
 def test_the_movie_moves_and_rests_on_its_last_frame():

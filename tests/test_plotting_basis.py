@@ -53,9 +53,9 @@ def test_signed_maps_are_centred():
     rows = {"a": {"stream": np.array([[3.0, -1.0]]), "W": np.array([[1.0, 0.0], [0.2, -8]])}}
     fig, says = plotting.signed_maps(rows, across="coordinates")
     stream, weights = (ax.images[0] for ax in fig.axes)
-    assert stream.get_clim() == (-3, 3) and stream.cmap.name == "RdBu_r"
+    assert stream.get_clim() == (-3, 3) and stream.cmap.name == "signed"
     assert weights.get_clim() == (-8, 8)
-    assert [ax.get_xlabel() for ax in fig.axes] == ["coordinates"] * 2
+    assert fig.get_supxlabel() == "coordinates"
     assert "a: stream 1, W 2" in says
 
 

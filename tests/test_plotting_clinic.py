@@ -18,7 +18,7 @@ def chart(kept_back: float = 0.3):
     )
 
 
-@pytest.mark.parametrize("count, grid", [(2, 2 * 4), (4, 2 * 4), (5, 4 * 4), (8, 4 * 4)])
+@pytest.mark.parametrize("count, grid", [(2, 2 * 2), (4, 4 * 2), (5, 6 * 2), (8, 8 * 2)])
 def test_each_kind_has_its_two_axes_and_none_is_left_empty(count, grid):
     charts = {f"kind {number}": [chart()] for number in range(count)}
     fig, says = plotting.ward(charts, {"guessing": 4.1})

@@ -105,7 +105,7 @@ def test_an_optimisers_second_rate_is_told_apart_by_open_marks():
     records = [grown("AdamW", 0.01, 12.0), grown("AdamW", 0.003, 3.1), grown("AdamW", 0.01, 9.0)]
     fig, says = plotting.kurtosis_on_the_way(records, 2.91, 2.25)
     lines = [line for line in fig.axes[0].get_lines() if len(line.get_xdata()) == 2][:3]
-    assert [line.get_markerfacecolor() == "white" for line in lines] == [False, True, False]
+    assert [line.get_markerfacecolor() == "none" for line in lines] == [False, True, False]
     assert "AdamW, rate 0.01: 9.0 to 12.0; AdamW, rate 0.003: 3.1 to 3.1." in says
 
 
@@ -119,7 +119,7 @@ def test_four_streams_colours_the_loud_coordinates_and_says_how_many_there_are()
     fig, says = plotting.four_streams(streams(), dict(AdamW=[1], SGD=[0, 3]))
     assert says.endswith("is carried by: AdamW 1 of 4; SGD 2 of 4.")
     for bars, coloured in zip(fig.axes[::2], ([1], [0, 3]), strict=True):
-        colours = [mpl.colors.to_hex(bar.get_facecolor()) for bar in bars.patches]
+        colours = [mpl.colors.to_hex(bar.get_facecolor(), True) for bar in bars.patches]
         assert [i for i, colour in enumerate(colours) if colour != QUIET] == coloured
     assert fig.axes[0].get_ylim() == fig.axes[2].get_ylim()
 

@@ -96,7 +96,7 @@ def test_only_pairs_below_the_level_are_filled():
         fig, says = plotting.composition_panels({"toy": kinds(p)}, {"toy": ["0.0", "0.1"]})
         dots = [line for ax in fig.axes for line in ax.lines if line.get_marker() == "o"]
         assert (
-            len(dots) == 18 and sum(dot.get_markerfacecolor() != "white" for dot in dots) == filled
+            len(dots) == 18 and sum(dot.get_markerfacecolor() != "none" for dot in dots) == filled
         )
 
 

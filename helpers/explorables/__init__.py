@@ -12,7 +12,6 @@ from helpers.plotting import core
 
 HERE = Path(__file__).parent
 IMPORT = re.compile(r'^import \{[^}]*\} from "(\./|\.\./)([^"]+)";\n', re.MULTILINE)
-STILL_DPI = 88
 EXPORT = re.compile(r"^export (?!default\b)", re.MULTILINE)
 
 
@@ -44,7 +43,7 @@ class Explorable(anywidget.AnyWidget):
 
     def _told_still(self) -> tuple[bytes, str] | None:
         picture = self.picture()
-        return picture and (core.png(picture[0], STILL_DPI), picture[1])
+        return picture and (core.png(picture[0]), picture[1])
 
     def _repr_mimebundle_(self, **options) -> tuple[dict, dict]:
         """The view, and in the same bundle what stands for it elsewhere: the still and a text. A

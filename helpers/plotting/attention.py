@@ -3,11 +3,25 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 
-from helpers.plotting.core import COLOUR, NAME, SIGNED, Picture, array, figure, styled
+from helpers.plotting.core import (
+    COLOUR,
+    DENSE,
+    FAINT,
+    INK,
+    NAME,
+    SIGNED,
+    WIDEST,
+    Picture,
+    array,
+    figure,
+    styled,
+)
+
+# What cannot be is hatched: a plain colour would be that of some value.
+FUTURE = dict(facecolor="none", hatch="////", edgecolor=FAINT, lw=0)
 
 
 @styled
@@ -21,20 +35,21 @@ def patterns(
     """
     by_layer = [array(pattern) for pattern in by_layer]
     n_layers, n_heads = len(by_layer), len(by_layer[0])
-    fig = figure(2.0 * n_heads + 0.9, 2.35 * n_layers + 0.5)
+    side = _side(n_heads)
+    fig = figure(side * n_heads + 1.5, (side + 0.5) * n_layers + 0.5)
     axes = fig.subplots(n_layers, n_heads, squeeze=False)
     strongest = []
     for layer, head in np.ndindex(n_layers, n_heads):
         ax = axes[layer, head]
         image = draw_pattern(ax, by_layer[layer][head])
-        label, colour = f"{layer}.{head}", "#222222"
+        label, colour = f"{layer}.{head}", INK
         if scores is not None:
             name = max(
                 ("prefix_matching", "previous_token"), key=lambda name: scores[name][layer][head]
             )
             value = float(scores[name][layer][head])
             if value > 0.3:
-                label, colour = f"{layer}.{head}\n{NAME[name]} {value:.2f}", COLOUR[name]
+                label, colour = f"{layer}.{head}: {value:.2f}\n{NAME[name]}", COLOUR[name]
                 strongest.append((NAME[name], value))
         ax.set_title(label, fontsize=9, color=colour, pad=4)
         if head:
@@ -43,7 +58,7 @@ def patterns(
             ax.set_xticklabels([])
     axes[-1, 0].set(xlabel="key (attended to)", ylabel="query (attending)")
     fig.colorbar(image, ax=axes, shrink=0.6, aspect=30, label="attention (probability)")
-    fig.suptitle(title, x=0.01, ha="left", fontsize=11)
+    fig.suptitle(title, x=0.01, ha="left")
     found = [
         f"{sum(name == kind for name, _ in strongest)} by {kind}"
         for kind in NAME.values()
@@ -68,7 +83,8 @@ def pattern_row(panels: Mapping[str, Any], title: str = "") -> Picture:
     stand three to a row."""
     across = len(panels) if len(panels) <= 4 else 3
     down = -(-len(panels) // across)
-    fig = figure(2.0 * across + 0.9, 2.3 * down + 0.3)
+    side = _side(across)
+    fig = figure(side * across + 1.5, (side + 0.3) * down + 0.3)
     axes = fig.subplots(down, across, squeeze=False, sharex=True, sharey=True)
     for ax, (name, pattern) in zip(axes.flat, panels.items(), strict=False):
         image = draw_pattern(ax, array(pattern))
@@ -78,7 +94,7 @@ def pattern_row(panels: Mapping[str, Any], title: str = "") -> Picture:
     axes[-1, 0].set(xlabel="key (attended to)", ylabel="query (attending)")
     fig.colorbar(image, ax=axes, shrink=0.7, aspect=25, label="attention (probability)")
     fig.get_layout_engine().set(h_pad=0.1)
-    fig.suptitle(title, x=0.01, ha="left", fontsize=11)
+    fig.suptitle(title, x=0.01, ha="left")
     return (
         fig,
         f"{len(panels)} attention patterns side by side: "
@@ -92,12 +108,11 @@ def scores_and_pattern(scores, pattern, labels: Sequence[str], title: str = "") 
     them."""
     scores, pattern = array(scores), array(pattern)
     past = np.ma.masked_array(scores, np.triu(np.ones_like(scores, dtype=bool), 1))
-    fig = figure(10.5, 4.9)
-    left, right = fig.subplots(1, 2)
+    fig = figure(5.6, 9.4)
+    left, right = fig.subplots(2, 1)
     most = float(np.abs(past).max())
     image = left.imshow(past, cmap=SIGNED, vmin=-most, vmax=most)
-    # Hatched, for a plain light colour would be that of a score near 0.
-    left.patch.set(facecolor="#e8e8e4", hatch="////", edgecolor="#b5b5b0", lw=0)
+    left.patch.set(**FUTURE)
     fig.colorbar(image, ax=left, shrink=0.75, label="score")
     fig.colorbar(
         draw_pattern(right, pattern), ax=right, shrink=0.75, label="attention (probability)"
@@ -107,14 +122,14 @@ def scores_and_pattern(scores, pattern, labels: Sequence[str], title: str = "") 
         (right, "softmax over each row"),
     ):
         ax.set_xticks(
-            range(len(labels)), labels, rotation=90, fontsize=7, family="DejaVu Sans Mono"
+            range(len(labels)), labels, rotation=90, fontsize=DENSE, family="DejaVu Sans Mono"
         )
-        ax.set_yticks(range(len(labels)), labels, fontsize=7, family="DejaVu Sans Mono")
+        ax.set_yticks(range(len(labels)), labels, fontsize=DENSE, family="DejaVu Sans Mono")
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
         ax.set_title(name, fontsize=10)
     left.set(ylabel="query (attending)", xlabel="key (attended to)")
-    fig.suptitle(title, x=0.01, ha="left", fontsize=11)
+    fig.suptitle(title, x=0.01, ha="left")
     row = int(pattern[1:, 1:].max(-1).argmax()) + 1
     column = int(pattern[row].argmax())
     return fig, (
@@ -123,10 +138,15 @@ def scores_and_pattern(scores, pattern, labels: Sequence[str], title: str = "") 
     )
 
 
+def _side(across: int) -> float:
+    """How wide a pattern can be, in inches, of so many in a row."""
+    return min(2.0, (WIDEST - 1.5) / across)
+
+
 def draw_pattern(ax: Axes, pattern: np.ndarray):
     future = np.triu(np.ones_like(pattern, dtype=bool), 1)
-    colours = mpl.colormaps["cividis"].with_extremes(bad="#f4f4f2")
-    image = ax.imshow(np.ma.masked_array(pattern, future), cmap=colours, vmin=0, vmax=1)
+    image = ax.imshow(np.ma.masked_array(pattern, future), cmap="cividis", vmin=0, vmax=1)
+    ax.patch.set(**FUTURE)
     ax.locator_params(nbins=4, integer=True)  # few, so that they can be read
     ax.tick_params(length=2, labelsize=8.5)
     ax.spines[:].set_visible(False)

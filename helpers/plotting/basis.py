@@ -1,5 +1,6 @@
 """Pictures of a model in other coordinates: what turns with them, and what stays."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,7 +8,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 
-from helpers.plotting.core import COLOUR, SIGNED, Picture, array, figure, ink, styled
+from helpers.plotting.core import COLOUR, INK, SIGNED, Picture, array, figure, letters, styled
 
 
 @styled
@@ -21,7 +22,7 @@ def signed_maps(
     what runs from left to right."""
     names = list(next(iter(rows.values())))
     shapes = [array(next(iter(rows.values()))[name]).shape for name in names]
-    fig = figure(10, 0.5 + len(rows) * 1.75)
+    fig = figure(height=0.5 + len(rows) * 1.75)
     axes = fig.subplots(
         len(rows), len(names), squeeze=False, width_ratios=[max(width, 24) for _, width in shapes]
     )
@@ -36,9 +37,8 @@ def signed_maps(
                 ax.set_title(name, fontsize=9, pad=4, loc="center")
             if column == 0:
                 ax.set_ylabel(label, fontsize=9)
-    for ax in axes[-1]:
-        ax.set_xlabel(across, fontsize=9)
-    fig.suptitle(title, x=0.01, ha="left", fontsize=11)
+    fig.supxlabel(across, fontsize=9)
+    fig.suptitle(title, x=0.01, ha="left")
     sticking_out = [
         f"{' '.join(label.split())}: "
         + ", ".join(
@@ -54,6 +54,7 @@ def signed_maps(
     )
 
 
+SPAN = dict(alpha=0.12, lw=0, zorder=0)
 SAME = dict(float32=1e-4, float64=1e-10)  # what each precision promises where nothing should change
 CHANGED = 1e-1  # and what counts as a change
 
@@ -65,23 +66,22 @@ def changes(
     """How far each thing changed, on a logarithmic axis; `measured[precision][thing]`. Those in
     `moved` are meant to."""
     things = list(next(iter(measured.values())))
-    fig = figure(9, 0.31 * len(things) + 1.3)
+    fig = figure(height=0.31 * len(things) + 1.3)
     ax = fig.subplots()
     floor = 1e-17
     same = max(SAME[precision] for precision in measured)
-    ax.axvspan(floor, same, color="#eef3ee", zorder=0)
-    ax.axvspan(CHANGED, 30, color="#f7ece6", zorder=0)
-    marks = {"float32": ("o", "#333333"), "float64": ("D", "#777777")}
+    ax.axvspan(floor, same, **SPAN, color=COLOUR["copying"])
+    ax.axvspan(CHANGED, 30, **SPAN, color=COLOUR["prefix_matching"])
+    marks = dict(float32="o", float64="D")
     for precision, values in measured.items():
-        marker, colour = marks[precision]
         for y, thing in enumerate(things):
             ax.plot(
                 max(values[thing], floor * 2),
                 y,
-                marker,
-                color=COLOUR["prefix_matching"] if thing in moved else colour,
+                marks[precision],
+                color=COLOUR["prefix_matching"] if thing in moved else INK,
                 ms=6,
-                mfc="white" if precision == "float64" else None,
+                mfc="none" if precision == "float64" else None,
                 label=precision if y == len(things) - 1 else None,
             )
     ax.set_yticks(range(len(things)), things)
@@ -91,14 +91,11 @@ def changes(
         ylim=(len(things) - 0.4, -0.6),
         xlabel="largest change, as a share of the largest value",
     )
-    for at, side, text, colour in (
-        (1.5e-17, "left", "rounding", "#5b7a5b"),
-        (25, "right", "changed", "#9a5a3a"),
-    ):
-        ax.text(at, len(things) - 0.45, text, fontsize=8.5, color=colour, va="bottom", ha=side)
+    for at, side, text in ((1.5e-17, "left", "rounding"), (25, "right", "changed")):
+        ax.text(at, len(things) - 0.45, text, va="bottom", ha=side)
     if len(measured) > 1:
         ax.legend(*_unique(ax), loc="upper left", fontsize=8.5)
-    ax.grid(axis="x", color="#dddddd", lw=0.6)
+    ax.grid(axis="x")
     ax.set_title(title)
     least = min(values[thing] for thing in moved for values in measured.values())
     still = [thing for thing in things if thing not in moved]
@@ -119,7 +116,7 @@ def allowed(table: Mapping[str, Mapping[str, float]], title: str = "", xlabel: s
     its numbers: dark where nothing changed, bright where the turn is not allowed."""
     rows, columns = list(table), list(next(iter(table.values())))
     values = np.array([[table[row][column] for column in columns] for row in rows])
-    fig = figure(2.6 + 1.55 * len(columns), 0.42 * len(rows) + 1.2)
+    fig = figure(1.8 + 1.3 * len(columns), 0.42 * len(rows) + 1.2)
     ax = fig.subplots()
     exponents = np.log10(np.maximum(values, 1e-16))
     ax.imshow(exponents, cmap="cividis", vmin=-16, vmax=1, aspect="auto")
@@ -140,10 +137,10 @@ def allowed(table: Mapping[str, Mapping[str, float]], title: str = "", xlabel: s
             ha="center",
             va="center",
             fontsize=9,
-            color=ink(face),
+            **letters(face),
             weight="bold" if broken else "normal",
         )
-    ax.set_xticks(range(len(columns)), columns)
+    ax.set_xticks(range(len(columns)), [textwrap.fill(column, 12) for column in columns])
     ax.set_yticks(range(len(rows)), rows)
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
@@ -163,14 +160,12 @@ def broken_turns(
 ) -> Picture:
     """The largest change of a logit while the stream turns: `curves[name]` at `angles` (degrees),
     the first as it should be."""
-    fig = figure(9, 3.4)
+    fig = figure(height=3.8)
     ax = fig.subplots()
-    ax.axhspan(1e-7, 1e-4, color="#eef3ee", zorder=0)
-    ax.text(
-        0.02, 0.03, "rounding in float32", fontsize=8.5, color="#5b7a5b", transform=ax.transAxes
-    )
+    ax.axhspan(1e-7, 1e-4, **SPAN, color=COLOUR["copying"])
+    ax.text(0.02, 0.03, "rounding in float32", transform=ax.transAxes)
     looks = [
-        ("#333333", "solid"),
+        (INK, "solid"),
         *(
             (COLOUR[name], dash)
             for name, dash in zip(
@@ -189,7 +184,7 @@ def broken_turns(
         ylabel="largest change of a logit",
         xlim=(0, max(angles)),
     )
-    ax.legend(fontsize=8.5, loc="center left", bbox_to_anchor=(1, 0.5))
+    fig.legend(loc="outside lower center", ncols=2)
     ax.set_title(title)
     first, *others = curves
     return fig, (

@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib import patheffects
 
-from helpers.plotting.core import COLOUR, SIGNED, Picture, array, figure, styled
+from helpers.plotting.core import CHANCE, COLOUR, QUIET, SIGNED, Picture, array, figure, styled
 
 
 @styled
@@ -14,7 +13,7 @@ def loss_and_levels(
 ) -> Picture:
     """The loss over training, and the losses of those who know something exactly, as horizontal
     lines."""
-    fig = figure(9, 3.4)
+    fig = figure(height=3.2)
     ax = fig.subplots()
     ax.plot(np.arange(1, len(losses) + 1), losses, color=COLOUR["loss"], lw=1.2)
     lowest = min(levels, key=levels.get)
@@ -32,11 +31,7 @@ def loss_and_levels(
         place = dict(
             xytext=(-4, -17 if best else 4), textcoords="offset points", ha="right", fontsize=9
         )
-        text = ax.annotate(
-            f"{name}: {level:.2f}", (1, level), xycoords=("axes fraction", "data"), **place
-        )
-        # the loss runs through it
-        text.set_path_effects([patheffects.withStroke(linewidth=3, foreground="white")])
+        ax.annotate(f"{name}: {level:.2f}", (1, level), xycoords=("axes fraction", "data"), **place)
     ax.set(xlabel="training step", ylabel="loss (nats a token)", xlim=(0, len(losses)), title=title)
     ax.set_ylim(levels[lowest] - 0.2 * (max(levels.values()) - levels[lowest]))
     near = abs(float(np.mean(losses[-30:])) - levels[lowest]) < 0.1
@@ -56,20 +51,21 @@ def bigrams(true, learned, weight, title: str = "") -> Picture:
     is drawn pale.
     """
     true, learned, weight = (array(values) for values in (true, learned, weight))
-    fig = figure(11.5, 3.7)
-    maps = fig.subplots(1, 3, width_ratios=[1, 1, 1.05])
+    fig = figure(6.2, 4.9)
+    above, below = fig.subfigures(2, 1, height_ratios=[1, 1.05])
+    maps, pairs = above.subplots(1, 2), below.subplots()
     for ax, values, name in zip(maps, (true, learned), (r"$\log P$", r"$W_E W_U$"), strict=False):
         image = ax.imshow(values, cmap=SIGNED, vmin=-5, vmax=5, aspect="equal")
         ax.set(title=f"{name}, rows centred", xlabel="next token", xticks=[], yticks=[])
     maps[0].set_ylabel("present token")
-    fig.colorbar(image, ax=maps[:2], shrink=0.8, label="nats", extend="both")
-    ax, often = maps[2], weight > 1e-4
-    ax.axline((0, 0), slope=1, color=COLOUR["chance"], lw=1, ls=(0, (1, 2)))
+    above.colorbar(image, ax=maps, shrink=0.8, label="nats", extend="both")
+    often = weight > 1e-4
+    pairs.axline((0, 0), slope=1, **CHANCE)
     for mask, colour, mark, label in (
-        (~often, "#BBBBBB", "x", "rarely seen"),
+        (~often, QUIET, "x", "rarely seen"),
         (often, COLOUR["copying"], "o", "seen"),
     ):
-        ax.scatter(
+        pairs.scatter(
             true[mask],
             learned[mask],
             s=9,
@@ -79,9 +75,9 @@ def bigrams(true, learned, weight, title: str = "") -> Picture:
             alpha=0.8,
             label=label,
         )
-    ax.set(xlabel="true (nats)", ylabel="learned (nats)", title="one mark a pair")
-    ax.legend(loc="upper left", fontsize=8, handletextpad=0.2)
-    fig.suptitle(title, x=0.01, ha="left", fontsize=11)
+    pairs.set(xlabel="true (nats)", ylabel="learned (nats)", title="one mark a pair")
+    pairs.legend(loc="upper left", handletextpad=0.2)
+    fig.suptitle(title, x=0.01, ha="left")
     correlation = np.corrcoef(true[often], learned[often])[0, 1]
     return fig, (
         "Two maps that look alike, the true log probabilities and what the weights multiply to; "
@@ -96,9 +92,9 @@ def rank_sweep(
 ) -> Picture:
     """Excess loss against the width of the stream: trained, and written down from a truncated SVD
     without training."""
-    fig = figure(8.5, 3.5)
+    fig = figure(height=3.5)
     ax = fig.subplots()
-    ax.axhline(none, color=COLOUR["chance"], lw=1, ls=(0, (1, 2)))
+    ax.axhline(none, **CHANCE)
     ax.annotate(
         "knows only how common each token is",
         (0.99, none),
@@ -106,8 +102,6 @@ def rank_sweep(
         xytext=(0, 4),
         textcoords="offset points",
         ha="right",
-        color="#777777",
-        fontsize=8,
     )
     shown = {width: max(excess, 1e-3) for width, excess in written.items()}
     for width, excess in written.items():

@@ -5,7 +5,7 @@ from typing import Any
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from helpers.plotting.core import COLOUR, Picture, figure, styled
+from helpers.plotting.core import COLOUR, INK, QUIET, Picture, figure, styled
 
 LARGEST = 150  # square points, of a disc whose score is 1
 SEEN = 0.1  # from which score on a head has a disc
@@ -22,9 +22,9 @@ def head_board(report: Any, title: str = "") -> Picture:
     previous-token score, whichever is more; a ring around the induction heads."""
     rows, named = report.rows, report.induction_heads
     layers, heads = (1 + max(getattr(row, axis) for row in rows) for axis in ("layer", "head"))
-    fig = figure(min(2.2 + 0.27 * layers, 9.4), 1.5 + 0.25 * heads)
+    fig = figure(2.2 + 0.27 * layers, 1.5 + 0.25 * heads)
     ax = fig.subplots()
-    ax.scatter([row.layer for row in rows], [row.head for row in rows], s=5, color="#CCCCCC", lw=0)
+    ax.scatter([row.layer for row in rows], [row.head for row in rows], s=5, color=QUIET, lw=0)
     for kind, colour in KINDS.items():
         shown = [row for row in rows if _kind(row, report.copies_from) == kind]
         ax.scatter(
@@ -35,12 +35,12 @@ def head_board(report: Any, title: str = "") -> Picture:
             lw=0,
         )
     for layer, head in named:
-        ax.plot(layer, head, "o", ms=13, mfc="none", mec="#222222", mew=1.2)
+        ax.plot(layer, head, "o", ms=13, mfc="none", mec=INK, mew=1.2)
     ax.set(xlabel="layer", ylabel="head", xlim=(-0.7, layers - 0.3), ylim=(heads - 0.4, -0.6))
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(integer=True))
     keys = [_key(kind, colour) for kind, colour in KINDS.items()]
-    ring = _key("induction head", "none", mec="#222222")
+    ring = _key("induction head", "none", mec=INK)
     fig.legend(handles=[*keys, ring], loc="outside lower left", ncols=2, handletextpad=0.2)
     fig.suptitle(title, x=0.01, ha="left")
     return fig, _says(report)

@@ -8,7 +8,19 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
 
-from helpers.plotting.core import COLOUR, SIGNED, Picture, array, figure, ink, styled
+from helpers.plotting.core import (
+    COLOUR,
+    DENSE,
+    INK,
+    SIGNED,
+    TINT,
+    Picture,
+    array,
+    figure,
+    letters,
+    nought,
+    styled,
+)
 
 
 @styled
@@ -20,7 +32,7 @@ def term_board(terms: Mapping[str, Any], labels: Sequence[str], title: str = "")
     fig = figure(0.85 * len(labels) + 2.4, 0.46 * len(values) + 1.0)
     ax = fig.subplots()
     signed_map(ax, values, [*names, "sum"], labels, numbers=True)
-    ax.axhline(len(names) - 0.5, color="#222222", lw=2)
+    ax.axhline(len(names) - 0.5, color=INK, lw=1.5)
     ax.set(
         title=title,
         xlabel="next token (logits, each row measured from its mean over the vocabulary)",
@@ -40,10 +52,10 @@ def token_maps(
 ) -> Picture:
     """Maps from tokens to tokens, each panel (matrix, row labels, column labels, axis names), on
     scales of their own."""
-    fig = figure(5.4 * len(panels) + 0.4, 5.3)
+    fig = figure(5.8, 5.2 * len(panels) + 0.3)
     strongest = []
     for ax, (name, (matrix, rows, columns, axes)) in zip(
-        fig.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
+        fig.subplots(len(panels), 1, squeeze=False)[:, 0], panels.items(), strict=True
     ):
         matrix = array(matrix)
         image = signed_map(ax, matrix, rows, columns)
@@ -51,7 +63,7 @@ def token_maps(
         ax.set(title=name, ylabel=axes[0], xlabel=axes[1])
         row, column = np.unravel_index(matrix.argmax(), matrix.shape)
         strongest.append(f"{name}: strongest {rows[row]!r} and {columns[column]!r}")
-    fig.suptitle(title, x=0.01, ha="left", fontsize=11)
+    fig.suptitle(title, x=0.01, ha="left")
     return fig, f"{len(panels)} token-by-token maps; {'; '.join(strongest)}."
 
 
@@ -63,46 +75,48 @@ def copying_plane(heads: Mapping[str, Any], null, title: str = "") -> Picture:
     Each set is divided by its own mean size, so that only directions and spread are compared.
     """
     null = array(null)
-    fig = figure(2.75 * len(heads) + 0.4, 3.3)
+    across = min(len(heads), 2)
+    down = -(-len(heads) // across)
+    fig = figure(2.9 * across + 0.4, 2.8 * down + 0.3)
     cloud = (null / np.abs(null).mean(-1, keepdims=True)).ravel()
     found = []
     for ax, (name, values) in zip(
-        fig.subplots(1, len(heads), squeeze=False, sharex=True, sharey=True)[0],
+        fig.subplots(down, across, squeeze=False, sharex=True, sharey=True).flat,
         heads.items(),
-        strict=True,
+        strict=False,
     ):
         values = array(values)
         statistic = values.sum().real / np.abs(values).sum()
         values = values / np.abs(values).mean()
-        ax.scatter(cloud.real, cloud.imag, s=3, color="#CCCCCC", lw=0, label="random")
+        ax.scatter(cloud.real, cloud.imag, s=4, color=TINT, lw=0, label="random")
         ax.scatter(
             values.real,
             values.imag,
             s=22,
             color=COLOUR["copying"],
-            edgecolor="white",
-            lw=0.5,
+            lw=0,
             label="this head",
         )
-        ax.axhline(0, color="#999999", lw=0.7, zorder=0)
-        ax.axvline(0, color="#999999", lw=0.7, zorder=0)
+        nought(ax)
+        nought(ax, upright=True)
         ax.set(
-            title=f"{name}\nstatistic {statistic:+.2f}",
-            xlabel="real part",
+            title=f"{name}: statistic {statistic:+.2f}",
             aspect="equal",
             xlim=(-4.2, 4.2),
             ylim=(-3.2, 3.2),
         )
         ax.title.set_fontsize(9)
         found.append(f"{name} {statistic:+.2f}")
-    fig.axes[0].set_ylabel("imaginary part")
+    fig.get_layout_engine().set(h_pad=0.08)
+    fig.axes[0].set(ylabel="imaginary part")
+    fig.axes[across * (down - 1)].set(xlabel="real part")
     marks = (
         fig.axes[0]
         .legend(fontsize=8, loc="lower left", handletextpad=0.1, borderpad=0.1)
         .legend_handles
     )
-    marks[0].set(sizes=[12], color="#999999")
-    fig.suptitle(title, x=0.01, ha="left", fontsize=11)
+    marks[0].set(sizes=[12], color=INK)
+    fig.suptitle(title, x=0.01, ha="left")
     return (
         fig,
         "Eigenvalues of the OV circuit over a round random cloud; copying statistic: "
@@ -127,13 +141,15 @@ def signed_map(
         range(len(columns)),
         columns,
         rotation=0 if numbers else 90,
-        fontsize=9 if numbers else 7,
+        fontsize=9 if numbers else DENSE,
         family="DejaVu Sans Mono",
     )
-    ax.set_yticks(range(len(rows)), rows, fontsize=9 if numbers else 7, family="DejaVu Sans Mono")
+    ax.set_yticks(
+        range(len(rows)), rows, fontsize=9 if numbers else DENSE, family="DejaVu Sans Mono"
+    )
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     for (y, x), value in np.ndenumerate(values) if numbers else ():
         text = f"{round(float(value), digits) + 0.0:.{digits}f}"
-        ax.text(x, y, text, ha="center", va="center", fontsize=9, color=ink(SIGNED(norm(value))))
+        ax.text(x, y, text, ha="center", va="center", **letters(SIGNED(norm(value))))
     return image

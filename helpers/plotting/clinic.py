@@ -1,13 +1,12 @@
 """Pictures of trainings that went wrong, each beside one that did not."""
 
-import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from helpers.plotting.core import COLOUR, NAME, Picture, chance_line, figure, styled
+from helpers.plotting.core import COLOUR, FAINT, INK, NAME, Picture, chance_line, figure, styled
 
 DASH = dict(prefix_matching="solid", previous_token=(0, (4, 1.5)))
 OFF = 4.6  # nats: the loss axis ends here
@@ -21,7 +20,7 @@ STRETCHED = (
 
 @styled
 def ward(
-    charts: Mapping[str, Sequence], guesses: Mapping[str, float], columns: int = 4, title: str = ""
+    charts: Mapping[str, Sequence], guesses: Mapping[str, float], columns: int = 2, title: str = ""
 ) -> Picture:
     """The loss and, below it, the best head's scores of each kind of training, a thin line a seed;
     the first kind stands faintly behind all others.
@@ -31,7 +30,7 @@ def ward(
     loss (nats) by name, drawn as dotted lines. The axis of the loss is stretched at the top.
     """
     rows = -(-len(charts) // columns)
-    fig = figure(9.6, 3.1 * rows + 0.5)
+    fig = figure(height=2.2 * rows + 0.9)
     axes = fig.subplots(
         2 * rows, columns, sharex=True, sharey="row", squeeze=False, height_ratios=[1.5, 1] * rows
     )
@@ -49,8 +48,6 @@ def ward(
                     (1, level),
                     xytext=(0, 3),
                     ha="right",
-                    fontsize=9,
-                    color="#777777",
                     **place,
                 )
         if number:
@@ -103,8 +100,6 @@ def _diamond(ax: Axes, kept_back: float, at: int) -> None:
             textcoords="offset points",
             ha="right",
             va="center",
-            fontsize=9,
-            color="#9a6b00",
         )
 
 
@@ -120,9 +115,9 @@ def _key(fig, title: str) -> None:
             for score, dash in DASH.items()
         ),
     ]
-    fig.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=9)
+    fig.legend(handles=handles, loc="outside lower center", ncols=2)
     if title:
-        fig.suptitle(title, x=0.01, ha="left", fontsize=11)
+        fig.suptitle(title, x=0.01, ha="left")
 
 
 @styled
@@ -132,29 +127,27 @@ def namings(
     """What each kind of training was named: rows by what was changed, columns by answer. A ring
     stands at what is true, a dot for each training at what it was named; `by_change` has (truth,
     name) of each."""
-    fig = figure(9.6, 0.23 * len(by_change) + 1.2)
+    fig = figure(height=0.23 * len(by_change) + 1.4)
     ax = fig.subplots()
     right = wrong = 0
     for row, pairs in enumerate(by_change.values()):
-        ax.axhline(row, color="#eeeeee", lw=1, zorder=0)
+        ax.axhline(row, color=FAINT, lw=0.5, zorder=0)
         for number, (truth, name) in enumerate(pairs):
             shift = 0.16 * (number - (len(pairs) - 1) / 2)
-            ax.plot(answers.index(truth), row, "o", ms=13, mfc="none", mec="#999999", zorder=1)
+            ax.plot(answers.index(truth), row, "o", ms=13, mfc="none", mec=INK, zorder=1)
             hit = truth == name
             colour = COLOUR["previous_token" if hit else "prefix_matching"]
             at = answers.index(name) + shift
             ax.plot(at, row, "o" if hit else "X", color=colour, ms=5 if hit else 8, zorder=2)
             right, wrong = right + hit, wrong + (not hit)
     ax.set_yticks(range(len(by_change)), list(by_change), fontsize=9)
-    ax.set_xticks(
-        range(len(answers)), [textwrap.fill(name, 11, break_long_words=False) for name in answers]
-    )
+    ax.set_xticks(range(len(answers)), answers, rotation=40, ha="left")
     ax.xaxis.tick_top()
     ax.set(xlim=(-0.6, len(answers) - 0.4), ylim=(len(by_change) - 0.4, -0.6))
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     if title:
-        fig.suptitle(title, x=0.01, ha="left", fontsize=11)
+        fig.suptitle(title, x=0.01, ha="left")
     return fig, (
         f"Of {right + wrong} trainings {right} are named right and {wrong} wrong. A ring is what "
         "is true, a dot a right name, a cross a wrong one."

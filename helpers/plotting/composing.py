@@ -7,11 +7,25 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 
-from helpers.plotting.core import COLOUR, SIGNED, Picture, array, chance_line, figure, ink, styled
+from helpers.plotting.core import (
+    COLOUR,
+    DENSE,
+    INK,
+    QUIET,
+    SIGNED,
+    Picture,
+    array,
+    chance_line,
+    figure,
+    hatched,
+    letters,
+    nought,
+    styled,
+)
 
 # what a later head reads: by its query, key or value
 KIND = dict(Q="#56B4E9", K="#D55E00", V="#009E73")
-PART = dict(direct="#8a9096", Q=KIND["Q"], K=KIND["K"], both="#CC79A7", sum="#222222")
+PART = dict(direct=INK, Q=KIND["Q"], K=KIND["K"], both=COLOUR["control"], sum=INK)
 
 
 @styled
@@ -25,17 +39,17 @@ def score_row(
     """One row of attention scores by key, split into parts: a strip of bars for each. Bars at
     `targets` are filled."""
     values = {name: array(part)[: query + 1] for name, part in parts.items()}
-    fig = figure(10, 0.95 * len(values) + 1.0)
+    fig = figure(height=0.95 * len(values) + 1.0)
     axes = fig.subplots(len(values), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     for ax, (name, bars) in zip(axes, values.items(), strict=True):
-        colour = PART.get(name, "#222222")
+        colour = PART.get(name, INK)
         drawn = ax.bar(range(len(bars)), bars, color=mpl.colors.to_rgba(colour, 0.35), width=0.8)
         for target in targets:
-            drawn[target].set(facecolor=colour, hatch="///", edgecolor="white")
-        ax.axhline(0, color="#999999", lw=0.8)
+            drawn[target].set(**hatched(colour))
+        nought(ax)
         ax.set_ylabel(name, rotation=0, ha="right", va="center", color=colour, fontsize=9.5)
-        ax.tick_params(axis="y", labelsize=7.5)
-    axes[-1].set_xticks(range(query + 1), [tokens[i] for i in range(query + 1)], fontsize=7)
+        ax.tick_params(axis="y", labelsize=DENSE)
+    axes[-1].set_xticks(range(query + 1), tokens[: query + 1], fontsize=DENSE, rotation=90)
     axes[-1].get_xticklabels()[query].set(weight="bold")
     for target in targets:
         axes[-1].get_xticklabels()[target].set(weight="bold")
@@ -59,17 +73,17 @@ def composition_panels(
     writers: Mapping[str, Sequence[str]],
     title: str = "",
 ) -> Picture:
-    """Composition scores of every pair over what chance gives: a row a model, a column a kind.
+    """Composition scores of every pair over what chance gives: a row a kind, a column a model.
 
     `models[name][kind]` has scores, p and ceiling [writer, reader], and null [draw, writer,
     reader], as `composers.judge` gives them.
     """
     kinds = list(next(iter(models.values())))
-    fig = figure(11, 3.0 * len(models) + 0.3)
-    axes = fig.subplots(len(models), len(kinds), sharey="row", squeeze=False)
+    fig = figure(height=2.1 * len(kinds) + 0.7)
+    axes = fig.subplots(len(kinds), len(models), sharex="col", sharey="col", squeeze=False)
     found = []
-    for row, (name, of_kind) in zip(axes, models.items(), strict=True):
-        for ax, kind in zip(row, kinds, strict=True):
+    for column, (name, of_kind) in zip(axes.T, models.items(), strict=True):
+        for ax, kind in zip(column, kinds, strict=True):
             scores, null, p, ceiling = (
                 array(getattr(of_kind[kind], part)) for part in ("scores", "null", "p", "ceiling")
             )
@@ -77,12 +91,12 @@ def composition_panels(
                 null.ravel()[:20000], positions=[-1], widths=0.9, showextrema=False
             )
             for body in parts["bodies"]:
-                body.set(facecolor="#bbbbbb", alpha=1)
+                body.set(facecolor=INK, alpha=0.5)
             chance_line(ax, float(null.mean()))
             for (writer, reader), score in np.ndenumerate(scores):
                 sure = p[writer, reader] < 0.05
                 x = writer + 0.16 * (reader - (scores.shape[1] - 1) / 2)
-                ax.plot(x, ceiling[writer, reader], "_", color="#666666", ms=7)
+                ax.plot(x, ceiling[writer, reader], "_", color=INK, ms=7)
                 ax.plot(
                     x,
                     score,
@@ -90,37 +104,24 @@ def composition_panels(
                     ms=6.5,
                     mew=1.2,
                     mec=KIND[kind],
-                    mfc=KIND[kind] if sure else "white",
+                    mfc=KIND[kind] if sure else "none",
                     zorder=3,
                 )
             found.append(f"{kind} {(p < 0.05).sum()} of {p.size}")
-            ax.set_xticks([-1, *range(len(scores))], ["chance", *writers[name]], fontsize=8.5)
+            ax.set_xticks([-1, *range(len(scores))], ["chance", *writers[name]])
             ax.set_xlim(-1.7, len(scores) - 0.4)
-        row[0].set_ylabel(f"{name}\ncomposition score")
-        row[-1].annotate(
-            "highest score each pair could have",
-            (len(scores) - 0.45, ceiling.max()),
-            xytext=(0, 5),
-            textcoords="offset points",
-            ha="right",
-            fontsize=8,
-            color="#666666",
-        )
-        row[-1].annotate(
-            r"chance, $1/\sqrt{d}$",
-            (len(scores) - 0.45, null.mean()),
-            xytext=(0, 4),
-            textcoords="offset points",
-            ha="right",
-            fontsize=8,
-            color="#777777",
-        )
-        row[0].set_ylim(0, 1.1 * max(array(of.ceiling).max() for of in of_kind.values()))
-    for ax, kind in zip(axes[0], kinds, strict=True):
-        ax.set_title(f"{kind}-composition", color=KIND[kind])
-    for ax in axes[-1]:
-        ax.set_xlabel("earlier head; each dot a later head\n(filled: p below 0.05, all counted)")
-    fig.suptitle(title, x=0.01, ha="left", fontsize=11)
+        top = column[0]
+        top.set_title(name, loc="right")
+        top.set_ylim(0, 1.1 * max(array(of.ceiling).max() for of in of_kind.values()))
+    for ax, kind in zip(axes[:, 0], kinds, strict=True):
+        ax.set_title(f"{kind}-composition")
+        ax.set_ylabel("score")
+    fig.supxlabel(
+        "earlier head; each dot a later head (filled: p below 0.05, all counted).\n"
+        r"Dashes: the highest score each pair could have. Dotted: chance, $1/\sqrt{d}$",
+        fontsize=9,
+    )
+    fig.suptitle(title, x=0.01, ha="left")
     each = len(kinds)
     texts = [
         f"{name}: {', '.join(found[i * each : (i + 1) * each])}" for i, name in enumerate(models)
@@ -148,11 +149,11 @@ def boards(
     wide, high = min(len(values), 2), -(-len(values) // 2)
     fig = figure(3.1 * wide + 1.2, (0.4 * len(rows) + 0.9) * high + 0.6)
     grid = fig.subplots(high, wide, squeeze=False)
-    axes, shades = grid.flatten(), SIGNED
+    axes = grid.flatten()
     for ax in axes[len(values) :]:
         ax.axis("off")
     for ax, (name, panel) in zip(axes, values.items(), strict=False):
-        image = ax.imshow(panel, cmap=shades, vmin=-reach, vmax=reach, aspect="auto")
+        image = ax.imshow(panel, cmap=SIGNED, vmin=-reach, vmax=reach, aspect="auto")
         for (y, x), value in np.ndenumerate(panel):
             ax.text(
                 x,
@@ -160,8 +161,7 @@ def boards(
                 f"{round(float(value), 2) + 0.0:+.2f}",
                 ha="center",
                 va="center",
-                fontsize=8.5,
-                color=ink(shades(value / (2 * reach) + 0.5)),
+                **letters(SIGNED(value / (2 * reach) + 0.5)),
             )
         ax.set_xticks(range(len(columns)), columns)
         ax.set_yticks(range(len(rows)), rows)
@@ -173,7 +173,7 @@ def boards(
     for ax in grid[:, 0]:
         ax.set(ylabel=ends[0])
     fig.colorbar(image, ax=axes, shrink=0.9, aspect=18, label=label)
-    fig.suptitle(title, x=0.01, ha="left", fontsize=11)
+    fig.suptitle(title, x=0.01, ha="left")
     spans = "; ".join(
         f"{' '.join(name.split())} from {panel.min():+.2f} to {panel.max():+.2f}"
         for name, panel in values.items()
@@ -190,18 +190,20 @@ def matching_and_copying(
     cloud = array(cloud)
     fig = figure(5.6, 4.6)
     ax = fig.subplots()
-    ax.axhline(0, color="#cccccc", lw=0.8, zorder=0)
-    ax.axvline(0, color="#cccccc", lw=0.8, zorder=0)
+    nought(ax)
+    nought(ax, upright=True)
     ax.plot(
-        cloud[:, 0], cloud[:, 1], ".", color="#b5b5b5", ms=4, label=f"{len(cloud)} random pairs"
+        cloud[:, 0], cloud[:, 1], ".", color=QUIET, mew=0, ms=4, label=f"{len(cloud)} random pairs"
     )
     colours = (COLOUR["prefix_matching"], KIND["Q"], COLOUR["copying"], COLOUR["accent"])
     for (name, (x, y)), colour, mark, size in zip(
         named.items(), colours, "osD*", (15, 10, 6, 5), strict=False
     ):
         # a ring: others may lie in it
-        face = dict(mfc="none", mew=2) if mark == "o" else dict(mec="white", mew=0.8)
-        ax.plot(x, y, mark, color=colour, ms=size, label=name, clip_on=False, zorder=3, **face)
+        face = (
+            dict(mfc="none", mew=2, zorder=4) if mark == "o" else dict(mew=0, alpha=0.6, zorder=3)
+        )
+        ax.plot(x, y, mark, color=colour, ms=size, label=name, clip_on=False, **face)
     ticks = [-1, -0.5, 0, 0.5, 1]
     ax.set(xlim=(-1.04, 1.04), ylim=(-1.04, 1.04), xticks=ticks, yticks=ticks, aspect="equal")
     ax.set(

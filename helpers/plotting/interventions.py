@@ -8,13 +8,16 @@ from matplotlib.axes import Axes
 
 from helpers.plotting.core import (
     COLOUR,
+    INK,
     NAME,
+    QUIET,
     SIGNED,
     Picture,
     array,
     chance_line,
     figure,
-    ink,
+    hatched,
+    letters,
     styled,
     two_digits,
 )
@@ -32,7 +35,7 @@ def signed_board(
     """Signed numbers as a board, printed in each cell, in colours centred on zero. `breaks`:
     columns that open a new group."""
     values = array(values)
-    fig = figure(min(0.72 * len(columns) + 3.4, 8.6), 0.46 * len(rows) + 1.5)
+    fig = figure(0.72 * len(columns) + 3.4, 0.46 * len(rows) + 1.5)
     ax = fig.subplots()
     most = max(np.abs(values).max(), 1e-9)
     image = ax.imshow(
@@ -48,14 +51,16 @@ def signed_board(
             two_digits(value),
             ha="center",
             va="center",
-            fontsize=8.5,
-            color=ink(image.cmap(image.norm(value))),
+            **letters(image.cmap(image.norm(value))),
         )
     for at in breaks:
-        ax.axvline(at - 0.5, color="white", lw=5)
+        ax.axvline(at - 0.5, color=INK, lw=1.5)
     ax.set_xticks(range(len(columns)), columns)
+    for tick in ax.get_xticklabels():
+        if max(map(len, tick.get_text().split("\n"))) > 6:  # wider than its column
+            tick.set_rotation(90)
     ax.set_yticks(range(len(rows)), rows)
-    ax.tick_params(length=0, labelsize=8.5)
+    ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.set_title(title)
     ax.set_xlabel(label)
@@ -82,7 +87,7 @@ def seed_curves(
 ) -> Picture:
     """The best head's score in many trainings: a thin line a seed, a thick one for the median, a
     colour a condition."""
-    fig = figure(8.4, 3.7)
+    fig = figure(height=3.4)
     ax = fig.subplots()
     looks = zip(
         (COLOUR[score], COLOUR["previous_token"], COLOUR["control"], COLOUR["accent"]),
@@ -134,20 +139,20 @@ def recovered(
     numbers of the models in `coarse` in words: they were measured on text that is not the same on
     every machine.
     """
-    fig = figure(9.2, 0.42 * len(next(iter(by_model.values()))) + 1.4)
-    axes = fig.subplots(1, len(by_model), squeeze=False, sharey=True)[0]
+    fig = figure(height=(0.3 * len(next(iter(by_model.values()))) + 0.7) * len(by_model) + 0.5)
+    axes = fig.subplots(len(by_model), 1, squeeze=False, sharex=True)[:, 0]
     for ax, (model, bars) in zip(axes, by_model.items(), strict=True):
         for place, (name, values) in enumerate(bars.items()):
             _draw_shares(ax, place, values, name in wrong)
         for at, dash in ((0, "solid"), (1, (0, (3, 2)))):
-            ax.axvline(at, color="#777777", lw=0.9, ls=dash, zorder=0)
+            ax.axvline(at, color=INK, lw=0.9, ls=dash, zorder=0)
         ax.set_yticks(range(len(bars)), list(bars))
-        ax.set(xlim=(-0.6, 1.25), xlabel="share of the heads' worth that is left")
+        ax.set(xlim=(-0.6, 1.25), ylim=(len(bars) - 0.5, -0.5))
         ax.set_title(f"{model} ({len(next(iter(bars.values())))} trainings)")
         ax.tick_params(axis="y", length=0)
-    axes[0].invert_yaxis()
+    axes[-1].set_xlabel("share of the heads' worth that is left")
     if title:
-        fig.suptitle(title, x=0.01, ha="left", fontsize=11)
+        fig.suptitle(title, x=0.01, ha="left")
     told = []
     for model, bars in by_model.items():
         word = _share if model in coarse else two_digits
@@ -158,19 +163,12 @@ def recovered(
 
 def _draw_shares(ax: Axes, place: int, values: Sequence[float], is_wrong: bool) -> None:
     first, *others = values
-    look = dict(color="#d5d9dc", hatch="//", edgecolor="white") if is_wrong else {}
-    ax.barh(place, max(first, -0.6), **(dict(color=COLOUR["copying"], height=0.66) | look))
+    look = hatched(INK) if is_wrong else dict(color=COLOUR["copying"])
+    ax.barh(place, max(first, -0.6), height=0.66, **look)
     inside = [value for value in others if value >= -0.6]
-    ax.plot(inside, [place] * len(inside), "o", color="#222222", mfc="white", ms=5, mew=1.2)
+    ax.plot(inside, [place] * len(inside), "o", color=INK, mec="white", ms=5, mew=1)
     cut = "\u2190 " if first < -0.6 else ""  # the bar goes on beyond the axis
-    ax.text(
-        max(0.0, *values) + 0.04,
-        place,
-        cut + _spread(values, two_digits),
-        va="center",
-        fontsize=8.5,
-        bbox=dict(facecolor="white", lw=0, pad=1),
-    )
+    ax.text(1.3, place, cut + _spread(values, two_digits), va="center")
 
 
 def _spread(values: Sequence[float], word: Callable[[float], str]) -> str:
@@ -196,14 +194,14 @@ def accuracy_by_period(
     is what guessing gives."""
     trained, one_layer, places = array(trained), array(one_layer), np.arange(len(periods))
     worst = trained.min(0)
-    fig = figure(min(0.5 * len(periods) + 1.6, 9), 3.6)
+    fig = figure(0.5 * len(periods) + 1.6, 3.6)
     ax = fig.subplots()
-    drawn = ax.bar(places, worst, width=0.72, color="#b9bfc4")
+    drawn = ax.bar(places, worst, width=0.72, color=QUIET)
     for new, bar in zip(is_new, drawn, strict=True):
         if new:
-            bar.set(facecolor=COLOUR["prefix_matching"], hatch="//", edgecolor="white")
+            bar.set(**hatched(COLOUR["prefix_matching"]))
     ax.bar_label(drawn, fmt=two_digits, padding=3, fontsize=8.5, rotation=90)
-    look = dict(color=COLOUR["previous_token"], mec="white", ms=7, lw=1.2)
+    look = dict(color=COLOUR["previous_token"], mew=0, ms=7, lw=1.2)
     ax.plot(
         places, one_layer, "D-", label=f"diamonds: one layer; bars: worst of {len(trained)}", **look
     )
@@ -211,7 +209,7 @@ def accuracy_by_period(
     ax.set_xticks(places, periods)
     ax.set(xlabel="tokens in the block", ylabel="accuracy")
     ax.margins(x=0.02, y=0.2)
-    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), fontsize=8.5)
+    fig.legend(loc="outside lower center")
     ax.set_title(title)
     told = [
         ", ".join(

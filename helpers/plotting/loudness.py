@@ -8,10 +8,8 @@ import numpy as np
 from matplotlib import ticker
 from matplotlib.axes import Axes
 
-from helpers.plotting.core import COLOUR, SIGNED, Picture, array, figure, styled
+from helpers.plotting.core import CHANCE, QUIET, SIGNED, Picture, array, figure, styled
 from helpers.plotting.optimizers import LABEL, OPTIMISER
-
-QUIET = "#b9b9b9"
 
 
 @styled
@@ -26,16 +24,16 @@ def four_streams(
     sizes = {name: np.sqrt(np.square(x).mean((0, 1))) for name, x in scaled.items()}
     top = 1.3 * max(size.max() for size in sizes.values())
     rows = -(-len(streams) // 2)
-    fig = figure(10, 3.5 * rows + 0.3)
+    fig = figure(height=2.7 * rows + 0.3)
     panels = fig.subfigures(rows, 2, wspace=0.04, hspace=0.05, squeeze=False).flat
     for panel, (name, x) in zip(panels, scaled.items(), strict=False):
         bars, board = panel.subplots(2, 1, height_ratios=[1, 1.7])
         _draw_bars(bars, sizes[name], loud[name], OPTIMISER[name], top)
-        bars.set_title(LABEL[name], fontsize=11, weight="bold", pad=3)
+        bars.set_title(LABEL[name], fontsize=9, weight="bold", pad=3)
         board.imshow(x[0], cmap=SIGNED, vmin=-3, vmax=3, aspect="auto")
         board.set(xticks=[], yticks=[], ylabel="position", xlabel="coordinate of the stream")
         board.spines[:].set_visible(True)
-    fig.suptitle(title, x=0.01, ha="left", fontsize=12)
+    fig.suptitle(title, x=0.01, ha="left")
     told = "; ".join(f"{LABEL[name]} {len(loud[name])} of {len(sizes[name])}" for name in streams)
     return fig, (
         "The last stream by optimiser, red above zero and blue below, and how large each of its "
@@ -51,9 +49,9 @@ def _draw_bars(ax: Axes, sizes: np.ndarray, loud: Collection[int], colour: str, 
     places = np.arange(len(sizes))
     colours = [colour if place in loud else QUIET for place in places]
     ax.bar(places, sizes, width=0.86, color=colours)
-    ax.axhline(1, color=COLOUR["chance"], lw=1, ls=(0, (1, 2)))
+    ax.axhline(1, **CHANCE)
     ax.set(xlim=(-0.5, len(sizes) - 0.5), ylim=(0, top), xticks=[], ylabel="size")
     ax.yaxis.set_major_locator(ticker.MaxNLocator(3, integer=True))
     said = f"half of the squared length in {len(loud)} of {len(sizes)}"
     place = dict(transform=ax.transAxes, ha="right", va="top")
-    ax.text(1, 0.99, said, fontsize=9.5, color="#444444", **place)
+    ax.text(1, 0.99, said, **place)

@@ -8,7 +8,16 @@ import numpy as np
 from matplotlib import ticker
 from matplotlib.axis import Axis
 
-from helpers.plotting.core import COLOUR, Picture, chance_line, figure, styled, two_digits
+from helpers.plotting.core import (
+    CHANCE,
+    COLOUR,
+    INK,
+    Picture,
+    chance_line,
+    figure,
+    styled,
+    two_digits,
+)
 
 OPTIMISER = {
     "AdamW": COLOUR["accent"],
@@ -40,27 +49,28 @@ def twin_gaps(
     """How far the losses of twins are apart, step by step: a panel a question, in each the groups
     `panels[question][optimizer, turn]` by name. A group is its middle seed and, shaded, all of
     them."""
-    fig = figure(10, 3.9)
-    axes = fig.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    fig = figure(height=2.9 * len(panels) + 0.4)
+    axes = fig.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     told = []
     for ax, (question, names) in zip(axes, panels.items(), strict=True):
-        ax.axhspan(1e-8, 1e-5, color="#eef3ee", zorder=0)
+        ax.axhspan(1e-8, 1e-5, color=COLOUR["copying"], alpha=0.12, lw=0, zorder=0)
         for (optimizer, turn), name in names.items():
             group = [r for r in records if (r["optimizer"], r["turn"]) == (optimizer, turn)]
             gaps = np.maximum([_lately(record["gaps"]) for record in group], 2e-8)
             steps = np.arange(1, gaps.shape[1] + 1)
-            colour = "#666666" if turn == "order" else OPTIMISER[optimizer]
+            colour = INK if turn == "order" else OPTIMISER[optimizer]
             ax.fill_between(steps, gaps.min(0), gaps.max(0), color=colour, alpha=0.22, lw=0)
             label = f"{name}, {len(group)} seeds"
             ax.plot(steps, np.median(gaps, 0), color=colour, ls=DASH[optimizer], label=label)
             told.append(f"{label}: {_apart([max(record['gaps']) for record in group])}")
-        ax.set(xlabel="training step", xscale="log", yscale="log", ylim=(1e-8, 1))
+        ax.set(xscale="log", yscale="log", ylim=(1e-8, 1))
         ax.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
         ax.set_title(question, fontsize=10.5)
         ax.legend(loc="upper left", fontsize=9)
-    axes[0].set_ylabel("gap between the twins' losses\n(nats, largest of the last 20 steps)")
-    axes[-1].text(1.1, 7e-6, "rounding in float32", fontsize=9, color="#4b6a4b", va="top")
-    fig.suptitle(title, x=0.01, ha="left", fontsize=11)
+    axes[-1].set_xlabel("training step")
+    fig.supylabel("gap between the twins' losses (nats, largest of the last 20 steps)", fontsize=9)
+    axes[0].text(3, 7e-6, "rounding in float32", va="top")
+    fig.suptitle(title, x=0.01, ha="left")
     return fig, f"Largest gap between the twins' losses, in nats. {'; '.join(told)}."
 
 
@@ -85,7 +95,7 @@ def kurtosis_on_the_way(
 ) -> Picture:
     """The kurtosis of the stream against the held-out loss, once that is below 2.8 nats: training
     goes from left to right, each seed a line. An optimiser's second rate has open marks."""
-    fig = figure(9.6, 4.4)
+    fig = figure(height=4.4)
     ax = fig.subplots()
     lines: dict[str, int] = {}
     first_rate: dict[str, float] = {}
@@ -103,22 +113,20 @@ def kurtosis_on_the_way(
             ls=dash,
             marker=MARK[record["optimizer"]],
             ms=2.5 if filled else 4.5,
-            mfc=None if filled else "white",
+            mfc=None if filled else "none",
             lw=1.3 if filled else 0.9,
             alpha=0.9,
             label=None if label in lines else label,
         )
         lines[label] = lines.get(label, 0) + 1
     chance_line(ax, null, f"a vector that\npoints anywhere:\n{null:.2f}")
-    ax.axvline(at_loss, color="#444444", lw=0.9, ls=(0, (1, 2)))
+    ax.axvline(at_loss, color=INK, lw=0.9, ls=(0, (1, 2)))
     ax.text(
         at_loss,
         0.985,
         "compared here ",
-        fontsize=8.5,
         va="top",
         ha="right",
-        color="#444444",
         transform=ax.get_xaxis_transform(),
     )
     ax.set(
@@ -157,7 +165,7 @@ def kurtosis_sweep(
 ) -> Picture:
     """The last kurtosis and the last loss of every run over its learning rate; open marks: after a
     random rotation."""
-    fig = figure(9.6, 4.1)
+    fig = figure(height=4.1)
     left, right = fig.subplots(1, 2, width_ratios=[1.25, 1])
     for name in dict.fromkeys(record["optimizer"] for record in records):
         mine = [record for record in records if record["optimizer"] == name]
@@ -181,7 +189,7 @@ def kurtosis_sweep(
             [r["lr"] for r in mine],
             [r["history"][-1]["turned"][point] for r in mine],
             facecolors="none",
-            edgecolors="#777777",
+            edgecolors=INK,
             marker=MARK[name],
             s=26,
             zorder=2,
@@ -195,7 +203,7 @@ def kurtosis_sweep(
         [],
         [],
         facecolors="none",
-        edgecolors="#777777",
+        edgecolors=INK,
         marker="o",
         s=26,
         label="after a random rotation",
@@ -228,10 +236,10 @@ def kurtosis_by_basis(
     """The last kurtosis of runs that store their weights in other coordinates (a group each), read
     in the coordinates in which weights are used and in those in which a reader is stored: a dot a
     seed."""
-    fig = figure(8, 3.2)
+    fig = figure(height=3.2)
     ax = fig.subplots()
     looks = {
-        "used": ("in the model's coordinates", "#777777", "s", -0.15),
+        "used": ("in the model's coordinates", INK, "s", -0.15),
         "stored": ("in those of the stored weights", COLOUR["accent"], "o", 0.15),
     }
     middle = {}
@@ -259,7 +267,7 @@ def kurtosis_by_basis(
     ax.set_xticks(range(len(groups)), list(groups))
     ax.set(yscale="log", ylabel="kurtosis of the last stream", xlim=(-0.5, len(groups) - 0.4))
     _count(ax.yaxis, [3, 5, 10, 20])
-    ax.legend(fontsize=8.5, loc="upper right")
+    fig.legend(loc="outside lower center", ncols=2)
     ax.set_title(title)
     told = "; ".join(
         f"stored {' '.join(how.split())}, {name}: {value:.1f}"
@@ -278,7 +286,7 @@ def rounding_cost(
     """What rounding the stream costs each model over the kurtosis of its last stream: filled as
     trained, open after a random rotation, a line from one to the other. A group of records each, by
     name; a panel for each number of bits."""
-    fig = figure(9.6, 3.7)
+    fig = figure(height=3.7)
     axes = fig.subplots(1, len(bits))
     told = []
     for ax, few in zip(axes, map(str, bits), strict=True):
@@ -292,7 +300,7 @@ def rounding_cost(
             ax.scatter(
                 kurtosis,
                 after,
-                facecolors="white",
+                facecolors="none",
                 edgecolors=colour,
                 marker=marker,
                 s=34,
@@ -303,15 +311,13 @@ def rounding_cost(
                 f"{name}, {few} bits: {two_digits(np.median(before))} to "
                 f"{two_digits(np.median(after))}"
             )
-        ax.axvline(null, color=COLOUR["chance"], lw=1, ls=(0, (1, 2)), zorder=0)
+        ax.axvline(null, **CHANCE)
         ax.annotate(
             "null",
             (null, 1),
             xycoords=("data", "axes fraction"),
             xytext=(3, -8),
             textcoords="offset points",
-            fontsize=8,
-            color="#777777",
         )
         ax.set(
             xscale="log",
@@ -325,14 +331,14 @@ def rounding_cost(
     axes[0].scatter(
         [],
         [],
-        facecolors="white",
-        edgecolors="#777777",
+        facecolors="none",
+        edgecolors=INK,
         s=34,
         linewidths=1.5,
         label="each rotated first",
     )
-    axes[0].legend(fontsize=8.5, loc="upper left", bbox_to_anchor=(0.13, 1))
-    fig.suptitle(title, x=0.01, ha="left", fontsize=11)
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    fig.suptitle(title, x=0.01, ha="left")
     return (
         fig,
         "Median rise of the loss in nats when the stream is rounded, as trained and rotated "

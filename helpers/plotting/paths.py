@@ -4,7 +4,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from helpers.plotting.core import COLOUR, Picture, figure, styled
+from helpers.plotting.core import (
+    COLOUR,
+    INK,
+    QUIET,
+    Picture,
+    figure,
+    hatched,
+    nought,
+    styled,
+)
 
 
 @styled
@@ -12,20 +21,23 @@ def orders(models: Mapping[str, Sequence[float]], title: str = "") -> Picture:
     """What the paths of each length are worth, in nats: the direct path over guessing, then each
     order over the one before."""
     names = ["direct", "one\nhead", "two\nheads"]
-    fig = figure(10, 3.3)
-    axes = fig.subplots(1, len(models), squeeze=False)[0]
-    for ax, (name, worth) in zip(axes, models.items(), strict=True):
-        drawn = ax.bar(
-            range(len(worth)), worth, width=0.7, color=["#b9bfc4", "#8a9096", COLOUR["control"]]
-        )
-        drawn[-1].set(hatch="//", edgecolor="white")
+    across = min(len(models), 3)
+    down = -(-len(models) // across)
+    fig = figure(height=2.6 * down + 0.4)
+    axes = fig.subplots(down, across, squeeze=False)
+    for ax in axes.flat[len(models) :]:
+        ax.axis("off")
+    for ax, (name, worth) in zip(axes.flat, models.items(), strict=False):
+        drawn = ax.bar(range(len(worth)), worth, width=0.7, color=[QUIET, INK, COLOUR["control"]])
+        drawn[-1].set(**hatched(COLOUR["control"]))
         ax.bar_label(drawn, fmt=lambda value: f"{round(value, 1) + 0.0:.1f}", padding=2, fontsize=9)
         ax.set_xticks(range(len(worth)), names[: len(worth)], fontsize=9)
-        ax.axhline(0, color="#999999", lw=0.8)
+        nought(ax)
         ax.margins(y=0.16)
         ax.set_title(name, fontsize=9.5)
-    axes[0].set_ylabel("loss saved (nats)")
-    fig.suptitle(title, x=0.01, ha="left", fontsize=11)
+    for ax in axes[:, 0]:
+        ax.set_ylabel("loss saved (nats)")
+    fig.suptitle(title, x=0.01, ha="left")
     told = "; ".join(
         f"{' '.join(name.split())} {_share(worth[-1] / sum(worth))}"
         for name, worth in models.items()
@@ -51,21 +63,22 @@ def term_sum(
     starts = np.append(0, ends[:-1])
     starts[-1], ends[-1] = 0, parts["all together"]
     high = 0.24 * len(parts) + 0.85
-    fig = figure(8.4, high, layout=None)
+    fig = figure(height=high, layout=None)
     left = fig.add_axes((0.15, 0.5 / high, 0.4, 1 - 0.85 / high))
     right = fig.add_axes((0.78, 1 - 1.35 / high, 0.19, 1 / high))
     grows = ends >= starts
     colours = np.where(grows, COLOUR["prefix_matching"], COLOUR["previous_token"])
-    colours[-1] = "#777777"
+    colours[-1] = INK
     labels = [name.replace("->", "→") for name in parts]
     left.barh(labels, ends - starts, left=starts, height=0.66, color=colours)
     for row, (start, end) in enumerate(zip(starts, ends, strict=True)):
         number = f" {end - start:+.1f}".replace("-", "−")
         left.text(max(start, end), row, number, va="center")
-    left.axvline(0, color="#999999", lw=0.8)
+    nought(left, upright=True)
     left.set(xlabel="logit of the right answer, above the mean of all tokens")
     left.margins(x=0.14)
-    drawn = right.barh(list(losses), list(losses.values()), height=0.6, color="#b9bfc4")
+    left.locator_params(axis="x", nbins=5)
+    drawn = right.barh(list(losses), list(losses.values()), height=0.6, color=QUIET)
     right.bar_label(drawn, fmt=" {:.2f}")
     right.set(xlabel="loss (nats)", xlim=(0, 1.35 * max(losses.values())))
     for ax in (left, right):

@@ -7,11 +7,13 @@ from matplotlib import ticker
 
 from helpers.plotting.core import (
     COLOUR,
+    FAINT,
     NAME,
     Picture,
     array,
     chance_line,
     figure,
+    nought,
     styled,
 )
 
@@ -25,7 +27,7 @@ LATE = {"prefix_matching": NAME["prefix_matching"], "previous_token": NAME["prev
 def fits(losses: Mapping[str, object]) -> Picture:
     """The loss of a product of factors over steps [seeds, steps]: thin lines single draws, thick
     ones their median."""
-    fig = figure(7.6, 3.4)
+    fig = figure(height=3.2)
     ax = fig.subplots()
     looks = zip(
         (COLOUR["loss"], COLOUR["previous_token"], COLOUR["prefix_matching"]),
@@ -59,8 +61,8 @@ def lottery(seeds) -> Picture:
         copying_weights=0.5, matching_weights=0.5, previous_token=0.1, prefix_matching=0.5
     )
     colours = dict(copying_weights=COLOUR["copying"], matching_weights=COLOUR["accent"])
-    fig = figure(9.6, 3.9)
-    left, right = fig.subplots(1, 2, width_ratios=[2.6, 1])
+    fig = figure(height=6)
+    left, right = fig.subplots(2, 1, height_ratios=[1.5, 1])
     told = []
     for row, (name, threshold) in enumerate(events.items()):
         steps = array(seeds.first(name, threshold))
@@ -72,9 +74,9 @@ def lottery(seeds) -> Picture:
             bottom=-row,
             color=colours.get(name, COLOUR.get(name)),
         )
-        left.axhline(-row, color="#cccccc", lw=0.8, zorder=0)
+        left.axhline(-row, color=FAINT, lw=0.8, zorder=0)
         left.text(
-            93,
+            82,
             -row + 0.12,
             f"{LATE[name]} above {threshold:g}",
             fontsize=9,
@@ -116,7 +118,7 @@ def first_layer_story(steps: Sequence[int], training: Mapping[str, Sequence[floa
         "pull": ("rows pulled to the token before", COLOUR["loss"], (0, (6, 2))),
         "looking_back": ("attention on the token before", COLOUR["previous_token"], "dashdot"),
     }
-    fig = figure(7.6, 3.5)
+    fig = figure(height=3.3)
     ax = fig.subplots()
     halves = []
     for key, (name, colour, dash) in looks.items():
@@ -125,7 +127,7 @@ def first_layer_story(steps: Sequence[int], training: Mapping[str, Sequence[floa
         above = [step for step, value in zip(steps, values, strict=True) if value > 0.3]
         halves.append(f"{name} from step {above[0]}" if above else f"{name} at no step")
     ax.set(xlabel="training step", ylabel="share", ylim=(-0.12, 1.04))
-    ax.axhline(0, color="#cccccc", lw=0.8, zorder=0)
+    nought(ax)
     ax.legend(loc="upper left", fontsize=8.5)
     ax.set_title("One training: what moves first?")
     return fig, f"Above 0.3: {', '.join(halves)}."

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib import ticker
 
-from helpers.plotting.core import COLOUR, Picture, array, chance_line, figure, styled
+from helpers.plotting.core import COLOUR, TINT, Picture, array, chance_line, figure, nought, styled
 
 FLOOR = 1e-8  # of the axis of changes: what is smaller lies on it
 
@@ -26,22 +26,22 @@ def turned(
     `changes`: the largest of a logit at each angle. `rounding`: what float32 may change; `null`:
     the kurtosis of a vector that points anywhere.
     """
-    fig = figure(8.6, 3.7, layout=None)
-    before, after = (fig.add_axes((0.08, floor, 0.37, 0.32)) for floor in (0.57, 0.15))
-    change, tails = (fig.add_axes((0.56, floor, 0.35, 0.28)) for floor in (0.61, 0.15))
+    fig = figure(height=4, layout=None)
+    before, after = (fig.add_axes((0.09, floor, 0.36, 0.29)) for floor in (0.52, 0.13))
+    change, tails = (fig.add_axes((0.56, floor, 0.31, 0.25)) for floor in (0.56, 0.13))
     reach = 1.1 * max(np.abs(array(values)).max() for values in coordinates)
     ends = (angles[0], angles[-1])
     for ax, values, angle in zip((before, after), coordinates, ends, strict=True):
         ax.bar(range(len(values)), array(values), width=0.9, color=COLOUR["previous_token"])
         ax.set(ylim=(-reach, reach), xticks=[], ylabel=f"at {angle:g}°")
-        ax.axhline(0, color="#999999", lw=0.8)
+        nought(ax)
     after.set(xlabel="coordinates of the stream, at one token")
     moved = np.where(
         np.array(changes) > 0, np.clip(changes, FLOOR, None), np.nan
     )  # no logarithm of 0
-    change.axhspan(FLOOR / 10, rounding, color="#e6e6e2", lw=0)
+    change.axhspan(FLOOR / 10, rounding, color=TINT, lw=0)
     change.plot(angles, moved, "o-", ms=4, color=COLOUR["copying"])
-    change.text(angles[0], FLOOR / 10, " float32 rounding", va="bottom", color="#555555")
+    change.text(angles[0], FLOOR / 10, " float32 rounding", va="bottom")
     change.set(yscale="log", ylim=(FLOOR / 10, 1e3), xticklabels=[])
     change.yaxis.set_major_locator(ticker.FixedLocator([1e-6, 1e-3, 1]))
     change.yaxis.set_minor_locator(ticker.NullLocator())
@@ -54,7 +54,7 @@ def turned(
         ax.set(xlim=(angles[0] - 4, angles[-1] + 4))
         ax.xaxis.set_major_locator(ticker.MultipleLocator(30))
     stays = "goes on as before" if max(changes) <= rounding else "does not bear it"
-    before.set_title(title or f"The stream turns, and the model {stays}")
+    fig.suptitle(title or f"The stream turns, and the model {stays}", x=0.01, ha="left")
     return fig, _says(angles, changes, kurtosis, rounding, null)
 
 

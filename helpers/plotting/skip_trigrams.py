@@ -7,7 +7,7 @@ import matplotlib as mpl
 import numpy as np
 
 from helpers.plotting.circuits import signed_map
-from helpers.plotting.core import COLOUR, Picture, array, figure, styled
+from helpers.plotting.core import CHANCE, COLOUR, Picture, array, figure, styled
 
 
 @styled
@@ -28,7 +28,7 @@ def skip_trigram_board(
     values = {name: array(part) for name, part in parts.items()}
     planted, bugs = array(planted), array(bugs)
     most = max(float(np.abs(part).max()) for part in values.values())
-    fig = figure(11.5, 2.9)
+    fig = figure(height=2.5)
     axes = fig.subplots(1, len(values))
     for place, (ax, (name, part)) in enumerate(zip(axes, values.items(), strict=True)):
         signed_map(
@@ -43,18 +43,14 @@ def skip_trigram_board(
         for row, (right, bug) in enumerate(zip(planted, bugs, strict=True)):
             for column, style, colour in (
                 (right, "solid", COLOUR["copying"]),
-                (bug, (0, (2, 1.2)), "#111111"),
+                (bug, (0, (2, 1.2)), COLOUR["accent"]),
             ):
-                for line in (dict(ec="white", lw=4.4), dict(ec=colour, lw=2.4, ls=style)):
-                    ax.add_patch(
-                        mpl.patches.Rectangle(
-                            (column - 0.46, row - 0.44), 0.92, 0.88, fill=False, **line
-                        )
-                    )
+                line = dict(fill=False, ec=colour, lw=2.4, ls=style)
+                ax.add_patch(mpl.patches.Rectangle((column - 0.46, row - 0.44), 0.92, 0.88, **line))
         ax.set_title(
             ("= " if place == len(values) - 1 else "+ " if place else "") + name, fontsize=10
         )
-    fig.suptitle(title, x=0.01, ha="left", fontsize=11)
+    fig.suptitle(title, x=0.01, ha="left")
     rows, last = np.arange(len(pairs)), list(values.values())[-1]
     others = last.copy()
     others[rows, planted] = others[rows, bugs] = np.inf
@@ -75,10 +71,10 @@ def final_losses(
 ) -> Picture:
     """The final loss of every seed, a row a model, with levels drawn. Filled: below `solved`."""
     most = max(map(len, losses.values()))
-    fig = figure(9, max(0.6, 0.07 * most) * len(losses) + 1.5)
+    fig = figure(height=max(0.6, 0.07 * most) * len(losses) + 1.5)
     ax = fig.subplots()
     for name, level in levels.items():
-        ax.axvline(level, color=COLOUR["chance"], lw=1, ls=(0, (1, 2)), zorder=0)
+        ax.axvline(level, **CHANCE)
         ax.annotate(
             name,
             (level, 1),
@@ -86,8 +82,6 @@ def final_losses(
             xytext=(0, 3),
             textcoords="offset points",
             ha="center",
-            fontsize=8,
-            color="#555555",
         )
     for row, values in enumerate(losses.values()):
         values = np.sort(np.asarray(values))
@@ -102,7 +96,7 @@ def final_losses(
             label="solved" if row == 0 else None,
         )
         ax.scatter(
-            values[~done], height[~done], s=36, facecolor="white", edgecolor=COLOUR["loss"], lw=1.6
+            values[~done], height[~done], s=36, facecolor="none", edgecolor=COLOUR["loss"], lw=1.6
         )
     ax.set_yticks(range(len(losses)), losses)
     ax.set(

@@ -10,16 +10,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
-from helpers.plotting.core import COLOUR, NAME, Picture, figure, styled
+from helpers.plotting.core import COLOUR, DENSE, INK, NAME, Picture, figure, styled
 
 WORDS = dict(embed="embedding", pos="positions", unembed="unembedding")
-INK, FAINT = "#222222", "#888888"
 VIOLET = np.array([0.59, 0.27, 0.67])  # halfway between the colours of two roles
 # where writers and readers stand, and the distance from Q to K to V
 LEFT, RIGHT, PORT = (
     0.0,
     10.0,
-    0.42,
+    0.75,
 )
 GAP = 0.7  # between two layers, in rows
 
@@ -40,10 +39,10 @@ def stream_diagram(
     of its null, "p".
     """
     rows = _rows(writers, readers)
-    fig = figure(10, 0.36 * max(rows.values()) + 1.75)
+    fig = figure(height=0.36 * max(rows.values()) + 1.75)
     ax = fig.subplots()
     for shade, wide in ((0.05, 3.0), (0.06, 2.2), (0.07, 1.4)):
-        ax.axvspan(5 - wide / 2, 5 + wide / 2, color=FAINT, alpha=shade, lw=0)
+        ax.axvspan(5 - wide / 2, 5 + wide / 2, color=INK, alpha=shade, lw=0)
     roles = {end["name"]: COLOUR.get(end.get("role")) for end in [*writers, *readers]}
     strong = [link for link in links if link["p"] <= level]
     for link in sorted(links, key=lambda link: -link["p"]):
@@ -54,15 +53,13 @@ def stream_diagram(
         ("residual stream  ↓", 5, "center"),
         ("reads from the stream", RIGHT, "left"),
     ):
-        ax.text(x, -1.0, text, ha=align, va="center", fontsize=9, color="#666666", weight="bold")
+        ax.text(x, -1.0, text, ha=align, va="center", weight="bold")
     key = (
-        "Thick: near the highest score the two could have. Pale: no more than chance (p above "
+        "Thick: near the highest score the two could have.\nPale: no more than chance (p above "
         f"{level}, all {len(links)} links counted)."
     )
-    ax.text(
-        5, max(rows.values()) + 1.1, key, ha="center", va="center", fontsize=8.5, color="#666666"
-    )
-    ax.set(xlim=(LEFT - 3.6, RIGHT + 5.0), ylim=(max(rows.values()) + 1.5, -1.5))
+    ax.text(5, max(rows.values()) + 1.1, key, ha="center", va="center")
+    ax.set(xlim=(LEFT - 9.2, RIGHT + 10.6), ylim=(max(rows.values()) + 1.5, -1.5))
     ax.axis("off")
     ax.set_title(title)
     return fig, _sentence(strong, len(links), level)
@@ -105,6 +102,9 @@ def _draw_link(
         roles[link["reader"] if link["reader"] in roles else link["reader"][:-2]],
     )
     first, last = (np.array(mpl.colors.to_rgb(ends[i] or ends[1 - i] or INK)) for i in (0, 1))
+    if not strong:
+        ax.plot(x, y, color=(first + last) / 2, alpha=0.25, lw=0.4)
+        return
     colours = first + (last - first) * t[1:, None]
     if (first != last).any():  # not through grey
         colours += 2.4 * (t * (1 - t))[1:, None] * (VIOLET - colours)
@@ -113,9 +113,9 @@ def _draw_link(
     ax.add_collection(
         LineCollection(
             np.stack([points[:-1], points[1:]], 1),
-            colors=colours + (1 - colours) * (0.22 if strong else 0.9),
+            colors=colours,
             capstyle="round",
-            linewidths=0.8 + 3.6 * float(np.clip(above, 0, 1)) if strong else 0.5,
+            linewidths=0.8 + 3.6 * float(np.clip(above, 0, 1)),
         )
     )
 
@@ -143,25 +143,25 @@ def _draw_ends(
     for end in writers:
         colour = COLOUR.get(end.get("role"))
         ax.plot(
-            LEFT, rows[end["name"]], "o", ms=7, mfc=colour or "white", mec=colour or FAINT, zorder=3
+            LEFT, rows[end["name"]], "o", ms=7, mfc=colour or "none", mec=colour or INK, zorder=3
         )
         label(end, LEFT - 0.3, "right")
     for end in readers:
-        colour = COLOUR.get(end.get("role"), FAINT)
+        colour = COLOUR.get(end.get("role"), INK)
         kinds = (
             ["unembed"] if end["name"] == "unembed" else [f"{end['name']}.{kind}" for kind in "QKV"]
         )
         for kind in kinds:
             x, y = _port(kind, rows)
-            ax.plot(x, y, "o", ms=9.5, mfc="white", mec=colour, zorder=3)
+            ax.plot(x, y, "o", ms=11, mfc=colour, mec=colour, zorder=3)
             ax.text(
                 x,
                 y,
                 kind[-1] if "." in kind else "U",
                 ha="center",
                 va="center_baseline",
-                fontsize=6.5,
-                color=INK,
+                fontsize=DENSE,
+                color="white",
                 zorder=4,
             )
         label(end, RIGHT + 3 * PORT + 0.1, "left")

@@ -5,30 +5,30 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib import ticker
 from matplotlib.figure import Figure
-from PIL import Image, ImageOps  # a dependency of matplotlib
+from PIL import Image  # a dependency of matplotlib
 from PIL.PngImagePlugin import PngInfo
 
 from helpers.plotting.attention import draw_pattern
 from helpers.plotting.core import (
     COLOUR,
+    DPI,
+    FAINT,
     NAME,
+    QUIET,
     Picture,
     array,
-    background,
-    card,
     chance_line,
     figure,
+    hatched,
     styled,
     two_digits,
 )
+from helpers.plotting.palette import few
 
-# The colours of a movie, few and the same in all its frames, so that it is small.
-GREYS = ("white", "#f4f4f2", "#dddddd", "#bbbbbb", "#888888", "#555555", "#222222")
-MOVIE = (*GREYS, COLOUR["accent"], *mpl.colormaps["cividis"](np.linspace(0, 1, 14)))
+COLOURS_OF_A_MOVIE = 24  # the same in all its frames, and few, so that it is small
 
 
 @styled
@@ -51,7 +51,7 @@ def training_story(
     trainings.
     """
     guesses, controls = guesses or {}, controls or {}
-    fig = figure(9, 5.2)
+    fig = figure(height=5)
     above, below = fig.subplots(2, 1, sharex=True, height_ratios=[1, 1.15])
     above.plot(
         np.arange(1, len(losses) + 1), losses, color=COLOUR["loss"], lw=1.1, label="this training"
@@ -92,8 +92,6 @@ def training_story(
             birth,
             above.get_ylim()[1],
             f" birth, step {birth}",
-            color="#9a6b00",
-            fontsize=9,
             va="top",
         )
     above.set_title(title or "The loss falls when the heads form")
@@ -129,7 +127,7 @@ def answer_story(history: Sequence[Mapping[str, Any]], chance: float, title: str
     steps = [entry["step"] for entry in history]
     given = np.array([entry["answers"]["copied"] for entry in history])
     matching = np.array([np.max(entry["prefix_matching"]) for entry in history])
-    fig = figure(9, 3.1)
+    fig = figure(height=3)
     ax = fig.subplots()
     ax.plot(steps, given, color=COLOUR["loss"], lw=2.2, label="probability of the answer")
     ax.plot(steps, matching, color=COLOUR["prefix_matching"], lw=1.6, label="best prefix matching")
@@ -169,10 +167,10 @@ def bars(
     longest = max(len(line) for name in groups for line in name.split("\n"))
     fig = figure(max(4.5, max(0.5, 0.11 * longest) * len(groups) + 1.6), 3.1)
     ax = fig.subplots()
-    drawn = ax.bar(list(groups), list(groups.values()), width=0.72, color="#b9bfc4")
+    drawn = ax.bar(list(groups), list(groups.values()), width=0.72, color=QUIET)
     for name, bar in zip(groups, drawn, strict=True):
         if name in highlight:
-            bar.set(facecolor=COLOUR["prefix_matching"], hatch="//", edgecolor="white")
+            bar.set(**hatched(COLOUR["prefix_matching"]))
     ax.bar_label(drawn, fmt=two_digits, padding=2, fontsize=8.5)
     if chance is not None:
         chance_line(ax, chance, f"chance: {chance:.2f}")
@@ -192,10 +190,10 @@ def birth_frame(
     that step."""
     by_layer = [array(pattern) for pattern in by_layer]
     n_layers, n_heads = len(by_layer), len(by_layer[0])
-    fig = figure(9.6, 3.5)
-    left, right = fig.subfigures(1, 2, width_ratios=[1, 1.45])
+    fig = figure(height=3)
+    left, right = fig.subfigures(1, 2, width_ratios=[1, 1.9])
     ax = left.subplots()
-    ax.plot(np.arange(1, len(losses) + 1), losses, color="#dddddd", lw=1)
+    ax.plot(np.arange(1, len(losses) + 1), losses, color=FAINT, lw=1)
     ax.plot(np.arange(1, step + 1), losses[:step], color=COLOUR["loss"], lw=1.4)
     ax.plot(max(step, 1), losses[max(step, 1) - 1], "o", color=COLOUR["accent"], ms=7)
     chance_line(ax, chance_loss)
@@ -221,13 +219,11 @@ def movie(figures: Sequence[Figure], says: str, seconds_a_frame: float = 0.2) ->
     drawn = []
     for fig in figures:
         content = io.BytesIO()
-        fig.savefig(content, format="png", dpi=80)
-        drawn.append(ImageOps.expand(Image.open(content).convert("RGB"), 11, background()))
-    palette, described, out = Image.new("P", (1, 1)), PngInfo(), io.BytesIO()
-    palette.putpalette(
-        [round(255 * part) for colour in MOVIE for part in mpl.colors.to_rgb(colour)]
-    )
-    frames = [card(frame, palette) for frame in drawn]
+        fig.savefig(content, format="png", dpi=DPI, facecolor="none")
+        drawn.append(np.asarray(Image.open(content)))
+    strip, high = few(Image.fromarray(np.concatenate(drawn)), COLOURS_OF_A_MOVIE), len(drawn[0])
+    frames = [strip.crop((0, top, strip.width, top + high)) for top in range(0, strip.height, high)]
+    described, out = PngInfo(), io.BytesIO()
     described.add_text("Description", says)
     frames[0].save(
         out,

@@ -9,13 +9,15 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
 from helpers.plotting.core import (
+    CHANCE,
     COLOUR,
+    FAINT,
     SIGNED,
     Picture,
     array,
     chance_line,
     figure,
-    ink,
+    letters,
     styled,
     two_digits,
 )
@@ -38,7 +40,7 @@ def talk_map(
     panels = {(layer, side): _reading(readers, layer, side) for layer in layers for side in "QKV"}
     heard = {layer: _heard(scores, _reading(readers, layer, "QKV")) for layer in layers}
     wide = [*(len(panels[layers[0], side]) for side in "QKV"), 1]
-    fig = figure(9, 0.31 * sum(map(len, heard.values())) + 0.55 * len(layers) + 0.9)
+    fig = figure(height=0.31 * sum(map(len, heard.values())) + 0.55 * len(layers) + 0.9)
     grid = fig.add_gridspec(
         len(layers), 4, width_ratios=wide, height_ratios=[len(rows) for rows in heard.values()]
     )
@@ -62,8 +64,8 @@ def talk_map(
         ax.set_title("reads last", fontsize=10)
     fig.supylabel("writes", fontsize=10)
     bar = fig.colorbar(image, ax=fig.axes, shrink=0.9, aspect=26)
-    bar.set_label("strength of the virtual weight (white: chance)", fontsize=9)
-    fig.suptitle(title, x=0.01, ha="left", fontsize=11)
+    bar.set_label("strength of the virtual weight (no colour: chance)", fontsize=9)
+    fig.suptitle(title, x=0.01, ha="left")
     y, x = np.unravel_index(np.nanargmax(scores), scores.shape)
     return fig, (
         f"A board of the {np.isfinite(scores).sum()} pairs that can talk: the strongest is from "
@@ -86,12 +88,12 @@ def _talk_board(ax: Axes, scores: np.ndarray, chance: float, reach: float) -> Ax
     image = ax.imshow(np.ma.masked_invalid(scores), cmap=SIGNED, aspect="auto", **span)
     for (y, x), value in np.ndenumerate(scores):
         if np.isnan(value):
-            cell = dict(fill=False, hatch="////", edgecolor="#dddddd", lw=0)
+            cell = dict(fill=False, hatch="////", edgecolor=FAINT, lw=0)
             ax.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, **cell))
         else:
-            colour = ink(SIGNED((value - chance) / (2 * reach) + 0.5))
+            face = SIGNED((value - chance) / (2 * reach) + 0.5)
             words = f"{value:.2f}".lstrip("0")
-            ax.text(x, y, words, ha="center", va="center", fontsize=9, color=colour)
+            ax.text(x, y, words, ha="center", va="center", **letters(face))
     ax.tick_params(length=0, labelsize=9)
     ax.spines[:].set_visible(False)
     return image
@@ -107,12 +109,13 @@ def activation_places(
     """Left, for each place of the activation, what a layer reads against what virtual weights
     predict; right, the error of several predictions over the strength of the activation (relative:
     1 is as wrong as saying nothing)."""
-    fig = figure(11, 3.7)
-    axes = fig.subplots(1, len(points) + 1, width_ratios=[1] * len(points) + [1.7])
+    fig = figure(height=6.2)
+    above, below = fig.subfigures(2, 1, height_ratios=[1, 1.1])
+    axes = above.subplots(1, len(points), squeeze=False)[0]
     colours = (COLOUR["copying"], COLOUR["prefix_matching"], COLOUR["previous_token"])
     reach = max(np.abs(array(values)).max() for pair in points.values() for values in pair) * 1.05
     for ax, (name, (predicted, real)), colour in zip(axes, points.items(), colours, strict=False):
-        ax.axline((0, 0), slope=1, color=COLOUR["chance"], lw=1, zorder=0)
+        ax.axline((0, 0), slope=1, **CHANCE)
         ax.plot(array(predicted), array(real), "o", color=colour, ms=2.6, alpha=0.6, mew=0)
         ax.set(
             xlim=(-reach, reach),
@@ -122,15 +125,13 @@ def activation_places(
         )
         ax.set_title(name, fontsize=9.5)
     axes[0].set_ylabel("really read")
-    ax = axes[-1]
+    ax = below.subplots()
     chance_line(ax, 1)
     ax.annotate(
         "no better than predicting 0",
         (0, 1),
         xytext=(0, 3),
         textcoords="offset points",
-        fontsize=8,
-        color="#777777",
     )
     for (name, errors), colour, dash, mark in zip(
         curves.items(), colours, ("solid", "solid", (0, (4, 2))), "osD", strict=False
@@ -142,7 +143,7 @@ def activation_places(
         ylim=(-0.04, 1.45 * max(1, *(max(errors) for errors in curves.values()))),
     )
     ax.legend(loc="upper left", fontsize=8.5)
-    fig.suptitle(title, x=0.01, ha="left", fontsize=11)
+    fig.suptitle(title, x=0.01, ha="left")
     last = ", ".join(f"{name}: {errors[-1]:.1f}" for name, errors in curves.items())
     return (
         fig,

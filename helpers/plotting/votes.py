@@ -7,7 +7,7 @@ from statistics import median
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from helpers.plotting.core import COLOUR, Picture, figure, styled
+from helpers.plotting.core import COLOUR, QUIET, Picture, figure, hatched, styled
 
 
 def number_words(number: float) -> str:
@@ -39,7 +39,7 @@ def votes(
         for name, (one, value) in everyone.items()
         if one and value is not None
     }
-    fig = figure(9, 1.3 + 0.62 * len(choices))
+    fig = figure(height=1.3 + 0.62 * len(choices))
     if numbers:
         bars, points = fig.subplots(1, 2, sharey=True, width_ratios=[1.4, 1])
         _draw_numbers(points, [*numbers.values()], number)
@@ -54,9 +54,8 @@ def _draw_bars(ax, choices, took: Mapping[str, list[str]], outcome: str, letters
     """Behind each bar its count and as many names as `letters` hold."""
     for row, (letter, names) in enumerate(took.items()):
         came = letter == outcome
-        colour = COLOUR["accent" if came else "chance"]
-        hatch = "//" if came else None
-        ax.barh(row, len(names), height=0.62, color=colour, hatch=hatch, edgecolor="white")
+        look = hatched(COLOUR["accent"]) if came else dict(color=QUIET)
+        ax.barh(row, len(names), height=0.62, **look)
         who = textwrap.shorten(", ".join(names), letters, placeholder=" ...")
         label = f"{len(names)}  {who}" + "\n← it came" * came
         beside = dict(xytext=(5, 0), textcoords="offset points", va="center")
@@ -71,7 +70,7 @@ def _draw_bars(ax, choices, took: Mapping[str, list[str]], outcome: str, letters
 
 def _draw_numbers(ax, numbers: list[tuple[int, float]], came: float | None):
     rows, values = np.array(numbers).T
-    ax.plot(values, rows, "o", color=COLOUR["loss"], ms=8, alpha=0.6, mec="white")
+    ax.plot(values, rows, "o", color=COLOUR["previous_token"], ms=8, alpha=0.85, mew=0)
     if came is not None:
         ax.axvline(came, color=COLOUR["accent"], lw=2.5, zorder=0)
         ax.annotate(

@@ -214,6 +214,29 @@ def test_a_kernel_that_has_gone_is_noticed_without_a_click(bare, page):
     assert page.locator(".discovery .row :enabled").count() == 0
 
 
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_the_scrubbers_focus_is_seen_and_covers_no_number(bare, page, theme):
+    bare.wear(theme)
+    page.locator(".discovery .asking input").focus()
+    page.keyboard.press("Tab")
+    ring = page.evaluate(
+        """() => {
+            const { outline, outlineOffset } = getComputedStyle(document.activeElement);
+            const { top, right, bottom, left } = document.activeElement.getBoundingClientRect();
+            const out = parseFloat(outlineOffset) + parseFloat(outline.match(/(\\d+)px/)[1]);
+            const ink = getComputedStyle(document.querySelector(".discovery")).color;
+            const numbers = [...document.querySelectorAll(".discovery svg text")]
+                .map((e) => e.getBoundingClientRect()).filter((e) =>
+                    e.bottom - 3 > top - out && e.top < bottom + out // below letters 3 px are empty
+                    && e.right > left && e.left < right);
+            return { kind: document.activeElement.type, outline, ink, covered: numbers.length };
+        }"""
+    )
+    assert ring["kind"] == "range" and "solid" in ring["outline"]
+    assert ring["outline"].startswith(ring["ink"])  # the thumb has the usual ring's colour
+    assert ring["covered"] == 0
+
+
 def test_it_fits_a_small_window(page):
     assert page.locator(".discovery").bounding_box()["height"] <= 620
 

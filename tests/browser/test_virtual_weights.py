@@ -351,5 +351,46 @@ def test_the_formula_breaks_into_lines_that_fit_its_card(ask, room):
     assert len(lines) == {120: 3, 200: 3, 280: 2, 400: 1}[room]
 
 
-def test_it_fits_a_window_700_pixels_high(page):
+@pytest.mark.parametrize("width", [1400, 800])
+def test_it_fits_a_window_700_pixels_high(bare, page, width):
+    page.set_viewport_size({"width": width, "height": 1000})
+    bare.still()
     assert page.locator(".virtual-weights").bounding_box()["height"] <= 700
+
+
+# What the canvas writes from now on, each with the box that it takes.
+WRITTEN = """() => {
+    const context = CanvasRenderingContext2D.prototype, write = context.fillText;
+    window.written = [];
+    context.fillText = function (words, x, y) {
+        const box = this.measureText(words);
+        const [left, right] = [x - box.actualBoundingBoxLeft, x + box.actualBoundingBoxRight];
+        if (words && this.globalAlpha > 0.1) window.written.push({ words, left, right, y });
+        write.call(this, words, x, y);
+    };
+}"""
+
+
+def test_at_the_level_of_a_pair_no_name_stands_on_another_or_in_the_stream(bare, page):
+    page.set_viewport_size({"width": 800, "height": 1000})
+    page.get_by_role("button", name="pair").click()
+    bare.still()
+    page.evaluate(WRITTEN)
+    page.locator("canvas").focus()
+    page.locator("canvas").blur()  # draws once more
+    bare.still()
+    written = page.evaluate("() => window.written")
+    heads = [one for one in written if re.fullmatch(r"\d\.\d.*|previous token.*", one["words"])]
+    assert len(heads) >= 16
+    for one in heads:
+        in_the_way = [
+            other["words"]
+            for other in written
+            if other is not one
+            and abs(other["y"] - one["y"]) < 8
+            and other["left"] < one["right"]
+            and one["left"] < other["right"]
+            and other["words"] != one["words"]  # with a halo it is written twice
+        ]
+        assert not in_the_way, one
+        assert 0 <= one["left"] and (one["right"] < 60 or one["left"] > 300), one

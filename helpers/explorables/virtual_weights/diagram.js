@@ -263,7 +263,7 @@ function drawName(context, camera, { side, end }, [x, y], colours, style) {
   };
   const wide = widthOf(words, fonts[0]), away = radius * awayFrom(side, end) + 6;
   const reach = away + wide + 11 + widthOf(roleWords(end), fonts[1]), near = camera.k > 1.1;
-  const fits = writes ? reach < x || (strong && near) : strong && near && x + reach < edge;
+  const fits = writes ? reach < x : strong && near && x + reach < edge;
   const role = fits ? roleWords(end) : "";
   const all = wide + (role ? 7 + widthOf(role, fonts[1]) : 0);
   let from = writes ? x - away - all : x + away, level = y;

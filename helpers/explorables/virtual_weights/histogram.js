@@ -6,7 +6,7 @@ import { dotAt, fillGraph, levelLine, scale, uprightLine, wordsAt } from "../sha
 import { clamp, largest } from "../shared/numbers.js";
 import { isStrong, readsAs } from "./links.js";
 
-const HEIGHT = 88, BASE = 60, TALLEST = 38, MARGIN = 12, WORDS = 60; // in pixels
+const HEIGHT = 76, BASE = 50, TALLEST = 30, MARGIN = 12, WORDS = 60; // in pixels
 const LABELS = { top: 13, bottom: BASE + 22 };
 
 export function drawHistogram(svg, width, told, link, kind) {

@@ -23,9 +23,9 @@ export function viewOf(level, { height }, scene, curve, tile, entry) {
   return { place, k: (0.7 * height) / sideOf(tile) };
 }
 
-// The writer, the reader and their matrix.
+// The writer with its name, the reader and their matrix.
 function pairView(scene, { from, to }, tile) {
-  const left = from.x - 3 * scene.port, right = Math.max(tile.x + tile.width, to.x) + scene.gap;
+  const left = from.x - 6 * scene.port, right = Math.max(tile.x + tile.width, to.x) + scene.gap;
   const [top, bottom] = [Math.min(from.y, tile.y), Math.max(to.y, tile.y + tile.height)];
   const fits = Math.min(scene.width / (right - left), scene.height / (bottom - top + scene.gap));
   return { place: [(left + right) / 2, (top + bottom) / 2], k: clamp(fits, 1.22, 1.6) };

@@ -11,7 +11,7 @@ const AROUND = 84, BESIDE = 20; // pixels above and below a matrix together, and
 
 export function layOut(told, width) {
   const extra = BETWEEN * (told.n_layers + 1), rows = told.writers.length + extra;
-  const tall = clamp((rows + 1) * 25 + TOP + BOTTOM, Math.min(416, width * 0.62), 980);
+  const tall = clamp((rows + 1) * 22 + TOP + BOTTOM, Math.min(416, width * 0.56), 980);
   const room = tall - TOP - BOTTOM, gap = Math.min(room / rows, 56), isNarrow = width < NARROW;
   const left = clamp(width * 0.2, Math.min(176, width * 0.33), 220);
   const right = width * 0.56, centre = (left + right) / 2;
