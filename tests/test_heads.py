@@ -885,3 +885,13 @@ def test_in_a_window_a_perfect_head_has_1_and_even_attention_the_chance_line():
     chance = heads.chance_lines(tokens, window)["prefix_matching"]
     assert patterns.prefix_matching(even, tokens, window).item() == pytest.approx(chance)
     assert patterns.prefix_matching(even, tokens, window=2).isnan()  # no copy is so near
+
+
+def test_a_large_vocabulary_goes_through_in_batches_with_the_same_loss(monkeypatch):
+    model = AttentionOnlyTransformer(ModelConfig(n_layers=2, d_vocab=64, n_ctx=48))
+    tokens, sizes = heads.probe(64, 48, sequences=5), []
+    whole = heads.repeat_loss(model, tokens)
+    monkeypatch.setattr(heads, "MOST_LOGITS", 2 * 48 * 64)
+    counting = [("blocks.0.attn.hook_z", lambda z, hook: sizes.append(len(z)))]
+    assert heads.repeat_loss(model, tokens, counting) == pytest.approx(whole, rel=1e-6)
+    assert sizes == [2, 2, 1]

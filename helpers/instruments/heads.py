@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from helpers.hooks import layer_of
@@ -43,6 +43,7 @@ THRESHOLD = 0.5  # most of the attention
 # the work. Some heads stand close to it, so what hangs on who is counted should be asked of the
 # strongest head alone as well.
 LOOKING_BACK = 0.3
+MOST_LOGITS = 60_000_000  # held at once: ten sequences of the probe, in a vocabulary of 50,000
 
 
 # ---- the scores of all heads of a model
@@ -80,7 +81,7 @@ class _Enough(Exception):
 def score_with_loss(model, tokens: Int[Tensor, "batch pos"]) -> tuple[Scores, float]:
     """`score` and `repeat_loss`, from one forward pass."""
     found, _, hooks = _scoring(model, tokens)
-    loss = repeat_loss(model, tokens, hooks)
+    loss = _mean_loss(model, tokens, _rows_that_count(tokens), hooks)  # all at once, for the scores
     return Scores(*found), loss
 
 
@@ -123,16 +124,34 @@ def _scoring(
     return found, windows, hooks
 
 
-@torch.no_grad()
 def repeat_loss(model, tokens: Int[Tensor, "batch pos"], fwd_hooks: Sequence = ()) -> float:
     """Mean loss, in nats, at the rows whose token has occurred before: on a probe, where induction
-    knows the answer. ValueError when there is no such row before the last, whose loss nobody
-    knows."""
-    tokens = tokens.to(model.W_U.device)
-    rows = rows_with_a_target(tokens[:, :-1]) & (tokens[:, 1:] != PAD)
-    tokens = tokens.clamp_min(0)
+    knows the answer. ValueError when there is no such row before the last, whose loss nobody knows.
+
+    The sequences go through the model in batches of MOST_LOGITS; a hook sees one batch at a time.
+    """
+    at_once = max(1, MOST_LOGITS // (tokens.shape[1] * model.cfg.d_vocab))
+    rows = _rows_that_count(tokens)
+    parts = zip(tokens.split(at_once), rows.split(at_once), strict=True)
+    losses = [
+        _mean_loss(model, part, here, fwd_hooks) * int(here.sum())
+        for part, here in parts
+        if here.any()
+    ]
+    return sum(losses) / int(rows.sum())
+
+
+def _rows_that_count(tokens: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch row"]:
+    return rows_with_a_target(tokens[:, :-1]) & (tokens[:, 1:] != PAD)
+
+
+@torch.no_grad()
+def _mean_loss(
+    model, tokens: Int[Tensor, "batch pos"], rows: Bool[Tensor, "batch row"], fwd_hooks: Sequence
+) -> float:
+    tokens = tokens.to(model.W_U.device).clamp_min(0)
     logits = weights.in_single(model.run_with_hooks(tokens, fwd_hooks=list(fwd_hooks)))
-    return cross_entropy(logits[:, :-1], tokens[:, 1:], rows).item()
+    return cross_entropy(logits[:, :-1], tokens[:, 1:], rows.to(tokens.device)).item()
 
 
 def zero_heads(model, heads: Sequence[Head]) -> list[tuple[str, Callable]]:
