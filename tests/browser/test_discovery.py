@@ -217,6 +217,8 @@ def test_a_kernel_that_has_gone_is_noticed_without_a_click(bare, page):
 @pytest.mark.parametrize("theme", ["Light", "Dark"])
 def test_the_scrubbers_focus_is_seen_and_covers_no_number(bare, page, theme):
     bare.wear(theme)
+    page.set_viewport_size({"width": 800, "height": 1000})
+    bare.still()
     page.locator(".discovery .asking input").focus()
     page.keyboard.press("Tab")
     ring = page.evaluate(
@@ -227,7 +229,7 @@ def test_the_scrubbers_focus_is_seen_and_covers_no_number(bare, page, theme):
             const ink = getComputedStyle(document.querySelector(".discovery")).color;
             const numbers = [...document.querySelectorAll(".discovery svg text")]
                 .map((e) => e.getBoundingClientRect()).filter((e) =>
-                    e.bottom - 3 > top - out && e.top < bottom + out // below letters 3 px are empty
+                    e.bottom - 2 > top - out && e.top < bottom + out // below digits 2 px are empty
                     && e.right > left && e.left < right);
             return { kind: document.activeElement.type, outline, ink, covered: numbers.length };
         }"""

@@ -27,8 +27,11 @@ CARD = Card(
 )
 TABLE = Table(
     [["chance", "0.04", "0.06", "-0.89", "0.00", ""]]
-    + [[f"1.{head}", "0.99", "0.05", "-0.28", "0.02", "induction head"] for head in range(4)],
-    ["head", "prefix matching", "previous token", "copying", "ablation effect", ""],
+    + [
+        [f"1.{head}", "0.99", "0.05", "-0.28", "0.02", "induction head, by its keys"]
+        for head in range(4)
+    ],
+    ["head", "best prefix matching", "previous token", "copying", "effect of its ablation", "role"],
 )
 # What is at the right of its place, or has more in it than it shows.
 CUT = """() => {
