@@ -159,7 +159,7 @@ def test_a_privileged_basis_is_turned_away():
 def test_the_picture_says_whether_the_model_stayed(explorable, breaks, said, title):
     picture, says = explorable.picture(breaks=breaks)
     assert said in says and says.startswith("The same model from 0 to 90 degrees")
-    assert picture.axes[0].get_title(loc="left").endswith(title)
+    assert picture.get_suptitle().endswith(title)
 
 
 def test_the_picture_is_of_the_settings_that_the_controls_have():

@@ -63,11 +63,13 @@ def sequences(tokens, determined, rows: int = 6) -> Picture:
         xlim=(-0.2, LINE),
         ylim=(max(starts) + 0.6, -0.15),
         xticks=[],
+        xlabel="a strip goes on in the line below it; B is BOS",
         ylabel="position of the first in a line",
     )
     ax.tick_params(length=0)
     ax.set_title(
-        "What the model reads (B is BOS). Underlined: where the earlier copy settles the next token"
+        "What the model reads, a strip a sequence. Underlined: where the earlier copy settles the "
+        "next token"
     )
     ax.spines[:].set_visible(False)
     periods = [_period(sequence) for sequence in tokens]
