@@ -64,7 +64,7 @@ def _field(tag: str, value: str, number: bool) -> str:
     return f'<{tag} style="{style}">{html.escape(value)}</{tag}>'
 
 
-NUMBER = re.compile(r"[-+−≈ ]*\d[\d.,]*(e-?\d+)?%?|-?")
+NUMBER = re.compile(r"[-+−≈ ]*\d[\d.,]*(e-?\d+)?%?|-?|nan")
 
 
 def short(token: str) -> str:

@@ -23,13 +23,36 @@ class Lacking:
             tree = ast.parse(source)
         except SyntaxError:  # the kernel will say so
             return False
-        names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
-        lacks = any(node.id in self.names for node in names if isinstance(node.ctx, ast.Load))
-        made = {node.id for node in names if isinstance(node.ctx, ast.Store)} | {
-            node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)
-        }
+        made: set[str] = set()
+        lacks = False
+        for statement in tree.body:
+            read, bound = _read_and_bound(statement)
+            lacks |= bool((read - made) & self.names)
+            made |= bound
         self.names = self.names | made if lacks else self.names - made
         return lacks
+
+
+def _read_and_bound(statement: ast.stmt) -> tuple[set[str], set[str]]:
+    """The names that a statement reads from outside, and those that it leaves. What a loop, a
+    function or a comprehension binds for itself is not from outside."""
+    nodes = list(ast.walk(statement))
+    names = [node for node in nodes if isinstance(node, ast.Name)]
+    bound = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    read = {node.id for node in names if not isinstance(node.ctx, ast.Store)}
+    own = {node.arg for node in nodes if isinstance(node, ast.arg)}
+    if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+        return read - bound - own, {statement.name}
+    inside = {
+        node.id
+        for comprehension in nodes
+        if isinstance(comprehension, ast.comprehension)
+        for node in ast.walk(comprehension.target)
+        if isinstance(node, ast.Name)
+    }
+    if isinstance(statement, ast.For | ast.With):
+        inside |= bound
+    return read - inside - own, bound
 
 
 def say_instead(sentence: str, *names: str) -> None:

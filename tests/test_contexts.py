@@ -13,20 +13,23 @@ TEXT = torch.tensor([[0, 5, 6, 7, 5, 6, 9, 5, 8]])
 
 
 def test_each_row_is_told_by_its_latest_earlier_copy():
-    right, wrong, none = contexts.copies(TEXT)
+    right, earlier, wrong, none = kinds = contexts.copies(TEXT)
     assert right[0].nonzero().flatten().tolist() == [4]  # 5, then 6 as before
     assert wrong[0].nonzero().flatten().tolist() == [5, 7]  # 6, then 9; 5, then 8
-    assert torch.equal(right.int() + wrong.int() + none.int(), torch.ones_like(right).int())
+    assert not earlier.any() and none[0, 0]
+    assert torch.equal(sum(kind.int() for kind in kinds), torch.ones_like(right).int())
 
 
 def test_the_latest_copy_counts_and_not_the_first():
     text = torch.tensor([[0, 5, 6, 5, 7, 5, 7, 5, 6]])
-    right, wrong, _ = contexts.copies(text)
-    assert right[0].nonzero().flatten().tolist() == [5, 6] and wrong[0, 7]
+    right, earlier, wrong, _ = contexts.copies(text)
+    assert right[0].nonzero().flatten().tolist() == [5, 6]
+    assert earlier[0].nonzero().flatten().tolist() == [7]  # the latest says 7, the first said 6
+    assert wrong[0].nonzero().flatten().tolist() == [3]
 
 
 def test_bos_is_no_copy_even_where_it_stands_again():
-    _, _, none = contexts.copies(torch.tensor([[0, 3, 0, 3, 4]]))
+    *_, none = contexts.copies(torch.tensor([[0, 3, 0, 3, 4]]))
     assert none[0, 0] and none[0, 2]  # a 0 inside a text, before which 0 stood as BOS alone
 
 

@@ -38,6 +38,8 @@ def test_a_share_is_of_the_mean_and_its_interval_holds_it():
     found = reading.share(0.3 * -gain, gain)
     assert found == pytest.approx((0.3, 0.3, 0.3), abs=1e-4)
     lost = torch.linspace(0.0, 1.0, 40)[torch.randperm(40, generator=torch.Generator())]
+    mean, least, most = reading.interval(lost)
+    assert mean == pytest.approx(0.5, abs=1e-4) and 0.35 < least < mean < most < 0.65
     part, low, high = reading.share(lost, gain)
     assert part == pytest.approx(0.5, abs=1e-4) and 0.3 < low < part < high < 0.7
 

@@ -15,9 +15,15 @@ CELLS = [
     "y + f()",
     "for row in model: pass",
     "[row for row in range(3)]",
+    "[row for row in range(3)]",  # its own
+    "for row in range(3):\n    kept = row\n    print(kept)",
+    "z = model",
+    "del z",
+    "z = 1\nprint(z)",  # made here before it is read
+    "def h(model):\n    return model",
     "x = (",
 ]
-NEEDS = [0, 1, 1, 0, 1, 1, 0, 0, 1, 1, 0]
+NEEDS = [0, 1, 1, 0, 1, 1, 0, 0, 1, 0, 0, 0, 1, 1, 0, 0, 0]
 
 
 def test_a_cell_needs_what_it_reads_and_what_such_cells_make():

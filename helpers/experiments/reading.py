@@ -83,23 +83,28 @@ def measure(
     )
 
 
-class Share(NamedTuple):
-    """A part of a whole, and where 95 of 100 redraws of the windows lie."""
+class Drawn(NamedTuple):
+    """A number drawn from the windows, and where 95 of 100 redraws of them lie."""
 
     part: float
     low: float
     high: float
 
 
+def interval(values: Float[Tensor, " window"]) -> Drawn:
+    """The mean of all windows."""
+    return share(values, -torch.ones_like(values))
+
+
 def share(
     lost: Float[Tensor, " window"], gain: Float[Tensor, " window"], draws: int = 2000, seed: int = 0
-) -> Share:
+) -> Drawn:
     """Which part of the mean gain of all windows is lost. `gain` as `contexts.worth` gives it,
     negative where a context helps."""
     again = torch.randint(len(gain), (draws, len(gain)), generator=Generator().manual_seed(seed))
     parts = lost[again].mean(1) / -gain[again].mean(1)
     low, high = parts.quantile(torch.tensor([0.025, 0.975])).tolist()
-    return Share((lost.mean() / -gain.mean()).item(), low, high)
+    return Drawn((lost.mean() / -gain.mean()).item(), low, high)
 
 
 def load(path: Path = FILE) -> Readings:

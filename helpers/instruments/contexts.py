@@ -19,23 +19,24 @@ from helpers.instruments.weights import in_single
 
 
 class Copies(NamedTuple):
-    """Of each row whose next token is known: is it copied right, copied wrong, or was there nothing
-    to copy from? Exactly one of the three."""
+    """Of each row whose next token is known: is the latest copy right, or only an earlier one, or
+    none of them, or is there nothing to copy from? Exactly one of the four."""
 
     right: Bool[Tensor, "batch row"]
+    earlier: Bool[Tensor, "batch row"]
     wrong: Bool[Tensor, "batch row"]
     none: Bool[Tensor, "batch row"]
 
 
 def copies(tokens: Int[Tensor, "batch pos"]) -> Copies:
-    """By the latest earlier copy of each row's token. Token 0 of each sequence is BOS and a copy of
-    nothing."""
+    """What followed each row's token where it stood before, beside what follows it now. Token 0 of
+    each sequence is BOS and a copy of nothing."""
     targets = induction_targets(tokens)[:, :-1]  # [batch, row, key]
-    possible = targets.any(-1)
     latest = tokens.shape[1] - 1 - targets.flip(-1).long().argmax(-1)
-    says = tokens.gather(1, latest)
-    right = possible & (says == tokens[:, 1:])
-    return Copies(right, possible & ~right, ~possible)
+    possible, following = targets.any(-1), tokens[:, 1:]
+    right = possible & (tokens.gather(1, latest) == following)
+    some = (targets & (tokens[:, None] == following[..., None])).any(-1)
+    return Copies(right, some & ~right, possible & ~some, ~possible)
 
 
 @torch.no_grad()

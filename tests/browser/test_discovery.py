@@ -325,7 +325,7 @@ def test_a_row_is_read_as_it_is_drawn(page, discovery):
     page.wait_for_function(
         "said => document.querySelector('.discovery .says').textContent === said",
         arg=f"From position {row} ({labels[row]}), {100 * pattern[at]:.0f}% of the attention goes "
-        f"to position {at} ({labels[at]}), right after an earlier {labels[row]}: an induction "
+        f"to position {at} ({labels[at]}), right after an earlier “{labels[row]}”: an induction "
         "target.",
     )
 

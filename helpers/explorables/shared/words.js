@@ -10,4 +10,4 @@ export const everyHead = (n_layers, n_heads) =>
 // What a key is to a query that matches prefixes: it stands right after an earlier copy of the
 // query's token. The first position, BOS, is nobody's earlier copy.
 export const isTarget = (tokens, query, key) => key > 1 && tokens[key - 1] === tokens[query];
-export const targetWords = (label) => `right after an earlier ${label}: an induction target`;
+export const targetWords = (label) => `right after an earlier “${label}”: an induction target`;
