@@ -20,7 +20,13 @@ from tests.against_transformer_lens.planted import (
 
 SHAPES = [(2, 2), (3, 4)]  # layers and heads
 DRAWS, FEW = 50, 4
-TOKENS = heads.probe(VOCABULARY, CONTEXT, sequences=3, bos=BOS, special=range(4))
+
+
+def probe(seed: int = 0) -> torch.Tensor:
+    return heads.probe(VOCABULARY, CONTEXT, sequences=3, seed=seed, bos=BOS, special=range(4))
+
+
+TOKENS = probe()
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +48,7 @@ def drawn(bridges, draws: int, **changes):
     for draw in range(draws):
         bridge = bridges[draw % len(bridges)]
         planted = plant(bridge, draw, **changes)
-        yield bridge, planted, heads.discover(bridge, ablate=False, seed=draw)
+        yield bridge, planted, heads.discover(bridge, tokens=probe(draw), ablate=False)
 
 
 def row_of(report: heads.HeadReport, head) -> heads.HeadRow:
