@@ -84,7 +84,7 @@ def pattern_row(panels: Mapping[str, Any], title: str = "") -> Picture:
     across = len(panels) if len(panels) <= 4 else 3
     down = -(-len(panels) // across)
     side = _side(across)
-    fig = figure(side * across + 1.5, (side + 0.3) * down + 0.3)
+    fig = figure(side * across + 1.5, (side + 0.3) * down + 0.9)
     axes = fig.subplots(down, across, squeeze=False, sharex=True, sharey=True)
     for ax, (name, pattern) in zip(axes.flat, panels.items(), strict=False):
         image = draw_pattern(ax, array(pattern))

@@ -11,6 +11,8 @@ from matplotlib.axes import Axes
 from helpers.plotting.core import CHANCE, QUIET, SIGNED, Picture, array, figure, styled
 from helpers.plotting.optimizers import LABEL, OPTIMISER
 
+TOP = 4.5  # of all axes, unless a coordinate is larger: figures before and after a turn compare
+
 
 @styled
 def four_streams(
@@ -22,13 +24,12 @@ def four_streams(
     coloured."""
     scaled = {name: _to_size_one(array(x)) for name, x in streams.items()}
     sizes = {name: np.sqrt(np.square(x).mean((0, 1))) for name, x in scaled.items()}
-    top = 1.3 * max(size.max() for size in sizes.values())
     rows = -(-len(streams) // 2)
     fig = figure(height=2.7 * rows + 0.3)
     panels = fig.subfigures(rows, 2, wspace=0.04, hspace=0.05, squeeze=False).flat
     for panel, (name, x) in zip(panels, scaled.items(), strict=False):
         bars, board = panel.subplots(2, 1, height_ratios=[1, 1.7])
-        _draw_bars(bars, sizes[name], loud[name], OPTIMISER[name], top)
+        _draw_bars(bars, sizes[name], loud[name], OPTIMISER[name])
         bars.set_title(LABEL[name], fontsize=9, weight="bold", pad=3)
         board.imshow(x[0], cmap=SIGNED, vmin=-3, vmax=3, aspect="auto")
         board.set(xticks=[], yticks=[], ylabel="position", xlabel="coordinate of the stream")
@@ -45,12 +46,17 @@ def _to_size_one(x: np.ndarray) -> np.ndarray:
     return x / np.sqrt(np.square(x).mean())
 
 
-def _draw_bars(ax: Axes, sizes: np.ndarray, loud: Collection[int], colour: str, top: float) -> None:
+def _draw_bars(ax: Axes, sizes: np.ndarray, loud: Collection[int], colour: str) -> None:
     places = np.arange(len(sizes))
     colours = [colour if place in loud else QUIET for place in places]
     ax.bar(places, sizes, width=0.86, color=colours)
     ax.axhline(1, **CHANCE)
-    ax.set(xlim=(-0.5, len(sizes) - 0.5), ylim=(0, top), xticks=[], ylabel="size")
+    ax.set(
+        xlim=(-0.5, len(sizes) - 0.5),
+        ylim=(0, 1.3 * max(TOP, sizes.max())),
+        xticks=[],
+        ylabel="size",
+    )
     ax.yaxis.set_major_locator(ticker.MaxNLocator(3, integer=True))
     said = f"half of the squared length in {len(loud)} of {len(sizes)}"
     place = dict(transform=ax.transAxes, ha="right", va="top")

@@ -24,16 +24,15 @@ LINE = 24  # tokens, of which so many stand side by side
 @styled
 def sequences(tokens, determined, rows: int = 6) -> Picture:
     """Some sequences of a batch as strips of tokens, a line broken where it is full; determined
-    positions carry a bar, and equal tokens one shade."""
+    positions carry a bar, and the tokens of the block that repeats each a shade of its own."""
     tokens, determined = array(tokens)[:rows], array(determined)[:rows]
     lines = -(-tokens.shape[1] // LINE)
     fig = figure(height=(0.27 * lines + 0.1) * len(tokens) + 0.8)
     ax = fig.subplots()
     starts = {}
     for row, (sequence, marks) in enumerate(zip(tokens, determined, strict=True)):
-        repeated = {token for token in sequence.tolist() if (sequence == token).sum() > 1}
-        in_order = dict.fromkeys(token for token in sequence.tolist() if token in repeated)
-        shade = {token: i / max(len(in_order) - 1, 1) for i, token in enumerate(in_order)}
+        block = _block(sequence.tolist())
+        shade = {token: i / max(len(block) - 1, 1) for i, token in enumerate(block)}
         for position, token in enumerate(sequence.tolist()):
             line, column = divmod(position, LINE)
             y = row * (lines + 0.4) + line
@@ -78,6 +77,14 @@ def sequences(tokens, determined, rows: int = 6) -> Picture:
         f"and then a repeated block; the blocks have {', '.join(map(str, periods))} tokens, and "
         f"{determined.mean():.0%} of the positions shown are determined."
     )
+
+
+def _block(sequence: list[int]) -> list[int]:
+    """The tokens from the first one that comes again up to where it does."""
+    for start, token in enumerate(sequence):
+        if token in sequence[start + 1 :]:
+            return sequence[start : sequence.index(token, start + 1)]
+    return []
 
 
 @styled

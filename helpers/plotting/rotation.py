@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib import ticker
 
-from helpers.plotting.core import COLOUR, TINT, Picture, array, chance_line, figure, nought, styled
+from helpers.plotting.core import COLOUR, Picture, array, chance_line, figure, nought, styled
 
 FLOOR = 1e-8  # of the axis of changes: what is smaller lies on it
 
@@ -39,7 +39,7 @@ def turned(
     moved = np.where(
         np.array(changes) > 0, np.clip(changes, FLOOR, None), np.nan
     )  # no logarithm of 0
-    change.axhspan(FLOOR / 10, rounding, color=TINT, lw=0)
+    change.axhspan(FLOOR / 10, rounding, color=COLOUR["copying"], alpha=0.12, lw=0)
     change.plot(angles, moved, "o-", ms=4, color=COLOUR["copying"])
     change.text(angles[0], FLOOR / 10, " float32 rounding", va="bottom")
     change.set(yscale="log", ylim=(FLOOR / 10, 1e3), xticklabels=[])
