@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.patches import Polygon
 
 from helpers.plotting.core import (
     COLOUR,
@@ -112,7 +113,7 @@ def scores_and_pattern(scores, pattern, labels: Sequence[str], title: str = "") 
     left, right = fig.subplots(2, 1)
     most = float(np.abs(past).max())
     image = left.imshow(past, cmap=SIGNED, vmin=-most, vmax=most)
-    left.patch.set(**FUTURE)
+    hide_future(left, len(past))
     fig.colorbar(image, ax=left, shrink=0.75, label="score")
     fig.colorbar(
         draw_pattern(right, pattern), ax=right, shrink=0.75, label="attention (probability)"
@@ -143,10 +144,18 @@ def _side(across: int) -> float:
     return min(2.0, (WIDEST - 1.5) / across)
 
 
+def hide_future(ax: Axes, pos: int) -> None:
+    """Hatch what lies right of the diagonal, and nothing else: a field of the past may be as clear
+    as the page."""
+    corners = [(i + 0.5, i + side) for i in range(pos - 1) for side in (-0.5, 0.5)]
+    ends = [(pos - 0.5, pos - 1.5), (pos - 0.5, -0.5)]
+    ax.add_patch(Polygon([*corners, *ends], **FUTURE))
+
+
 def draw_pattern(ax: Axes, pattern: np.ndarray):
     future = np.triu(np.ones_like(pattern, dtype=bool), 1)
     image = ax.imshow(np.ma.masked_array(pattern, future), cmap="cividis", vmin=0, vmax=1)
-    ax.patch.set(**FUTURE)
+    hide_future(ax, len(pattern))
     ax.locator_params(nbins=4, integer=True)  # few, so that they can be read
     ax.tick_params(length=2, labelsize=8.5)
     ax.spines[:].set_visible(False)

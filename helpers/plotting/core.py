@@ -136,10 +136,10 @@ def letters(face) -> dict:
     """How to write on this colour, whatever the page behind it is. Where the page shows through,
     white letters have an edge in the colour itself."""
     *face, alpha = mpl.colors.to_rgba(face)
-    if alpha < 0.35:
+    if alpha < 0.25:
         return dict(color=INK)
     if alpha < 1:
-        edge = patheffects.withStroke(linewidth=2, foreground=face)
+        edge = patheffects.withStroke(linewidth=1.5, foreground=face)
         return dict(color="white", path_effects=[edge])
     return dict(color="white" if np.dot(face, (0.299, 0.587, 0.114)) < 0.5 else "#111111")
 

@@ -16,6 +16,7 @@ from helpers.plotting.core import (
     COLOUR,
     DPI,
     FAINT,
+    INK,
     NAME,
     QUIET,
     Picture,
@@ -87,7 +88,7 @@ def training_story(
     below.legend(loc="upper left")
     if birth is not None:
         for ax in (above, below):
-            ax.axvline(birth, color=COLOUR["accent"], lw=1.2, zorder=0)
+            ax.axvline(birth, color=INK, lw=1.2, ls="-.", zorder=0)
         above.text(
             birth,
             above.get_ylim()[1],

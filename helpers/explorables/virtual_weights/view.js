@@ -49,7 +49,7 @@ function render({ model, el }) {
   el.append(controls.element, makeLegend(), canvas, make("div", { class: "beside" }, says, map),
     make("h4", {}, "Composition score ", score, make("span", { class: "key" }, key)),
     histogram, keyHelp());
-  const context = canvas.getContext("2d", { alpha: false }); // nothing to blend with: cheaper
+  const context = canvas.getContext("2d");
   const camera = makeCamera(draw);
 
   // ---- what is lit
