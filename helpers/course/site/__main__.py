@@ -38,7 +38,7 @@ def site(notebooks: list[Path], alive: States) -> dict[str, bytes]:
         written.append(pages.of_text(f"{Path(name).stem}.html", title, text, link))
     for path in notebooks:
         written.append(pages.of_notebook(path, build.read(path), alive.get(path, {}), link))
-    files = {SHEET: (build.NOTEBOOKS / SHEET).read_bytes(), "assets/site.css": _text("site.css")}
+    files = {SHEET: _sheet(), "assets/site.css": (pages.HERE / "site.css").read_bytes()}
     files[MARK] = _scoped(explorables.script(pages.HERE / "page.js"))
     for view in {view for page in written for view in page.views}:
         files |= _view(view)
@@ -108,11 +108,13 @@ def _question(path: Path) -> str:
     return build.read(path).cells[0].source.splitlines()[0].lstrip("# ")
 
 
+def _sheet() -> bytes:
+    """The notation sheet, which has no icon; a browser would ask the server for one."""
+    text = (build.NOTEBOOKS / SHEET).read_text(encoding="utf-8")
+    return text.replace("<title>", '<link rel="icon" href="data:,">\n<title>', 1).encode()
+
+
 # ---- scripts and styles
-
-
-def _text(name: str) -> bytes:
-    return (pages.HERE / name).read_bytes()
 
 
 def _scoped(script: str) -> bytes:

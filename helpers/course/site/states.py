@@ -20,9 +20,11 @@ from nbformat.v4 import new_code_cell
 from helpers.course import build
 from helpers.explorables import Explorable
 from helpers.explorables.discovery import Discovery
+from helpers.explorables.virtual_weights import VirtualWeights
 
 # float32 that may be stored as float16: what is printed of them has two or three digits
 HALVED = {"paths", "virtual_weights"}
+ASKED = (Discovery, VirtualWeights)  # by views that have opened
 
 Message = tuple[dict[str, Any], list[bytes]]  # what a widget says to its view
 
@@ -94,14 +96,15 @@ def write(folder: str) -> None:
 
 def own_state(widget: Explorable) -> dict[str, Any]:
     """What the widget shares with its view, without what every widget has."""
-    own = widget.trait_names(sync=True)
-    names = set(own) - set(anywidget.AnyWidget.class_trait_names()) - {"_esm", "_css"}
-    return widget.get_state(names)
+    own = set(widget.trait_names(sync=True)) - set(anywidget.AnyWidget.class_trait_names())
+    return widget.get_state({name for name in own if not name.startswith("_")})
 
 
 def opening(widget: Explorable) -> list[Message]:
-    """What the widget says to a view that has opened: each message with its bytes."""
-    said = []
+    """What the widget says to a view that has opened and asks: each message with its bytes."""
+    said: list[Message] = []
+    if not isinstance(widget, ASKED):
+        return said
     widget.send = lambda content, buffers=(): said.append((content, list(buffers)))
     widget._handle_custom_msg(dict(do="show"), [])
     del widget.send
