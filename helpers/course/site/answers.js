@@ -3,7 +3,8 @@
 
 import { replay } from "./recording.js";
 
-const NO_MODEL = "This page has no model to read a text with. In JupyterLab (make lab) it reads yours.";
+const NO_MODEL = "This page has no model to read a text with. "
+  + "In JupyterLab (make lab) it reads yours.";
 const SAY = "Your word first, before you read on.";
 
 const ANSWERS = {

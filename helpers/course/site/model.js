@@ -1,5 +1,5 @@
-// What a view knows of its widget where no JupyterLab is: its state, and what changes. What the view
-// saves and sends goes to `wire`: `save(state)` and `send(content, buffers)`.
+// What a view knows of its widget where no JupyterLab is: its state, and what changes. What the
+// view saves and sends goes to `wire`: `save(state)` and `send(content, buffers)`.
 
 export function makeModel(state, wire) {
   const listeners = new Map(), unsaved = new Set();

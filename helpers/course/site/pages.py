@@ -28,8 +28,9 @@ TO_TRY = (
     "wrong, and gives hints. The first time, <code>make lab</code> sets everything up.</aside>"
 )
 ABOUT = (
-    '<p class="about">The notebook <code>{notebook}</code> as a page. What is here to press works; '
-    "to run its cells and change them, say <code>make lab</code> in the course's folder.</p>"
+    '<p class="about">The notebook <code>{notebook}</code> as a page: its cells have run, and what '
+    "is here to press works. To run them yourself and to change them, say <code>make lab</code> in "
+    "the course's folder.</p>"
 )
 REPLAYED = (
     "Train replays a training that was recorded when this page was made. In JupyterLab "
@@ -208,7 +209,7 @@ class Writing(IPythonRenderer):
         return mathml(body, "inline")
 
     def block_math(self, body: str) -> str:
-        return f'<div class="equation">{mathml(body, "block")}</div>'
+        return f'<span class="equation">{mathml(body, "block")}</span>'
 
 
 @cache

@@ -7,8 +7,8 @@ export async function unpacked(text) {
   const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   const all = new Uint8Array(await new Response(stream).arrayBuffer());
-  const end = all.indexOf(10);
-  const { state, paths, opening, blocks } = JSON.parse(new TextDecoder().decode(all.subarray(0, end)));
+  const end = all.indexOf(10), head = new TextDecoder().decode(all.subarray(0, end));
+  const { state, paths, opening, blocks } = JSON.parse(head);
   let at = end + 1;
   const buffers = blocks.map(({ size, half }) => {
     const block = all.buffer.slice(at, at += size);
