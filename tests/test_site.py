@@ -209,6 +209,7 @@ def test_what_is_stored_is_the_same_bytes_each_time():
         states.pack(states.own_state(diagram), states.opening(diagram), True) for _ in range(2)
     ]
     assert packed[0] == packed[1]
+    assert packed[0][4:8] == bytes(4), "it holds the time at which it was made"
 
 
 def test_a_view_stands_where_the_cell_showed_it():
@@ -231,6 +232,7 @@ def test_a_view_stands_where_the_cell_showed_it():
 
 def test_a_site_is_written_in_place_of_the_last_and_of_nothing_else(tmp_path):
     into = tmp_path / "site"
+    into.mkdir()
     command.write({command.MARK: b"", "old.html": b"old"}, into)
     command.write({command.MARK: b"", "new.html": b"new"}, into)
     assert {path.name for path in into.iterdir()} == {"assets", "new.html"}
@@ -245,6 +247,21 @@ def test_the_command_refuses_before_it_runs_anything(tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:
         command.main(["--into", str(tmp_path)])
     assert stopped.value.code == 2 and "name an empty folder" in capsys.readouterr().err
+
+
+def test_the_command_writes_the_site_and_says_where(tmp_path, capsys):
+    assert command.main(["--stills", "--into", str(tmp_path / "site")]) == 0
+    assert str(tmp_path / "site") in capsys.readouterr().out
+    written = {p for p in (tmp_path / "site").rglob("*") if p.is_file()}
+    assert {path.relative_to(tmp_path / "site").as_posix() for path in written} == set(files())
+
+
+def test_a_notebook_in_which_a_cell_fails_has_a_page_with_stills(tmp_path, capsys):
+    path = tmp_path / "00_fails.ipynb"
+    notebook = new_notebook(cells=[new_markdown_cell("# Why?"), new_code_cell("1 / 0")])
+    path.write_text(build.render(notebook))
+    assert command.run([path]) == {}
+    assert "with stills, because a cell failed" in capsys.readouterr().err
 
 
 # ---- elsewhere
