@@ -25,7 +25,7 @@ LAB += --allow-root
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test bench course fresh wild clean
+.PHONY: help lab test bench course site fresh wild clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ bench: $(STAMP)  ## print the table of measured speeds
 course: $(STAMP)  ## run the notebooks again and store their outputs and README's claims table
 	$(BIN)/python -m helpers.course.movie
 	$(BIN)/python -m helpers.course.build $(ARGS)
+
+site: $(STAMP)  ## write the course as pages for any web server, alive without a kernel, to build/site
+	$(BIN)/python -m helpers.course.site $(ARGS)
 
 fresh: $(STAMP)  ## do the claims hold on other seeds? SEEDS="1 2 3", ARGS=--text with those on text
 	$(BIN)/python -m helpers.course.fresh $(or $(SEEDS),1) $(ARGS)

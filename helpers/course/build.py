@@ -66,6 +66,18 @@ def execute(
     cell that fails does not stop it. `environment`: instead of `kernel_environment()`.
     """
     notebook = read(path)
+    seconds = run(notebook, path.parent, environment, allow_errors)
+    return Execution(normalise(notebook), seconds)
+
+
+def run(
+    notebook: NotebookNode,
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    allow_errors: bool = False,
+) -> dict[int, float]:
+    """Run the notebook in place, as `execute` does and with its errors; the seconds of each code
+    cell. Its outputs are as the kernel gave them, views of widgets included."""
     started, seconds = {}, {}
     client = NotebookClient(
         notebook,
@@ -73,7 +85,7 @@ def execute(
         startup_timeout=CELL_TIMEOUT,
         kernel_name="python3",
         allow_errors=allow_errors,
-        resources={"metadata": {"path": str(path.parent)}},
+        resources={"metadata": {"path": str(folder)}},
         store_widget_state=False,
         record_timing=False,
         coalesce_streams=True,
@@ -85,7 +97,7 @@ def execute(
         ),
     )
     client.execute(env=dict(environment or kernel_environment()))
-    return Execution(normalise(notebook), seconds)
+    return seconds
 
 
 def kernel_environment() -> dict[str, str]:

@@ -1,5 +1,7 @@
-// What JupyterLab and anywidget's own JavaScript do for a view, as little as will do: a model whose state and messages
-// go to Python and back, and a place for the view. `window.sendToPython` and `window.hearPython` are the wire.
+// What JupyterLab and anywidget's own JavaScript do for a view, as little as will do: the site's model, whose state and
+// messages go to Python and back, and a place for the view. `window.sendToPython` and `window.hearPython` are the wire.
+
+import { makeModel, withBuffers } from "/helpers/course/site/model.js";
 
 const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 const unpack = (text) => new DataView(bytes(text).buffer); // as in JupyterLab
@@ -8,43 +10,18 @@ const pack = (buffer) => {
   return btoa(Array.from(view, (byte) => String.fromCharCode(byte)).join(""));
 };
 
-// Bytes travel beside the JSON, each with its path in it.
-function withBuffers({ state, buffer_paths }, buffers) {
-  buffer_paths.forEach((path, i) => {
-    const owner = path.slice(0, -1).reduce((value, key) => value[key], state);
-    owner[path.at(-1)] = buffers[i];
-  });
-  return state;
-}
-
-function makeModel(id, state) {
-  const listeners = new Map(), unsaved = new Set();
+function openModel(id, state) {
   const post = (data, buffers = []) => window.sendToPython(JSON.stringify({ id, data, buffers: buffers.map(pack) }));
-  const tell = (event, ...words) => [...(listeners.get(event) ?? [])].forEach((listener) => listener(...words));
-  function change(name, value) {
-    if (JSON.stringify(state[name]) === JSON.stringify(value) && !(value instanceof DataView)) return false;
-    state[name] = value;
-    tell(`change:${name}`, model, value);
-    return true;
-  }
-  const model = {
-    tell,
-    get: (name) => state[name],
-    set: (name, value) => { if (change(name, value)) unsaved.add(name); },
-    on: (event, listener) => listeners.set(event, (listeners.get(event) ?? new Set()).add(listener)),
-    off: (event, listener) => listeners.get(event)?.delete(listener),
-    save_changes() {
-      if (unsaved.size) post({ method: "update", state: Object.fromEntries([...unsaved].map((name) => [name, state[name]])), buffer_paths: [] });
-      unsaved.clear();
-    },
-    send(content, callbacks, buffers) {
+  const model = makeModel(state, {
+    save: (changed) => post({ method: "update", state: changed, buffer_paths: [] }),
+    send(content, buffers) {
       if (model.gone) throw new Error("Cannot send"); // as after a restart of the kernel
       post({ method: "custom", content }, buffers);
     },
-    hear(data, buffers) { // an echo of what this page has said itself is no news
-      if (data.method === "custom") tell("msg:custom", data.content, buffers);
-      if (data.method === "update") for (const [name, value] of Object.entries(withBuffers(data, buffers))) change(name, value);
-    },
+  });
+  model.hear = (data, buffers) => {
+    if (data.method === "custom") model.tell("msg:custom", data.content, buffers);
+    if (data.method === "update") for (const [name, value] of Object.entries(withBuffers(data.state, data.buffer_paths, buffers))) model.change(name, value);
   };
   return model;
 }
@@ -66,7 +43,7 @@ window.openView = async (text) => {
   }
   const { default: view } = await modules.get(esm);
   if (!models.has(id)) {
-    models.set(id, makeModel(id, withBuffers(data, buffers.map(unpack))));
+    models.set(id, openModel(id, withBuffers(data.state, data.buffer_paths, buffers.map(unpack))));
     await view.initialize?.({ model: models.get(id) });
   }
   const model = models.get(id), el = document.createElement("div");

@@ -1,0 +1,337 @@
+"""The site in a real browser: from a disk and from a server every page stands on its own, every
+view lives without a kernel, and nothing is asked of anybody else."""
+
+import base64
+import functools
+import http.server
+import io
+import shutil
+import threading
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from helpers.course import build
+from helpers.course.site import __main__ as command
+from helpers.course.site import states
+from tests.browser import SCREENSHOTS, WINDOW
+from tests.browser.every import EVERY, NAMES, says, says_anew, use
+from tests.patience import PATIENCE, until
+
+pytestmark = pytest.mark.browser
+expect.set_options(timeout=1000 * PATIENCE)
+
+SET_UP = """import torch
+from tests.browser.every import batch, trained, Discovery, EVERY
+from tests.browser.test_attention_reads import TEXT, Reads, model
+from helpers.explorables.attention import Attention"""
+CELLS = {name: f'EVERY["{name}"].make()' for name in NAMES}
+CELLS["prediction"] = f"asked = {CELLS['prediction']}\nasked"
+CELLS["reads"] = "Attention(model(), text=TEXT, tokenizer=Reads())"
+
+
+def still() -> str:
+    """A PNG, as it stands in a notebook where a view would be."""
+    drawn = io.BytesIO()
+    Image.new("RGBA", (600, 300)).save(drawn, "PNG")
+    return base64.b64encode(drawn.getvalue()).decode()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory) -> Path:
+    """The site of one notebook that shows every explorable, and of the course's texts."""
+    notebook = new_notebook(cells=[new_markdown_cell("# Does everything live?")])
+    for name, source in {"set-up": SET_UP, **CELLS}.items():
+        cell = new_code_cell(source, id=name)
+        if name in CELLS:
+            data = {"image/png": still(), "text/plain": f"{name}, as it opens"}
+            cell.outputs = [new_output("execute_result", data, execution_count=1)]
+        notebook.cells.append(cell)
+    notebook.cells.append(new_code_cell('asked.came("A")'))  # later than what is on the page
+    folder = tmp_path_factory.mktemp("site")
+    path = folder / "00_start_here.ipynb"
+    nbformat.write(notebook, path)
+    alive = {path: states.of_notebook(path)}
+    command.write(command.site([path, *build.all_notebooks()[1:]], alive), folder / "site")
+    return folder / "site"
+
+
+@pytest.fixture(scope="session")
+def served(site):
+    """The same folder behind a web server; its address."""
+    handler = functools.partial(Quiet, directory=site)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_) -> None:
+        pass
+
+
+@pytest.fixture
+def visit(browser, site):
+    """`visit("index")`: the page, from the disk, in a context of its own. In the end nothing may
+    have complained, or asked for anything outside the folder."""
+    contexts, complaints = [], []
+
+    def visit(name: str, origin: str = f"file://{site}", whole=True, **options) -> Page:
+        context = browser.new_context(**{"viewport": WINDOW, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(1000 * PATIENCE)
+        page.on("pageerror", lambda error: complaints.append(f"page: {error}"))
+        page.on("console", lambda said: said.type == "error" and complaints.append(said.text))
+        page.on(
+            "request",
+            lambda asked: (
+                asked.url.startswith((origin, "data:", "blob:"))
+                or complaints.append(f"asked for {asked.url}")
+            ),
+        )
+        page.goto(f"{origin}/{name}.html")
+        if whole:
+            expect(page.locator("[data-view]:not([data-alive])")).to_have_count(0)
+        return page
+
+    visit.complaints = complaints
+    yield visit
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def page(visit) -> Page:
+    return visit("00_start_here")
+
+
+# ---- on its own
+
+
+def test_every_page_opens_from_a_disk_and_from_a_server_and_asks_nobody(visit, site, served):
+    for name in sorted(path.stem for path in site.glob("*.html")):
+        for origin in (f"file://{site}", served):
+            page = visit(name, origin)
+            assert page.locator("h1").first.inner_text()
+            page.context.close()
+
+
+def test_a_stray_address_is_seen(visit):
+    stray = """new Promise((done) => {
+      Object.assign(new Image(), { src: "http://course.test/x.png", onerror: done });
+    })"""
+    visit("index").evaluate(stray)
+    assert "asked for http://course.test/x.png" in visit.complaints
+    visit.complaints.clear()
+
+
+def test_every_view_lives(page):
+    assert page.locator("[data-view]").count() == len(CELLS)
+    assert page.locator("[data-view] .still").count() == 0
+    for name in NAMES:
+        assert page.locator(f".{name} {EVERY[name].stands}").count()
+
+
+def test_where_a_view_fails_its_still_stands(visit, site):
+    folder = site.parent / "without_views"
+    shutil.copytree(site, folder, ignore=shutil.ignore_patterns("views"))
+    page = visit("00_start_here", f"file://{folder}", whole=False)
+    every = 2 * len(NAMES) + len(CELLS)  # scripts and styles that are missing, and what they do
+    until(lambda: len(visit.complaints) == every, page)
+    expect(page.locator("[data-view] .still img")).to_have_count(len(CELLS))
+    visit.complaints.clear()
+
+
+# ---- by keyboard and by pointer
+
+
+POINTED = {
+    "attention": ".chip:nth-child(20)",
+    "paths": ".switch",
+    "prediction": "label:nth-of-type(2)",
+    "discovery": "canvas",
+    "rotation": "input[type=range]",
+    "virtual-weights": "canvas",
+}
+
+
+def words(page: Page, name: str) -> str:
+    return page.locator(f".{name}").first.inner_text()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_view_answers_to_keys(page, name):
+    before = words(page, name)
+    page.keyboard.press(use(page, name))
+    until(lambda: words(page, name) != before, page)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_view_answers_to_the_pointer(page, name):
+    before = words(page, name)
+    page.locator(f".{name} {POINTED[name]}").first.click()
+    until(lambda: words(page, name) != before, page)
+
+
+# ---- what a kernel would answer
+
+
+def test_a_prediction_is_taken_and_can_be_changed(page):
+    page.get_by_role("radio", name="another").check()
+    assert says(page, "prediction").startswith("You say B. ")
+    page.locator(".prediction input[type=number]").fill("12")
+    page.keyboard.press("Tab")
+    assert says_anew(page, "prediction", "").startswith("You say B at 12. ")
+
+
+def test_a_training_is_replayed_to_its_end_and_begins_again(page):
+    view = page.locator(".discovery")
+    assert "step 0 of" in view.locator(".where").inner_text()
+    view.get_by_role("button", name="Train").click()
+    view.get_by_role("button", name="Pause").click()
+    assert "step 0 of" not in view.locator(".where").inner_text()
+    view.get_by_role("button", name="Train").click()
+    expect(view.get_by_role("button", name="Train")).to_be_disabled()
+    last = view.locator(".where").inner_text().split()
+    assert last[1] == last[3]
+    assert "heads match prefixes" in says(page, "discovery")
+    view.get_by_role("button", name="To the birth").click()
+    expect(view.locator(".where")).not_to_contain_text(f"step {last[1]} ")
+    view.get_by_role("button", name="Reset").click()
+    expect(view.locator(".where")).to_contain_text("step 0 of")
+    expect(view.get_by_role("button", name="Train")).to_be_enabled()
+
+
+def test_a_recorded_training_says_what_it_cannot(page):
+    view = page.locator(".discovery")
+    view.get_by_label("seed").fill("3")
+    page.keyboard.press("Enter")
+    expect(view.locator(".note")).to_contain_text("replays one training")
+    expect(view.get_by_label("seed")).to_have_value("0")
+    view.get_by_label("Your row").fill("1 2 1")
+    expect(view.locator(".note")).to_contain_text("asked this one row")
+    expect(page.locator(".replayed")).to_contain_text("make lab")
+
+
+def test_a_text_is_refused_in_words(page):
+    page.get_by_label("Your text").fill("another")
+    page.keyboard.press("Enter")
+    expect(page.locator(".attention .note").last).to_contain_text("no model to read a text with")
+
+
+def test_the_diagram_has_its_matrices(page):
+    canvas = page.locator(".virtual-weights canvas").first
+    drawn = "(canvas) => canvas.toDataURL()"
+    before = canvas.evaluate(drawn)
+    page.locator(".virtual-weights").get_by_role("button", name="matrix").click()
+    until(lambda: canvas.evaluate(drawn) != before, page)
+
+
+# ---- how it looks
+
+
+@pytest.mark.parametrize("width", [390, 800, 1600])
+def test_no_page_scrolls_sideways(visit, site, width):
+    page = visit("index", viewport={"width": width, "height": 900})
+    for name in sorted(path.name for path in site.glob("*.html")):
+        page.goto(f"file://{site}/{name}")
+        wide = page.evaluate("() => document.documentElement.scrollWidth")
+        assert wide <= width, f"{name} is {wide} wide"
+    page.goto(f"file://{site}/00_start_here.html")
+    page.screenshot(path=SCREENSHOTS / f"site_{width}.png")
+
+
+def ground(page: Page) -> str:
+    return page.evaluate("() => getComputedStyle(document.body).backgroundColor")
+
+
+def test_the_theme_is_the_systems_until_the_reader_chooses(visit, served):
+    page = visit("00_start_here", served, color_scheme="dark")
+    dark = ground(page)
+    assert page.evaluate("() => document.body.dataset.jpThemeLight") == "false"
+    page.get_by_role("button", name="Dark").click()
+    light = ground(page)
+    assert light != dark
+    page.reload()
+    assert ground(page) == light
+
+
+def test_on_paper_it_is_light_and_without_its_bar(visit):
+    page = visit("00_start_here", color_scheme="dark")
+    page.emulate_media(media="print")
+    page.evaluate("() => dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate("() => document.body.dataset.jpThemeLight") == "true"
+    assert not page.locator("header").is_visible()
+    page.evaluate("() => dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate("() => document.body.dataset.jpThemeLight") == "false"
+
+
+def test_code_is_folded_until_it_is_asked_for(page):
+    code = page.locator("details.code .highlight")
+    assert not code.first.is_visible()
+    page.get_by_role("button", name="All code").click()
+    assert all(one.is_visible() for one in code.all())
+
+
+# ---- the stand-in for a kernel
+
+
+def test_halves_come_back_as_numpy_reads_them(ask):
+    halves = np.array([0, 1, -2.5, 65504, 6e-8, -3e-5, 0.333], "<f2")
+    packed = states.pack({"numbers": halves.astype("<f4").tobytes()}, [], True)
+    read = ask(
+        "../course/site/stored",
+        "({ unpacked }, text) => unpacked(text).then(({ state }) => "
+        "[...new Float32Array(state.numbers.buffer)])",
+        base64.b64encode(packed).decode(),
+    )
+    assert read == halves.astype(float).tolist()
+
+
+def test_a_model_says_what_changes_and_saves_what_was_set(ask):
+    heard, saved = ask(
+        "../course/site/model",
+        """({ makeModel }) => {
+          const heard = [], saved = [];
+          const model = makeModel({ on: 1 }, { save: (state) => saved.push(state), send() {} });
+          const hear = (_, value) => heard.push(value);
+          model.on("change:on", hear);
+          model.set("on", 1); // nothing new
+          model.save_changes();
+          model.set("on", 2);
+          model.save_changes();
+          model.off("change:on", hear);
+          model.set("on", 3);
+          model.send({ do: "nothing" });
+          return [heard, saved];
+        }""",
+    )
+    assert heard == [2] and saved == [{"on": 2}]
+
+
+@pytest.mark.parametrize("view", ["discovery", "prediction", "attention", "rotation", "paths"])
+def test_no_message_throws(ask, view):
+    said = ask(
+        "../course/site/answers",
+        """async ({ answering }, view) => {
+          const state = { settings: {}, row: { typed: "1" }, status: "ready" }, said = [];
+          const change = (name, value) => { state[name] = value; };
+          const model = { get: (name) => state[name], tell() {}, change };
+          addEventListener("error", ({ message }) => said.push(message));
+          const answer = answering(view, model, []);
+          for (const message of [{}, { do: "closed" }, { do: "saw" }, { do: "no such thing" }])
+            answer(message);
+          await new Promise((done) => setTimeout(done));
+          return said;
+        }""",
+        view,
+    )
+    assert said == []
