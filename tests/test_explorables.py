@@ -11,7 +11,8 @@ from helpers.explorables import HERE, IMPORT, modules, script, style
 from helpers.explorables.attention import Attention
 
 VIEWS = sorted(HERE.glob("*/view.js"))
-TEXTS = [*VIEWS, HERE / "discovery" / "trainer" / "trainer.js"]  # what a front end takes
+PROGRAMS = [HERE / "discovery" / "trainer" / f"{end}.js" for end in ("worker", "remote")]
+TEXTS = [*VIEWS, *PROGRAMS]  # what a front end takes
 FILES = sorted(HERE.rglob("*.js"))
 
 

@@ -9,12 +9,9 @@ import pytest
 
 from helpers.explorables import HERE
 from helpers.sequences import cross_entropy
-from tests.browser.trainer import SEEDS, batches, farthest_share, moved, told, told_batch
+from tests.browser.trainer import SEEDS, asked, batches, farthest_share, moved, told, told_batch
 
 pytestmark = pytest.mark.browser
-
-MATRIX = "discovery/trainer/matrix"
-ASK = "(module, given) => import('/tests/browser/trainer.js').then((t) => t.gradients({}, given))"
 
 
 PLAIN = [(seed, False) for seed in SEEDS[::3]]  # of both kinds of keys
@@ -24,7 +21,7 @@ PLAIN = [(seed, False) for seed in SEEDS[::3]]  # of both kinds of keys
 def test_logits_loss_and_gradients_are_torchs(ask, seed, simd):
     model = deepcopy(moved(seed))
     [batch] = batches(model.cfg, 1 + seed % 5, 1)
-    found = ask(MATRIX, ASK, dict(**told(model), batch=told_batch(batch), simd=simd))
+    found = asked(ask, "gradients", dict(**told(model), batch=told_batch(batch), simd=simd))
     assert found["isSimd"] == simd
     model.double()
     logits = model(batch.tokens)

@@ -7,12 +7,10 @@ import pytest
 
 from helpers.model import AttentionOnlyTransformer
 from helpers.training.loop import Trainer, TrainingConfig
-from tests.browser.trainer import SEEDS, batches, farthest, shape, told, told_batch
+from tests.browser.trainer import SEEDS, asked, batches, farthest, shape, told, told_batch
 
 pytestmark = pytest.mark.browser
 
-TRAINER = "discovery/trainer/trainer"
-ASK = "(module, given) => import('/tests/browser/trainer.js').then((t) => t.steps({}, given))"
 TRAINING = TrainingConfig(steps=25)  # of the batches that the course trains on
 
 
@@ -21,7 +19,7 @@ def test_twenty_steps_lead_where_torchs_lead(ask, seed):
     model = AttentionOnlyTransformer(shape(seed))
     given = batches(model.cfg, TRAINING.batch, 20)
     sent = dict(batches=[told_batch(batch) for batch in given], training=asdict(TRAINING))
-    found = ask(TRAINER, ASK, told(model) | sent | dict(simd=True))
+    found = asked(ask, "steps", told(model) | sent | dict(simd=True))
     rest = iter(given)
     trainer = Trainer(model.double(), lambda batch, generator: next(rest), TRAINING)
     losses = [trainer.step() for _ in given]

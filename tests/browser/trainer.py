@@ -1,6 +1,7 @@
 """Cases for the trainer that runs in a browser tab: models of random shapes with a task's batches,
 and how they are told to the page."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import cache
 from typing import Any
@@ -69,3 +70,10 @@ def farthest(found: list[float], expected: torch.Tensor) -> float:
 def farthest_share(found: list[float], expected: torch.Tensor) -> float:
     """The same in parts of the largest that is expected."""
     return farthest(found, expected) / expected.abs().max().item()
+
+
+def asked(ask: Callable, name: str, given: Any) -> Any:
+    """What a function of trainer.js makes of this."""
+    module = "import('/tests/browser/trainer.js')"
+    function = f"(_, given) => {module}.then((trainer) => trainer.{name}(given))"
+    return ask("discovery/trainer/trainer", function, given)

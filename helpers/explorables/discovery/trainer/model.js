@@ -1,5 +1,7 @@
 // The course's attention-only transformer, helpers/model.py: positions "shortformer", keys smeared
-// or not, no normalisation. Forward, and backward by hand. Needs no page.
+// or not, no normalisation. Needs no page.
+
+import { normal } from "./random.js";
 
 // The shape of every weight, its leading axes run together: [layer * head * d_model, d_head].
 export function shapesOf({ n_layers, n_heads, d_model, d_head, n_ctx, d_vocab, smeared_keys }) {
@@ -131,4 +133,27 @@ export function crossEntropy({ values, rows, columns }, targets, marked, gradien
       gradient.values[start + i] = (Math.exp(logits[i] - logSum) - (i === target ? 1 : 0)) / count;
   }
   return loss / count;
+}
+
+// As helpers/model.py draws them; W_pos are sines and cosines, and the gates begin half open.
+export function drawWeights(weights, config, random) {
+  const { d_model, d_head, init_embed, init_pos, init_weights } = config;
+  const read = init_weights / Math.sqrt(d_model), write = init_weights / Math.sqrt(d_head);
+  const deviation = { W_E: init_embed, W_Q: read, W_K: read, W_V: read, W_O: write, W_U: read };
+  weights.each((values, name) => {
+    if (!(name in deviation)) return;
+    for (let i = 0; i < values.length; i++) values[i] = deviation[name] * normal(random);
+  });
+  const wave = init_pos * Math.sqrt(2);
+  sinusoids(config).forEach((value, i) => { weights.named.W_pos.values[i] = wave * value; });
+}
+
+// Sines and cosines of the position, wavelengths from 2 to 2 n_ctx in even ratios.
+function sinusoids({ n_ctx, d_model }) {
+  const half = Math.floor((d_model + 1) / 2);
+  return Array.from({ length: n_ctx * d_model }, (_, at) => {
+    const position = Math.floor(at / d_model), i = at % d_model, pair = Math.floor(i / 2);
+    const angle = position * Math.PI * n_ctx ** (half > 1 ? -pair / (half - 1) : 0);
+    return i % 2 ? Math.cos(angle) : Math.sin(angle);
+  });
 }
