@@ -6,7 +6,8 @@ import math
 import pytest
 import torch
 
-from helpers.explorables.discovery.scene import copying_band, null_limit
+from helpers.explorables.discovery.scene import Choices, Scene, copying_band, null_limit
+from helpers.explorables.shared.tokens import token_labels
 from helpers.instruments import circuits, composition, heads
 from tests.browser.trainer import SEEDS, asked, farthest, moved, told
 
@@ -55,6 +56,7 @@ def test_eigenvalues_are_torchs(ask):
             "({ eigenvalues }, [values, rows]) => eigenvalues({ values, rows })",
             given,
         )
+        assert found["steps"] <= 4 * len(matrix)  # with a wrong shift it takes many more
         left = [complex(*pair) for pair in zip(found["re"], found["im"], strict=True)]
         for value in torch.linalg.eigvals(matrix).tolist():
             nearest = min(left, key=lambda one: abs(one - value))
@@ -69,3 +71,59 @@ def test_the_nulls_are_those_of_the_instruments(ask):
     limit, band = asked(ask, "nulls", told(model) | dict(seed=0))
     assert limit == pytest.approx(null_limit(model), rel=0.03)
     assert band == pytest.approx(copying_band(cfg.d_vocab, cfg.d_model, cfg.d_head), rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "row"),
+    [
+        (dict(), "17 4 52 9 31 17 4 52"),
+        (dict(n_layers=1, n_heads=8, smeared_keys=True), "5, 6, 5"),
+        (dict(n_layers=3, n_heads=2, task="one fixed period"), "7"),
+    ],
+)
+def test_a_look_sees_what_pythons_scene_sees(ask, settings, row):
+    """On the same weights and sequences, to the digits that are sent."""
+    scene = Scene(Choices(**settings))
+    model = scene.trainer.model
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(torch.randn(weight.shape, generator=generator), alpha=0.1)
+    found = asked(ask, "look", dict(settings=settings, weights=told(model)["weights"], row=row))
+    tokens, targets = (torch.tensor(part).view(8, 48) for part in found["test"])
+    scene.test = scene.test._replace(tokens=tokens, targets=targets)
+    scene.seen = heads.induction_targets(tokens).any(-1)
+    scene.probe, scene.shown = torch.tensor(found["probe"]), torch.tensor([found["shown"]])
+    scene.labels = token_labels(scene.shown, None)
+    scene._read = torch.cat([scene.probe, scene.shown])
+    scene.ask(row)
+    expected, patterns = scene.look()
+    seen = found["seen"]
+    assert seen["answers"] == found["again"]
+    answers = expected.pop("answers")
+    assert [name for name, _ in seen["answers"]["best"]] == [name for name, _ in answers["best"]]
+    for (_, share), (_, theirs) in zip(seen.pop("answers")["best"], answers["best"], strict=True):
+        assert share == pytest.approx(theirs, abs=2e-6)
+    assert flat(found["again"]["copied"]) == pytest.approx(flat(answers["copied"]), abs=2e-6)
+    assert found["row"] == scene.row
+    limit = expected.pop("composition_limit")
+    assert flat(seen.pop("composition_limit")) == pytest.approx(flat(limit), rel=0.05)
+    shape = scene.shape()
+    assert found["shape"].pop("copying_chance") == pytest.approx(shape.pop("copying_chance"), 0.2)
+    for name, value in shape.items():
+        same = value if isinstance(value, list) else pytest.approx(value, rel=1e-6)
+        assert found["shape"].pop(name) == same, name
+    assert not found["shape"]
+    apart = torch.tensor(found["patterns"]) - torch.tensor(list(patterns))
+    assert apart.abs().max() <= 1 and apart.bool().float().mean() < 0.01
+    assert seen.keys() == expected.keys()
+    for name, value in expected.items():
+        theirs = flat(value)
+        assert flat(seen[name]) == pytest.approx(theirs, abs=1.01e-4), name
+
+
+def flat(value) -> list:
+    """Numbers out of lists of lists; -1 stands for none."""
+    if isinstance(value, list):
+        return [number for part in value for number in flat(part)]
+    return [-1 if value is None else value]

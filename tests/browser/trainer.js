@@ -101,3 +101,18 @@ export async function birth({ settings, steps }) {
   }
   return { step: null, best: best() };
 }
+
+// One look at a model whose weights are given, and the sequences that it was made on.
+export async function look({ settings, weights, row }) {
+  const { Scene, chosen } = await load("scene", "choices");
+  const scene = new Scene(chosen(settings));
+  filled(scene.trainer.weights, weights);
+  const kept = scene.keep();
+  scene.ask(row);
+  const [seen, patterns] = scene.look(), { tokens, targets } = scene.test;
+  return {
+    seen, patterns: [...patterns], shape: scene.shape(), row: scene.row,
+    again: scene.answersOf(kept), test: [[...tokens], [...targets]],
+    probe: scene.probe.map((sequence) => [...sequence]), shown: [...scene.shown],
+  };
+}

@@ -8,16 +8,18 @@ const DRAWS = 40; // of the null of composition
 const COPYING_DRAWS = 200;
 const RARE = 0.95; // what one in twenty exceeds
 
-// A B, or A^T B, in double precision; matrices as { values, rows, columns, down, along }.
+// A B in double precision; matrices as { values, rows, columns, down, along }, either turned.
 function times(A, B) {
-  const values = new Float64Array(A.rows * B.columns);
-  for (let i = 0; i < A.rows; i++)
-    for (let p = 0; p < A.columns; p++) {
-      const each = A.values[i * A.down + p * A.along];
-      for (let j = 0; j < B.columns; j++)
-        values[i * B.columns + j] += each * B.values[p * B.down + j * B.along];
+  const { values: a, rows, columns: inner, down, along } = A;
+  const { values: b, columns, down: downB, along: alongB } = B;
+  const values = new Float64Array(rows * columns);
+  for (let i = 0; i < rows; i++)
+    for (let p = 0; p < inner; p++) {
+      const each = a[i * down + p * along], start = i * columns;
+      for (let j = 0, at = p * downB; j < columns; j++, at += alongB)
+        values[start + j] += each * b[at];
     }
-  return doubles(values, A.rows, B.columns);
+  return doubles(values, rows, columns);
 }
 
 const doubles = (values, rows, columns) => ({ values, rows, columns, down: columns, along: 1 });
@@ -27,7 +29,7 @@ const turn = ({ values, rows, columns, down, along }) =>
 
 const gram = (A) => times(turn(A), A);
 
-const inner = (A, B) => A.values.reduce((sum, value, i) => sum + value * B.values[i], 0);
+const overlap = (A, B) => A.values.reduce((sum, value, i) => sum + value * B.values[i], 0);
 
 // ---- copying
 
@@ -93,11 +95,11 @@ const writing = ({ V, O }) => sized({ side: turn(O), outer: gram(V) });
 const reading = ({ K, Q }) => sized({ side: K, outer: gram(Q) });
 
 // |side R^T|, where R^T R = outer
-const sized = (part) => ({ ...part, size: Math.sqrt(inner(gram(part.side), part.outer)) });
+const sized = (part) => ({ ...part, size: Math.sqrt(overlap(gram(part.side), part.outer)) });
 
 function pairScore(writer, reader) {
   const between = times(turn(writer.side), reader.side);
-  const squared = inner(times(times(writer.outer, between), reader.outer), between);
+  const squared = overlap(times(times(writer.outer, between), reader.outer), between);
   return Math.sqrt(squared) / (writer.size * reader.size);
 }
 

@@ -5,26 +5,28 @@
 const NEGLIGIBLE = 2 ** -52;
 const STUCK = 10; // steps without an eigenvalue, then another shift
 
-// As { re, im }, in no order.
+// As { re, im }, in no order, and how many `steps` it took: some three for each.
 export function eigenvalues({ values, rows: n }) {
   const re = hessenberg(Float64Array.from(values), n), im = new Float64Array(n * n);
   const size = (i, j) => Math.abs(re[i * n + j]) + Math.abs(im[i * n + j]);
-  for (let end = n - 1, steps = 0; end > 0;) {
+  let steps = 0;
+  for (let end = n - 1, since = 0; end > 0;) {
     let start = end; // of the block below which nothing is coupled
     while (start > 0
       && size(start, start - 1) > NEGLIGIBLE * (size(start, start) + size(start - 1, start - 1)))
       start--;
     if (start === end) {
       end--;
-      steps = 0;
+      since = 0;
     } else {
       steps++;
-      const shift = steps % STUCK ? wilkinson(re, im, n, end) : [size(end, end - 1), 0];
+      since++;
+      const shift = since % STUCK ? wilkinson(re, im, n, end) : [size(end, end - 1), 0];
       qrStep(re, im, n, start, end, shift);
     }
   }
   const diagonal = (part) => Array.from({ length: n }, (_, i) => part[i * n + i]);
-  return { re: diagonal(re), im: diagonal(im) };
+  return { re: diagonal(re), im: diagonal(im), steps };
 }
 
 // In place: similar to the matrix, and zero below the first subdiagonal; by elimination, the

@@ -92,8 +92,10 @@ export class Scene {
   // On the sequence that is shown, the last of those read: [layer, head, query, key].
   patterns() {
     const shown = this.pass.heads.flat().map(({ sequences }) => sequences.at(-1).pattern.values);
-    return Uint8Array.from(shown.flatMap((values) => [...values]), (share) =>
-      Math.round(255 * share));
+    const size = shown[0].length, bytes = new Uint8Array(shown.length * size);
+    shown.forEach((values, head) =>
+      values.forEach((share, i) => { bytes[head * size + i] = Math.round(255 * share); }));
+    return bytes;
   }
 
   // The three best answers after the reader's row, and the probability of what would be copied.
