@@ -64,12 +64,12 @@ export async function scores({ config, weights, sequences, simd }) {
   };
 }
 
-// Two nulls, from streams of their own: of the composition of a model, and of copying.
-export async function nulls({ config, weights, seed }) {
-  const { Arithmetic, Weights, makeRandom, compositionLimit, copyingBand } =
+// What a model's composition is by chance, from a stream of its own.
+export async function composedByChance({ config, weights, draws }) {
+  const { Arithmetic, Weights, makeRandom, compositionLimit } =
     await load("matrix", "model", "random", "circuits");
   const made = filled(new Weights(config, new Arithmetic()), weights);
-  return [compositionLimit(made, makeRandom(seed, 1)), copyingBand(config, makeRandom(seed, 2))];
+  return compositionLimit(made, makeRandom(0, 1), draws);
 }
 
 // A batch of a task, and what the model is scored on.

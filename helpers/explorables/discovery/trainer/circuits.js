@@ -5,8 +5,8 @@ import { eigenvalues } from "./eigenvalues.js";
 import { normal } from "./random.js";
 
 const DRAWS = 40; // of the null of composition
-const COPYING_DRAWS = 200;
 const RARE = 0.95; // what one in twenty exceeds
+const NO_RANK = 1e-12;
 
 // A B in double precision; matrices as { values, rows, columns, down, along }, either turned.
 function times(A, B) {
@@ -27,9 +27,7 @@ const doubles = (values, rows, columns) => ({ values, rows, columns, down: colum
 const turn = ({ values, rows, columns, down, along }) =>
   ({ values, rows: columns, columns: rows, down: along, along: down });
 
-const gram = (A) => times(turn(A), A);
-
-const overlap = (A, B) => A.values.reduce((sum, value, i) => sum + value * B.values[i], 0);
+const norm = ({ values }) => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
 
 // ---- copying
 
@@ -39,25 +37,6 @@ export function copyingStatistic({ W_E, W_U }, { V, O }) {
   const { re, im } = eigenvalues(times(times(O, W_U), times(W_E, V)));
   const size = re.reduce((sum, real, i) => sum + Math.hypot(real, im[i]), 0);
   return size ? re.reduce((sum, real) => sum + real, 0) / size : 0;
-}
-
-// Nineteen of twenty random heads of these shapes have one between minus this and this.
-export function copyingBand({ d_vocab, d_model, d_head }, random) {
-  const draw = (rows, columns) => gaussian(random, rows, columns);
-  const sizes = Array.from({ length: COPYING_DRAWS }, () => Math.abs(copyingStatistic(
-    { W_E: draw(d_vocab, d_model), W_U: draw(d_model, d_vocab) },
-    { V: draw(d_model, d_head), O: draw(d_head, d_model) })));
-  return quantile(sizes, RARE);
-}
-
-const gaussian = (random, rows, columns) =>
-  doubles(Float64Array.from({ length: rows * columns }, () => normal(random)), rows, columns);
-
-// With linear interpolation between the two nearest.
-function quantile(values, share) {
-  const sorted = [...values].sort((a, b) => a - b), at = share * (sorted.length - 1);
-  const low = Math.floor(at), high = Math.ceil(at);
-  return sorted[low] + (at - low) * (sorted[high] - sorted[low]);
 }
 
 // ---- composition
@@ -72,11 +51,12 @@ export function compositionScores({ layers }) {
 
 // Of twenty models whose readers are turned at random, nineteen have no pair above this. The
 // stream `random` must not be that of the weights, or the null looks like the model.
-export function compositionLimit({ layers }, random) {
+export function compositionLimit({ layers }, random, draws = DRAWS) {
+  const d_model = layers[0][0].O.columns;
   const writers = layers.slice(0, -1).flat().map(writing);
-  const readers = layers.slice(1).flat().map(reading);
-  const bests = Array.from({ length: DRAWS }, () => {
-    const turned = readers.map((reader) => turnedAtRandom(reader, random));
+  const strengths = layers.slice(1).flat().map(reading).map(triangle);
+  const bests = Array.from({ length: draws }, () => {
+    const turned = strengths.map((strength) => turnedAtRandom(strength, d_model, random));
     const scores = paired(layers, (w, r) => pairScore(writers[w], turned[r]));
     return scores.flat().reduce((most, score) => Math.max(most, score ?? 0), 0);
   });
@@ -90,25 +70,24 @@ function paired(layers, score) {
     (layerOf(reader) + 1 > layerOf(writer) ? score(writer, reader) : null)));
 }
 
-// A product is side @ other^T; its norm needs of the outer factor no more than its Gram matrix.
-const writing = ({ V, O }) => sized({ side: turn(O), outer: gram(V) });
-const reading = ({ K, Q }) => sized({ side: K, outer: gram(Q) });
+// OV of a writer and QK^T of a reader, each of norm 1 and but for an orthogonal factor at its outer
+// end, which changes no norm: of W_V and W_Q no more counts than the R with R^T R = W^T W.
+const writing = ({ V, O }) => unit(times(triangle(V), O));
+const reading = ({ K, Q }) => unit(times(K, turn(triangle(Q))));
 
-// |side R^T|, where R^T R = outer
-const sized = (part) => ({ ...part, size: Math.sqrt(overlap(gram(part.side), part.outer)) });
-
-function pairScore(writer, reader) {
-  const between = times(turn(writer.side), reader.side);
-  const squared = overlap(times(times(writer.outer, between), reader.outer), between);
-  return Math.sqrt(squared) / (writer.size * reader.size);
+function unit(A) {
+  const size = norm(A);
+  return { ...A, values: A.values.map((value) => value / size) };
 }
 
-// The same strengths, reading from a random subspace: K = frame @ R with another frame.
-function turnedAtRandom(reader, random) {
-  const { rows, columns } = reader.side;
-  const frame = orthonormal(gaussian(random, rows, columns));
-  return { ...reader, side: times(frame, turn(cholesky(gram(reader.side)))) };
-}
+const pairScore = (written, read) => norm(times(written, read));
+
+// A reader of this strength, from a random subspace.
+const turnedAtRandom = (strength, d_model, random) =>
+  times(orthonormal(gaussian(random, d_model, strength.rows)), strength);
+
+const gaussian = (random, rows, columns) =>
+  doubles(Float64Array.from({ length: rows * columns }, () => normal(random)), rows, columns);
 
 // The columns made orthonormal, in place, one after the other (Gram and Schmidt).
 function orthonormal(A) {
@@ -129,15 +108,22 @@ function orthonormal(A) {
   return A;
 }
 
-// The lower triangle L with L L^T = A.
-function cholesky({ values: a, rows }) {
-  const L = new Float64Array(rows * rows);
-  for (let i = 0; i < rows; i++)
-    for (let j = 0; j <= i; j++) {
-      let left = a[i * rows + j];
-      for (let k = 0; k < j; k++) left -= L[i * rows + k] * L[j * rows + k];
-      if (i === j) L[i * rows + i] = Math.sqrt(Math.max(left, 0));
-      else L[i * rows + j] = L[j * rows + j] ? left / L[j * rows + j] : 0;
+// The upper triangle R with R^T R = A^T A (Cholesky), zero in the rows that A has no rank for.
+function triangle(A) {
+  const { values: a, rows: n } = times(turn(A), A), R = new Float64Array(n * n);
+  for (let i = 0; i < n; i++)
+    for (let j = i; j < n; j++) {
+      let left = a[i * n + j];
+      for (let k = 0; k < i; k++) left -= R[k * n + i] * R[k * n + j];
+      if (i === j) R[i * n + i] = left > NO_RANK * a[i * n + i] ? Math.sqrt(left) : 0;
+      else R[i * n + j] = R[i * n + i] ? left / R[i * n + i] : 0;
     }
-  return doubles(L, rows, rows);
+  return doubles(R, n, n);
+}
+
+// With linear interpolation between the two nearest.
+function quantile(values, share) {
+  const sorted = [...values].sort((a, b) => a - b), at = share * (sorted.length - 1);
+  const low = Math.floor(at), high = Math.ceil(at);
+  return sorted[low] + (at - low) * (sorted[high] - sorted[low]);
 }

@@ -3,9 +3,9 @@
 
 import { shuffled } from "./random.js";
 
-// Whether an induction head looks from this row to this key: right behind an earlier copy of the
-// row's token. BOS, at 0, is a copy of nothing.
-const isTarget = (tokens, query, key) => key >= 2 && tokens[key - 1] === tokens[query];
+// Whether an induction head looks from this row to this key, which is 2 or more, for in front of
+// key 1 stands BOS: right behind an earlier copy of the row's token.
+const isTarget = (tokens, query, key) => tokens[key - 1] === tokens[query];
 
 // Where the token of each row came before, or not: 1 or 0.
 export function repeats(tokens, n_ctx) {
