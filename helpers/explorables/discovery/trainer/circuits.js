@@ -27,7 +27,11 @@ const doubles = (values, rows, columns) => ({ values, rows, columns, down: colum
 const turn = ({ values, rows, columns, down, along }) =>
   ({ values, rows: columns, columns: rows, down: along, along: down });
 
-const norm = ({ values }) => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
+function norm({ values }) {
+  let squares = 0;
+  for (let i = 0; i < values.length; i++) squares += values[i] * values[i];
+  return Math.sqrt(squares);
+}
 
 // ---- copying
 
@@ -84,26 +88,30 @@ const pairScore = (written, read) => norm(times(written, read));
 
 // A reader of this strength, from a random subspace.
 const turnedAtRandom = (strength, d_model, random) =>
-  times(orthonormal(gaussian(random, d_model, strength.rows)), strength);
+  times(turn(orthonormal(gaussian(random, strength.rows, d_model))), strength);
 
-const gaussian = (random, rows, columns) =>
-  doubles(Float64Array.from({ length: rows * columns }, () => normal(random)), rows, columns);
+function gaussian(random, rows, columns) {
+  const values = new Float64Array(rows * columns);
+  for (let i = 0; i < values.length; i++) values[i] = normal(random);
+  return doubles(values, rows, columns);
+}
 
-// The columns made orthonormal, in place, one after the other (Gram and Schmidt).
+// The rows made orthonormal, in place, one after the other (Gram and Schmidt).
 function orthonormal(A) {
   const { values, rows, columns } = A;
-  const dot = (j, k) => {
+  const dot = (start, other) => {
     let sum = 0;
-    for (let i = 0; i < rows; i++) sum += values[i * columns + j] * values[i * columns + k];
+    for (let i = 0; i < columns; i++) sum += values[start + i] * values[other + i];
     return sum;
   };
-  for (let j = 0; j < columns; j++) {
-    for (let k = 0; k < j; k++) {
-      const along = dot(j, k);
-      for (let i = 0; i < rows; i++) values[i * columns + j] -= along * values[i * columns + k];
+  for (let row = 0; row < rows; row++) {
+    const start = row * columns;
+    for (let other = 0; other < start; other += columns) {
+      const along = dot(start, other);
+      for (let i = 0; i < columns; i++) values[start + i] -= along * values[other + i];
     }
-    const length = Math.sqrt(dot(j, j));
-    for (let i = 0; i < rows; i++) values[i * columns + j] /= length;
+    const length = Math.sqrt(dot(start, start));
+    for (let i = 0; i < columns; i++) values[start + i] /= length;
   }
   return A;
 }
