@@ -11,6 +11,8 @@ from helpers.explorables import HERE, IMPORT, modules, script, style
 from helpers.explorables.attention import Attention
 
 VIEWS = sorted(HERE.glob("*/view.js"))
+PROGRAMS = [HERE / "discovery" / "trainer" / f"{end}.js" for end in ("worker", "remote")]
+TEXTS = [*VIEWS, *PROGRAMS]  # what a front end takes
 FILES = sorted(HERE.rglob("*.js"))
 
 
@@ -145,12 +147,12 @@ def test_a_view_is_one_text_that_imports_and_exports_nothing_but_itself(view):
     assert re.findall(r"^export.*", text, re.MULTILINE) == ["export default { render };"]
 
 
-@pytest.mark.parametrize("view", VIEWS, ids=name)
+@pytest.mark.parametrize("view", TEXTS, ids=name)
 def test_no_two_modules_of_a_view_declare_one_name(view):
     assert twice({name(path): read(path) for path in modules(view)}) == []
 
 
-@pytest.mark.parametrize("view", VIEWS, ids=name)
+@pytest.mark.parametrize("view", TEXTS, ids=name)
 def test_every_module_imports_what_it_uses(view):
     assert borrowed({name(path): read(path) for path in modules(view)}) == []
 
@@ -184,8 +186,8 @@ def test_what_needs_no_page_uses_none(path):
         assert module in PURE, f"{name(module)} does not say so"
 
 
-def test_every_module_is_part_of_a_view():
-    assert {path for view in VIEWS for path in modules(view)} == set(FILES)
+def test_every_module_is_part_of_a_text():
+    assert {path for text in TEXTS for path in modules(text)} == set(FILES)
     styles = {path.with_suffix(".css") for path in FILES}
     assert set(HERE.rglob("*.css")) <= styles
 

@@ -1,0 +1,41 @@
+"""The model of the browser's trainer against torch's, weights and batches given: logits, loss and
+every gradient, over random shapes. Torch computes in double precision, so that what differs is the
+browser's rounding alone."""
+
+import hashlib
+from copy import deepcopy
+
+import pytest
+
+from helpers.explorables import HERE
+from helpers.sequences import cross_entropy
+from tests.browser.trainer import SEEDS, asked, batches, farthest_share, moved, told, told_batch
+
+pytestmark = pytest.mark.browser
+
+
+PLAIN = [(seed, False) for seed in SEEDS[::3]]  # of both kinds of keys
+
+
+@pytest.mark.parametrize(("seed", "simd"), [(seed, True) for seed in SEEDS] + PLAIN)
+def test_logits_loss_and_gradients_are_torchs(ask, seed, simd):
+    model = deepcopy(moved(seed))
+    [batch] = batches(model.cfg, 1 + seed % 5, 1)
+    found = asked(ask, "gradients", dict(**told(model), batch=told_batch(batch), simd=simd))
+    assert found["isSimd"] == simd
+    model.double()
+    logits = model(batch.tokens)
+    loss = cross_entropy(logits, batch.targets, batch.determined)
+    loss.backward()
+    assert farthest_share(found["logits"], logits.detach()) < 1e-6
+    assert found["loss"] == pytest.approx(loss.item(), rel=1e-6)
+    for name, weight in model.named_parameters():
+        assert farthest_share(found["gradients"][name], weight.grad) < 1e-5, name
+
+
+def test_the_kernel_is_made_of_its_source(ask):
+    """By the mark that is left when it is compiled; compiling itself takes a tool that the course
+    does without."""
+    source = (HERE / "discovery" / "trainer" / "kernel.wat").read_bytes()
+    made_of = ask("discovery/trainer/kernel", "({ KERNEL_SOURCE }) => KERNEL_SOURCE")
+    assert made_of == hashlib.sha256(source).hexdigest()
