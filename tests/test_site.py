@@ -10,7 +10,6 @@ from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from nbconvert import HTMLExporter
@@ -19,7 +18,6 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from helpers.course import build
 from helpers.course.site import __main__ as command
 from helpers.course.site import pages, states
-from helpers.explorables.paths import Paths
 from helpers.explorables.prediction import Prediction
 from helpers.explorables.virtual_weights import VirtualWeights
 from helpers.model import AttentionOnlyTransformer, ModelConfig
@@ -160,9 +158,9 @@ def test_what_views_and_outputs_take_from_the_theme_is_there_in_both():
 def unpacked(packed: bytes) -> tuple[dict, list[bytes]]:
     head, _, rest = gzip.decompress(packed).partition(b"\n")
     head, blocks = json.loads(head), []
-    for block in head["blocks"]:
-        blocks.append(rest[: block["size"]])
-        rest = rest[block["size"] :]
+    for size in head["sizes"]:
+        blocks.append(rest[:size])
+        rest = rest[size:]
     assert not rest
     return head, blocks
 
@@ -177,37 +175,22 @@ def test_a_question_is_stored_as_it_stands_before_anyone_answers():
     asked = Prediction("What next, on a page?", dict(A="the same", B="another"))
     state = states.own_state(asked)
     asked.came("B")
-    head, _ = unpacked(states.pack(state, states.opening(asked), False))
+    head, _ = unpacked(states.pack(state, states.opening(asked)))
     assert head["state"]["outcome"] == {}
     assert set(head["state"]) == {"scene", "said", "outcome", "says", "trouble"}
 
 
-def test_halves_are_near_enough_and_half_as_long():
-    tokens = torch.arange(1, 9)[None]
-    paths = Paths(model(), tokens[:, :-1], tokens[:, 1:])
-    whole = np.frombuffer(paths.scene["logits"], "<f4")
-    head, [block] = unpacked(states.pack(states.own_state(paths), [], True))
-    halves = np.frombuffer(block, "<f2").astype("<f4")
-    assert head["paths"] == [["scene", "logits"]] and len(block) == 2 * whole.size
-    assert np.abs(halves - whole).max() < 0.005
-
-
-def test_a_diagram_is_told_with_its_links_and_its_counts_whole():
+def test_a_diagram_is_told_whole():
     diagram = VirtualWeights(model())
     [(content, sent)] = states.opening(diagram)
-    head, blocks = unpacked(states.pack(states.own_state(diagram), [(content, sent)], True))
-    counts = {link["null"]["at"] for link in content["links"]}
-    assert head["opening"][0]["content"]["links"] == content["links"]
-    for at, (before, after) in enumerate(zip(sent, blocks, strict=True)):
-        assert len(after) == len(before) if at in counts else 2 * len(after) == len(before)
-        assert at not in counts or before == after
+    head, blocks = unpacked(states.pack(states.own_state(diagram), [(content, sent)]))
+    assert head["opening"] == [dict(content=json.loads(json.dumps(content)), count=len(sent))]
+    assert blocks == sent
 
 
 def test_what_is_stored_is_the_same_bytes_each_time():
     diagram = VirtualWeights(model())
-    packed = [
-        states.pack(states.own_state(diagram), states.opening(diagram), True) for _ in range(2)
-    ]
+    packed = [states.pack(states.own_state(diagram), states.opening(diagram)) for _ in range(2)]
     assert packed[0] == packed[1]
     assert packed[0][4:8] == bytes(4), "it holds the time at which it was made"
 

@@ -10,7 +10,6 @@ import threading
 from pathlib import Path
 
 import nbformat
-import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
@@ -284,16 +283,20 @@ def test_code_is_folded_until_it_is_asked_for(page):
 # ---- the stand-in for a kernel
 
 
-def test_halves_come_back_as_numpy_reads_them(ask):
-    halves = np.array([0, 1, -2.5, 65504, 6e-8, -3e-5, 0.333], "<f2")
-    packed = states.pack({"numbers": halves.astype("<f4").tobytes()}, [], True)
+def test_bytes_come_back_each_to_its_own_place(ask):
+    state = {"flat": b"\x01\x02\x03", "deep": {"bytes": b"\n"}, "words": "é"}
+    packed = states.pack(state, [(dict(type="model"), [b"one", b""]), (dict(type="end"), [])])
     read = ask(
         "../course/site/stored",
-        "({ unpacked }, text) => unpacked(text).then(({ state }) => "
-        "[...new Float32Array(state.numbers.buffer)])",
+        """async ({ unpacked }, text) => {
+          const numbers = ({ buffer }) => [...new Uint8Array(buffer)];
+          const { state, opening } = await unpacked(text);
+          return [numbers(state.flat), numbers(state.deep.bytes), state.words,
+            opening.map(({ content, buffers }) => [content.type, buffers.map(numbers)])];
+        }""",
         base64.b64encode(packed).decode(),
     )
-    assert read == halves.astype(float).tolist()
+    assert read == [[1, 2, 3], [10], "é", [["model", [[*b"one"], []]], ["end", []]]]
 
 
 def test_a_model_says_what_changes_and_saves_what_was_set(ask):

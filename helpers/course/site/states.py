@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import anywidget
-import numpy as np
 from ipywidgets.widgets.widget import _remove_buffers
 from nbformat.v4 import new_code_cell
 
@@ -22,8 +21,6 @@ from helpers.explorables import Explorable
 from helpers.explorables.discovery import Discovery
 from helpers.explorables.virtual_weights import VirtualWeights
 
-# float32 that may be stored as float16: what is printed of them has two or three digits
-HALVED = {"paths", "virtual_weights"}
 ASKED = (Discovery, VirtualWeights)  # by views that have opened
 
 Message = tuple[dict[str, Any], list[bytes]]  # what a widget says to its view
@@ -36,11 +33,6 @@ class State(NamedTuple):
 
     view: str
     packed: bytes
-
-
-class Block(NamedTuple):
-    content: bytes
-    half: bool
 
 
 # ---- around the kernel
@@ -90,8 +82,7 @@ def write(folder: str) -> None:
         if isinstance(widget, Discovery):  # a page replays the whole training
             said = opening(Discovery(**asdict(widget.choices)).run())
             said = [(seen | dict(seconds=0), patterns) for seen, patterns in said]
-        packed = pack(state, said, view in HALVED)
-        (Path(folder) / model_id).write_bytes(view.encode() + b"\n" + packed)
+        (Path(folder) / model_id).write_bytes(view.encode() + b"\n" + pack(state, said))
 
 
 def own_state(widget: Explorable) -> dict[str, Any]:
@@ -111,26 +102,16 @@ def opening(widget: Explorable) -> list[Message]:
     return said
 
 
-def pack(state: dict[str, Any], said: Sequence[Message], halved: bool) -> bytes:
-    """A line of JSON and all bytes behind it, compressed. `halved`: float32 as float16."""
+def pack(state: dict[str, Any], said: Sequence[Message]) -> bytes:
+    """A line of JSON and all bytes behind it, compressed. The floats stay whole: of halves, the
+    diagram and the paths print another last digit here and there than the notebook does."""
     state, paths, buffers = _remove_buffers(state)
-    blocks = [Block(bytes(buffer), halved) for buffer in buffers]
-    for content, each in said:
-        counts = {link["null"]["at"] for link in content.get("links", ())}  # of histograms
-        blocks += [Block(block, halved and at not in counts) for at, block in enumerate(each)]
-    stored = [_half(block) if half else block for block, half in blocks]
+    blocks = [*map(bytes, buffers), *(block for _, each in said for block in each)]
     head = dict(
         state=state,
         paths=paths,
         opening=[dict(content=content, count=len(each)) for content, each in said],
-        blocks=[
-            dict(size=len(block), half=half)
-            for block, (_, half) in zip(stored, blocks, strict=True)
-        ],
+        sizes=[len(block) for block in blocks],
     )
     text = json.dumps(head, allow_nan=False, separators=(",", ":"))
-    return gzip.compress(text.encode() + b"\n" + b"".join(stored), mtime=0)
-
-
-def _half(block: bytes) -> bytes:
-    return np.frombuffer(block, "<f4").astype("<f2").tobytes()
+    return gzip.compress(text.encode() + b"\n" + b"".join(blocks), mtime=0)

@@ -8,23 +8,12 @@ export async function unpacked(text) {
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   const all = new Uint8Array(await new Response(stream).arrayBuffer());
   const end = all.indexOf(10), head = new TextDecoder().decode(all.subarray(0, end));
-  const { state, paths, opening, blocks } = JSON.parse(head);
+  const { state, paths, opening, sizes } = JSON.parse(head);
   let at = end + 1;
-  const buffers = blocks.map(({ size, half }) => {
-    const block = all.buffer.slice(at, at += size);
-    return new DataView(half ? fromHalves(new Uint16Array(block)).buffer : block);
-  });
+  const buffers = sizes.map((size) => new DataView(all.buffer.slice(at, at += size)));
   const take = (count) => buffers.splice(0, count);
   return {
     state: withBuffers(state, paths, take(paths.length)),
     opening: opening.map(({ content, count }) => ({ content, buffers: take(count) })),
   };
-}
-
-// Sign, five bits of exponent, ten of fraction. No infinities are stored.
-function fromHalves(halves) {
-  return Float32Array.from(halves, (bits) => {
-    const sign = bits >> 15 ? -1 : 1, exponent = (bits >> 10) & 31, fraction = bits & 1023;
-    return sign * (exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -24 * fraction);
-  });
 }
