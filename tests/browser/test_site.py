@@ -5,6 +5,7 @@ import base64
 import functools
 import http.server
 import io
+import os
 import shutil
 import threading
 from pathlib import Path
@@ -55,7 +56,9 @@ def site(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     path = folder / "00_start_here.ipynb"
     nbformat.write(notebook, path)
-    alive = {path: states.of_notebook(path)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(build.ROOT), prepend=os.pathsep)  # for the kernel
+        alive = {path: states.of_notebook(path)}
     command.write(command.site([path, *build.all_notebooks()[1:]], alive), folder / "site")
     return folder / "site"
 
