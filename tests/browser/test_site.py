@@ -24,7 +24,7 @@ from tests.browser.every import EVERY, NAMES, says, says_anew, use
 from tests.patience import PATIENCE, until
 
 pytestmark = pytest.mark.browser
-expect.set_options(timeout=1000 * PATIENCE)
+expect.set_options(1000 * PATIENCE)
 
 SET_UP = """import torch
 from tests.browser.every import batch, trained, Discovery, EVERY
@@ -335,7 +335,7 @@ def test_no_message_throws(ask, view):
           const answer = answering(view, model, []);
           for (const message of [{}, { do: "closed" }, { do: "saw" }, { do: "no such thing" }])
             answer(message);
-          await new Promise((done) => setTimeout(done));
+          for (const _ of [1, 2]) await new Promise(requestAnimationFrame);
           return said;
         }""",
         view,
