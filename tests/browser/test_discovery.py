@@ -382,6 +382,16 @@ def test_choices_make_another_model(page, discovery):
     assert discovery.model.cfg.smeared_keys and discovery.model.cfg.n_heads == 2
 
 
+def test_sizes_that_come_before_the_first_look_at_them_are_waited_for(page, discovery):
+    """A view that is drawn in between shows the old model and does not stumble."""
+    discovery.shape = discovery.shape | dict(n_heads=8)
+    page.evaluate("() => document.querySelector('.discovery').parentElement.style.width = '611px'")
+    page.evaluate(
+        "async () => { for (const _ of [1, 2, 3]) await new Promise(requestAnimationFrame); }"
+    )
+    assert page.locator(".discovery .board button").count() == 8  # two layers of four
+
+
 @pytest.fixture
 def slow_text(monkeypatch):
     """The course's text, which is there only when this event is set; and small batches of it."""

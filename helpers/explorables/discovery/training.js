@@ -40,6 +40,13 @@ export class Training {
     return this.snapshots[this.index];
   }
 
+  // Whether what is shown is of the model that `shape` tells of: the sizes of another one come
+  // before its first snapshot.
+  get fits() {
+    const { n_layers, n_heads } = this.shape(), scores = this.here.prefix_matching;
+    return scores.length === n_layers && scores[0].length === n_heads;
+  }
+
   // What the model said to the row here, or at the latest step before whose weights were kept.
   get answers() {
     return this.snapshots.slice(0, this.index + 1).findLast(({ answers }) => answers).answers;

@@ -31,7 +31,7 @@ function render({ model, el }) {
   // ---- the page
 
   const draw = onceAFrame(() => {
-    if (!training.snapshots.length || !el.isConnected) return;
+    if (!training.snapshots.length || !training.fits || !el.isConnected) return;
     for (const part of [asking, history, moment]) part.draw(training);
   });
   const go = (to) => {
