@@ -31,6 +31,7 @@ from tqdm import tqdm
 from helpers.instruments import groups, heads, probes
 from helpers.instruments.direct import direct_effects
 from helpers.instruments.patterns import PAD
+from helpers.instruments.writers import named
 from helpers.model import Head
 from helpers.plotting import head_board
 from helpers.sequences import TokenIds
@@ -109,7 +110,7 @@ def short(report: heads.HeadReport, direct: dict[Head, float] | None = None) -> 
         by = [sorted(report.rows, key=lambda row: -row[at]) for at in (2, 3)]
         chosen = {row.at for order in by for row in order[: SHOWN // 2]}
         report = replace(report, rows=[row for row in report.rows if row.at in chosen])
-    table, effects = report.table(), {f"{at[0]}.{at[1]}": direct[at] for at in direct or ()}
+    table, effects = report.table(), {named(at): direct[at] for at in direct or ()}
     place = table.head.index("ablation effect")  # which was measured of none by itself
     head, *rows = (row[:place] + row[place + 1 :] for row in (table.head, *table.rows))
     for row in rows:
@@ -124,8 +125,8 @@ def told(answer: dict[str, Any]) -> str:
     if found is None:
         words.append("No head matches prefixes above one half, so no group was taken out.")
     else:
-        named = " ".join(f"{layer}.{head}" for layer, head in group)
-        words.append(f"Without the heads that match ({named}): {found.named:+.2f} nats.")
+        group = " ".join(map(named, group))
+        words.append(f"Without the heads that match ({group}): {found.named:+.2f} nats.")
         words.append(_others_told(found))
     return "\n".join(words)
 

@@ -36,18 +36,37 @@ def test_the_terms_give_the_models_own_attention(bridge_of, family, head):
     torch.testing.assert_close(found.pattern(), right, rtol=1e-4, atol=1e-5)
 
 
-def test_a_wire_that_is_cut_changes_this_head_as_the_stream_without_it_does(bridge_of):
-    """By brute force: the stream that layer 1 reads, less what a head wrote, its norm as it was."""
-    model, cut = bridge_of("llama"), (0, 2)
-    terms = writers.key_terms(model, TOKENS, 1, 3)
-    at = terms.writers.index(writers.named(cut))
-    by_hand = (terms.terms.sum(0) - terms.terms[at]).masked_fill(
-        torch.ones(TOKENS.shape[1], TOKENS.shape[1]).triu(1).bool(), -torch.inf
-    )
-    torch.testing.assert_close(terms.pattern([cut]), by_hand.softmax(-1))
-    assert not torch.allclose(terms.pattern([cut]), terms.pattern(), atol=1e-3)
+def test_a_wire_that_is_cut_is_cut_in_the_model_by_a_hook_on_its_keys(bridge_of):
+    """The keys of layer 1 less what one head wrote into them, its norm as it was; the model itself
+    turns them and attends."""
+    model, (below, writer), head, patterns = bridge_of("llama"), (0, 2), 3, []
+    _, seen = model.run_with_cache(TOKENS)
+    z = seen[f"blocks.{below}.attn.hook_z"][:, :, writer]
+    wrote = z @ model.blocks[below].attn.W_O[writer]
+    read = wrote / seen["blocks.1.ln1.hook_scale"] * model.blocks[1].ln1.weight
+    of_group = head // 2  # two key heads for four query heads
+
+    def cut(k, hook):
+        parts = k.clone().view(*k.shape[:2], 2, -1)
+        parts[:, :, of_group] -= read @ model.blocks[1].attn.W_K[of_group]
+        return parts.view_as(k)
+
+    def keep(pattern, hook):
+        patterns.append(pattern[:, head])
+
+    hooks = [("blocks.1.attn.hook_k", cut), ("blocks.1.attn.hook_pattern", keep)]
+    model.run_with_hooks(TOKENS, fwd_hooks=hooks)
+    terms = writers.key_terms(model, TOKENS, 1, head)
+    without = terms.pattern([(below, writer)])
+    torch.testing.assert_close(without, patterns[0], rtol=1e-3, atol=1e-5)
+    assert not torch.allclose(without, terms.pattern(), atol=1e-3)
+
+
+def test_the_matching_is_that_of_the_models_own_attention(bridge_of):
+    model = bridge_of("llama")
     right = heads.prefix_matching(attention(model, 1, 3)[:, None], TOKENS).item()
-    assert terms.matching(TOKENS) == pytest.approx(right, abs=1e-5)
+    found = writers.key_terms(model, TOKENS, 1, 3).matching(TOKENS)
+    assert found == pytest.approx(right, abs=1e-5)
 
 
 def test_pulls_are_what_sets_the_targets_apart_and_add_up(bridge_of):

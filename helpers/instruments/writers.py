@@ -55,7 +55,8 @@ class KeyTerms(NamedTuple):
 
     def pattern(self, without: tuple[Head, ...] | list[Head] = ()) -> Float[Tensor, "batch q k"]:
         """The attention that these scores give, some heads' direct paths to the keys cut."""
-        kept = [name not in set(map(named, without)) for name in self.writers]
+        cut = set(map(named, without))
+        kept = [name not in cut for name in self.writers]
         scores = self.terms[torch.tensor(kept)].sum(0)
         hidden = torch.ones(scores.shape[-2:]).triu(1).bool()
         return scores.masked_fill(hidden, -torch.inf).softmax(-1)

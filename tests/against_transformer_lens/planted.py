@@ -92,13 +92,19 @@ def boot(family: str, n_layers: int, n_heads: int, folder: Path) -> TransformerB
     parameters = dict(model.named_parameters())
     config.architectures = [type(model).__name__]
     config.save_pretrained(folder)
-    words = Tokenizer(WordLevel({f"t{i}": i for i in range(VOCABULARY)}, unk_token="t3"))
-    named = dict(pad_token="t0", bos_token="t1", eos_token="t2", unk_token="t3")
-    PreTrainedTokenizerFast(tokenizer_object=words, **named).save_pretrained(folder)
+    write_tokenizer(folder, VOCABULARY)
     logging.getLogger("transformer_lens").setLevel(logging.ERROR)
     bridge = TransformerBridge.boot_transformers(str(folder), hf_model=model)
     bridge.own_parameters = parameters  # by the family's own names
     return bridge
+
+
+def write_tokenizer(folder: Path, d_vocab: int) -> None:
+    """One whose words are t0, t1 and so on: the padding, BOS, the end, what is unknown, the rest. A
+    bridge finds it in its model's folder."""
+    words = Tokenizer(WordLevel({f"t{i}": i for i in range(d_vocab)}, unk_token="t3"))
+    named = dict(pad_token="t0", bos_token="t1", eos_token="t2", unk_token="t3")
+    PreTrainedTokenizerFast(tokenizer_object=words, **named).save_pretrained(folder)
 
 
 def own_model(config, parameters: dict[str, Tensor] | None = None) -> PreTrainedModel:

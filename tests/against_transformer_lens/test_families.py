@@ -8,15 +8,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
 from torch.nn import functional as F
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
-    PreTrainedTokenizerFast,
 )
 
 from helpers.explorables.attention import make_scene
@@ -32,6 +29,7 @@ from helpers.instruments import (
 )
 from helpers.instruments.patterns import copying, prefix_matching, previous_token
 from helpers.training import runs
+from tests.against_transformer_lens.planted import write_tokenizer
 
 VOCABULARY, LAYERS, HEADS, WIDTH, CONTEXT, BOS = 97, 2, 4, 32, 64, 1
 SIZES = dict(
@@ -86,11 +84,8 @@ every_family = pytest.mark.parametrize("family", FAMILIES)
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Where a bridge finds the tokenizer."""
-    words = {f"t{i}": i for i in range(VOCABULARY)}
-    made = Tokenizer(WordLevel(words, unk_token="t3"))
-    named = dict(bos_token="t1", eos_token="t2", pad_token="t0", unk_token="t3")
     place = tmp_path_factory.mktemp("family")
-    PreTrainedTokenizerFast(tokenizer_object=made, **named).save_pretrained(place)
+    write_tokenizer(place, VOCABULARY)
     return place
 
 

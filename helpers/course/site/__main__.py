@@ -86,9 +86,8 @@ def front() -> Page:
 
 def claims() -> Page:
     """README's tables of claims."""
-    text = _readme_parts()["What is claimed, and what was measured"]
     title = "What is claimed, and what was measured"
-    return pages.of_text(CLAIMS, title, f"# {title}\n\n{text}", link)
+    return pages.of_text(CLAIMS, title, f"# {title}\n\n{_readme_parts()[title]}", link)
 
 
 def _readme_parts() -> dict[str, str]:

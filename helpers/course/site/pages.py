@@ -54,14 +54,13 @@ class Page:
 
     def html(self) -> str:
         """The whole text of the file."""
-        styles = ["site", *(f"views/{view}" for view in self.views)]
-        scripts = ["site", *(f"views/{view}" for view in self.views)]
-        sources = [*(f"assets/{name}.js" for name in scripts), *self.data]
+        assets = ["site", *(f"views/{view}" for view in self.views)]  # a style and a script each
+        sources = [*(f"assets/{name}.js" for name in assets), *self.data]
         return Template((HERE / "page.html").read_text(encoding="utf-8")).substitute(
             title=html.escape(self.title if self.name == HOME else f"{self.title} · {COURSE}"),
             course=COURSE,
             styles="\n".join(
-                f'<link rel="stylesheet" href="assets/{name}.css">' for name in styles
+                f'<link rel="stylesheet" href="assets/{name}.css">' for name in assets
             ),
             scripts="\n".join(f'<script defer src="{source}"></script>' for source in sources),
             contents=self._contents(),
