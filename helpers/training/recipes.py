@@ -128,6 +128,9 @@ _RECIPES = {
     "one_layer": Recipe(ModelConfig(n_ctx=48, n_layers=1), _BLOCKS, TrainingConfig()),
     "text": Recipe(_READER, dict(name="text", options={}), _READING),
     "text_one_layer": Recipe(replace(_READER, n_layers=1), dict(name="text", options={}), _READING),
+    "text_smeared_keys": Recipe(
+        replace(_READER, n_layers=1, smeared_keys=True), dict(name="text", options={}), _READING
+    ),
     "chain": Recipe(_VOTER, _VOTES, _VOTING),  # two heads one after the other ...
     "chain_one_layer": Recipe(replace(_VOTER, n_layers=1, n_heads=2), _VOTES, _VOTING),
 }

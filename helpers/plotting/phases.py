@@ -1,0 +1,198 @@
+"""Pictures of trainings on text: when a model begins to learn from its context, in which order
+things come, and which heads undo it."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib import ticker
+
+from helpers.plotting.core import (
+    COLOUR,
+    FAINT,
+    INK,
+    QUIET,
+    Picture,
+    array,
+    figure,
+    nought,
+    styled,
+    two_digits,
+)
+
+LOOKS = (
+    (COLOUR["prefix_matching"], "solid"),
+    (COLOUR["chance"], (0, (1, 1))),
+    (COLOUR["previous_token"], (0, (5, 2))),
+)
+
+
+@styled
+def phase_change(
+    kinds: Mapping[str, Sequence[Mapping[str, Sequence[float]]]],
+    rows: Mapping[str, str],
+    title: str = "",
+) -> Picture:
+    """A panel a quantity over the steps of training: a colour a kind of model, a thin line a seed,
+    a thick one for the seeds' mean.
+
+    `kinds`: for each kind its trainings, each with "step" and the quantities; `rows`: quantity ->
+    label of its axis.
+    """
+    fig = figure(height=1.5 * len(rows) + 1.1)
+    panels = np.atleast_1d(fig.subplots(len(rows), 1, sharex=True))
+    told = []
+    for ax, (name, label) in zip(panels, rows.items(), strict=True):
+        ends = []
+        for (kind, trainings), (colour, dash) in zip(kinds.items(), LOOKS, strict=False):
+            steps = _from_one(trainings[0]["step"])
+            curves = np.array([training[name] for training in trainings], dtype=float)
+            ax.plot(steps, curves.T, color=colour, lw=0.6, alpha=0.5)
+            ax.plot(steps, curves.mean(0), color=colour, ls=dash, lw=2, label=kind)
+            ends.append(f"{kind} {_spread(curves[:, -1])}")
+        ax.set(ylabel=label, xscale="log", xlim=(5, steps[-1]))
+        told.append(f"{' '.join(label.split())}: {', '.join(ends)}")
+    panels[-1].set_xlabel("training step")
+    panels[-1].xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+    fig.suptitle(title, x=0.01, ha="left")
+    marks = {kind: line for kind, line in zip(kinds, _thick(panels[0]), strict=True)}
+    fig.legend(marks.values(), marks, loc="outside lower center", ncols=len(marks))
+    return (
+        fig,
+        f"At the end of {len(next(iter(kinds.values())))} trainings each. {'; '.join(told)}.",
+    )
+
+
+@styled
+def order(events: Mapping[str, Sequence[float]], title: str = "") -> Picture:
+    """When each event comes: a row an event, a dot a seed, over the steps of training."""
+    fig = figure(height=0.36 * len(events) + 1.3)
+    ax = fig.subplots()
+    for place, steps in enumerate(events.values()):
+        steps = array(steps).astype(float)
+        ax.plot([steps.min(), steps.max()], [place, place], color=FAINT, lw=3)
+        ax.plot(steps, [place] * len(steps), "o", ms=7, color=COLOUR["prefix_matching"], alpha=0.8)
+    ax.set_yticks(range(len(events)), events)
+    ax.set(xlabel="training step", xscale="log", ylim=(len(events) - 0.5, -0.5))
+    ax.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+    ax.xaxis.set_minor_formatter(ticker.NullFormatter())
+    ax.set_xticks([100, 200, 400, 800, 1600])
+    ax.set_title(title)
+    told = "; ".join(f"{' '.join(name.split())} {_steps(at)}" for name, at in events.items())
+    return fig, f"When it comes, in steps: {told}."
+
+
+@styled
+def loss_plane(
+    paths: Mapping[str, Sequence], steps: Sequence[int], marks: Sequence[int], title: str = ""
+) -> Picture:
+    """Trainings as paths in the plane of the first two principal components of their losses token
+    by token. `paths`: for each kind its trainings [snapshot, 2]; `marks`: the steps that get a
+    dot."""
+    fig = figure(height=4.2)
+    ax = fig.subplots()
+    at = [steps.index(step) for step in marks]
+    for (kind, trainings), (colour, dash) in zip(paths.items(), LOOKS, strict=False):
+        for number, path in enumerate(map(array, trainings)):
+            ax.plot(*path.T, color=colour, ls=dash, lw=1.2, label=kind if number == 0 else None)
+            ax.plot(*path[at].T, "o", ms=4, color=colour, ls="none")
+    first = array(next(iter(paths.values()))[0])
+    for step, place in zip(marks, first[at], strict=True):
+        ax.annotate(f"{step}", place, xytext=(5, 4), textcoords="offset points")
+    ax.set(xlabel="first component (nats)", ylabel="second component (nats)")
+    ax.legend()
+    ax.set_title(title)
+    ends = {kind: np.array([array(path)[-1] for path in found]) for kind, found in paths.items()}
+    told = "; ".join(
+        f"{kind} end at {_spread(where[:, 0])} and {_spread(where[:, 1])}"
+        for kind, where in ends.items()
+    )
+    return fig, f"Trainings in the plane of their losses, first and second component: {told}."
+
+
+@styled
+def attribution(
+    trainings: Sequence[tuple[Sequence[int], Mapping[str, Sequence[float]], Sequence[str]]],
+    title: str = "",
+) -> Picture:
+    """How much of a change each head's ablation undoes, over the steps of training: a panel a
+    training. Each has its steps, a curve a head, and the names of the heads to stand out."""
+    fig = figure(height=3.2)
+    panels = np.atleast_1d(fig.subplots(1, len(trainings), sharey=True))
+    told = []
+    for number, (ax, (steps, curves, named)) in enumerate(zip(panels, trainings, strict=True)):
+        for head, curve in sorted(curves.items(), key=lambda item: item[0] in named):
+            is_named = head in named
+            look = dict(color=COLOUR["prefix_matching"], lw=2) if is_named else dict(color=QUIET)
+            ax.plot(_from_one(steps), curve, **look, ls="solid" if is_named else (0, (4, 2)))
+        nought(ax)
+        ax.set(xscale="log", xlabel="training step", title=f"seed {number}")
+        ax.set_xticks([100, 300, 1000])
+        ax.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+        ax.xaxis.set_minor_formatter(ticker.NullFormatter())
+        least = {True: 0.0, False: 0.0}
+        for head, curve in curves.items():
+            least[head in named] = min(least[head in named], min(curve))
+        told.append(f"{two_digits(least[True])} against {two_digits(least[False])}")
+    panels[0].set_ylabel("before-and-after attribution (nats)")
+    marks = {"heads that match at the end": panels[0].lines[-2], "all others": panels[0].lines[0]}
+    fig.legend(marks.values(), marks, loc="outside lower center", ncols=2)
+    fig.suptitle(title, x=0.01, ha="left")
+    return fig, (
+        "The lowest attribution of a head that matches at the end, against the lowest of any "
+        f"other, a training each: {'; '.join(told)}."
+    )
+
+
+@styled
+def without(
+    rows: Mapping[str, tuple[float, float, Sequence[float]]],
+    xlabel: str,
+    title: str = "",
+) -> Picture:
+    """For each row a number of the whole model (a bar), without the named heads (a diamond), and
+    without as many others (dots)."""
+    fig = figure(height=0.42 * len(rows) + 1.6)
+    ax = fig.subplots()
+    for place, (whole, named, others) in enumerate(rows.values()):
+        others = array(others)
+        up = 0.1 * np.cos(2.4 * np.arange(len(others)))
+        ax.plot([whole] * 2, [place - 0.32, place + 0.32], color=INK, lw=2.5)
+        ax.plot(others, place + up, "o", ms=5.5, color=COLOUR["previous_token"], alpha=0.7, mew=0)
+        ax.plot(named, place, "D", ms=8, color=COLOUR["prefix_matching"])
+    marks = dict(
+        zip(
+            ("the whole model", "without as many others", "without the heads that match"),
+            ax.lines[:3],
+            strict=True,
+        )
+    )
+    fig.legend(marks.values(), marks, loc="outside lower center", ncols=3, handletextpad=0.3)
+    nought(ax, upright=True)
+    ax.set_yticks(range(len(rows)), rows)
+    ax.set(xlabel=xlabel, ylim=(len(rows) - 0.5, -0.5))
+    ax.set_title(title)
+    told = "; ".join(
+        f"{' '.join(name.split())} {two_digits(whole)}, without the heads that match "
+        f"{two_digits(named)}, without as many others {_spread(others)}"
+        for name, (whole, named, others) in rows.items()
+    )
+    return fig, f"{xlabel[0].upper()}{xlabel[1:]}: {told}."
+
+
+def _thick(ax) -> list:
+    return [line for line in ax.lines if line.get_linewidth() == 2]
+
+
+def _from_one(steps: Sequence[int]) -> list[float]:
+    """Step 0 has no place on a logarithmic axis; it is drawn at 1."""
+    return [max(step, 1) for step in steps]
+
+
+def _spread(values) -> str:
+    low, high = (two_digits(edge(array(values))) for edge in (np.min, np.max))
+    return low if low == high else f"{low} to {high}"
+
+
+def _steps(values) -> str:
+    low, high = np.min(array(values)), np.max(array(values))
+    return f"{low:.0f}" if low == high else f"{low:.0f} to {high:.0f}"
