@@ -187,6 +187,9 @@ class Claim(NamedTuple):
         return cls(*texts, found["verdict"] == "holds")
 
 
+MADE: dict[str, Claim] = {}  # what this process has claimed so far, by id
+
+
 class Card:
     """A claim as it is shown: its line as text, and in a browser a row a quantity, with its
     controls beside it."""
@@ -263,6 +266,7 @@ def claim(
             f"and controls {made.controls!r}"
         )
     display(Card(made, finding, controls))
+    MADE[id] = made
     if useless:
         raise ControlMeetsTheBound(f"{made}\nmet by the control too: {', '.join(useless)}")
     if not holds:

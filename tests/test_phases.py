@@ -55,6 +55,8 @@ def test_laws_are_counted_on_the_text_that_is_trained_on():
     after_one = [(count + share) / 4 for count, share in zip((0, 0, 2, 1, 0), single, strict=True)]
     assert laws.bigram[1].exp().tolist() == pytest.approx(after_one)
     assert laws.bigram[4].exp().tolist() == pytest.approx(single)  # which never came first
+    lost = laws.losses(torch.tensor([[1, 2, 4]])).exp()
+    assert lost.tolist()[0] == pytest.approx([1 / after_one[2], 1 / laws.bigram[2, 4].exp().item()])
 
 
 def test_a_model_that_answers_by_a_law_is_at_no_distance_from_it():

@@ -265,6 +265,33 @@ CURVES = {
         plotting.beside_others({"p": (5.0, [1.0]), "q": (4.0, [2.0])}, "nats"),
         [at([5.0], [0]), at([1.0], [0.12]), at([4.0], [1]), at([2.0], [1.12])],
     ),
+    "phase_change": lambda: (
+        plotting.phase_change(
+            {"p": [dict(step=[1, 4], a=[0.5, 2.0]), dict(step=[1, 4], a=[1.5, 1.0])]},
+            {"a": "nats"},
+            levels={"a": ("law", 0.7)},
+        ),
+        [at([1, 4], [0.5, 2.0]), at([1, 4], [1.5, 1.0]), at([1, 4], [1.0, 1.5])],
+    ),
+    "order_of_events": lambda: (
+        plotting.order_of_events({"first": [30.0, 20.0], "then": [90.0, 50.0]}),
+        [at([30, 20], [0, 0]), at([90, 50], [1, 1]), at([20, 30], [0, 0])],
+    ),
+    "training_plane": lambda: (
+        plotting.training_plane({"p": [CLOUD], "q": [2 * CLOUD]}, [*range(len(CLOUD))], [1]),
+        [CLOUD, 2 * CLOUD, CLOUD[[1]], 2 * CLOUD[[1]]],
+    ),
+    "undoing": lambda: (
+        plotting.undoing([([1, 9], {"match": [[-1.0, -2.0]], "back": [[0.5, -3.0]]})]),
+        [at([1, 9], [-1.0, -2.0]), at([1, 9], [0.5, -3.0])],
+    ),
+    "left_without": lambda: (
+        plotting.left_without({"p": (5.0, 1.0, [4.5]), "q": (4.0, 0.5, [3.5])}, "nats"),
+        [
+            *(at([5.0, 5.0], [-0.32, 0.32]), at([1.0], [0]), at([4.5], [0.1])),
+            *(at([4.0, 4.0], [0.68, 1.32]), at([0.5], [1]), at([3.5], [1.1])),
+        ],
+    ),
     "bars": lambda: (plotting.bars({"a": 0.5, "b": 2.0}, "cost"), [at([0, 1], [0.5, 2.0])]),
     "activation_places": lambda: (
         plotting.activation_places({"here": (CLOUD[:, 0], CLOUD[:, 1])}, [0, 1], {"a": [0.0, 0.7]}),

@@ -55,6 +55,10 @@ class Laws:
         self.unigram = single.log()
         self.bigram = (pairs / pairs.sum(1, keepdim=True)).log()
 
+    def losses(self, tokens: Int[Tensor, "window pos"]) -> Float[Tensor, "window row"]:
+        """What bigrams lose (nats) at every row whose next token is known."""
+        return -self.bigram[tokens[:, :-1], tokens[:, 1:]]
+
 
 @torch.no_grad()
 def distances(model, tokens: Int[Tensor, "batch pos"], laws: Laws) -> dict[str, float]:

@@ -34,6 +34,13 @@ from helpers.plotting.optimizers import (
     twin_gaps,
 )
 from helpers.plotting.paths import orders, term_sum
+from helpers.plotting.phases import (
+    left_without,
+    order_of_events,
+    phase_change,
+    training_plane,
+    undoing,
+)
 from helpers.plotting.plateau import first_layer_story, fits, lottery
 from helpers.plotting.reading import look_back, sequences
 from helpers.plotting.rotation import turned

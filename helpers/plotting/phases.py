@@ -13,6 +13,7 @@ from helpers.plotting.core import (
     QUIET,
     Picture,
     array,
+    chance_line,
     figure,
     nought,
     styled,
@@ -31,12 +32,14 @@ def phase_change(
     kinds: Mapping[str, Sequence[Mapping[str, Sequence[float]]]],
     rows: Mapping[str, str],
     title: str = "",
+    first: int = 1,
+    levels: Mapping[str, tuple[str, float]] | None = None,
 ) -> Picture:
-    """A panel a quantity over the steps of training: a colour a kind of model, a thin line a seed,
-    a thick one for the seeds' mean.
+    """A panel a quantity over the steps of training, from step `first` on: a colour a kind of
+    model, a thin line a seed, a thick one for the seeds' mean.
 
     `kinds`: for each kind its trainings, each with "step" and the quantities; `rows`: quantity ->
-    label of its axis.
+    label of its axis; `levels`: quantity -> (name, value) of a line across its panel.
     """
     fig = figure(height=1.5 * len(rows) + 1.1)
     panels = np.atleast_1d(fig.subplots(len(rows), 1, sharex=True))
@@ -44,12 +47,17 @@ def phase_change(
     for ax, (name, label) in zip(panels, rows.items(), strict=True):
         ends = []
         for (kind, trainings), (colour, dash) in zip(kinds.items(), LOOKS, strict=False):
-            steps = _from_one(trainings[0]["step"])
-            curves = np.array([training[name] for training in trainings], dtype=float)
+            shown = [step >= first for step in trainings[0]["step"]]
+            steps = np.array(trainings[0]["step"])[shown]
+            curves = np.array([training[name] for training in trainings], dtype=float)[:, shown]
             ax.plot(steps, curves.T, color=colour, lw=0.6, alpha=0.5)
             ax.plot(steps, curves.mean(0), color=colour, ls=dash, lw=2, label=kind)
             ends.append(f"{kind} {_spread(curves[:, -1])}")
-        ax.set(ylabel=label, xscale="log", xlim=(5, steps[-1]))
+        ax.set(ylabel=label, xscale="log", xlim=(first, steps[-1]))
+        if name in (levels or {}):
+            what, level = levels[name]
+            chance_line(ax, level, what)
+            ends.append(f"{' '.join(what.split())} {two_digits(level)}")
         told.append(f"{' '.join(label.split())}: {', '.join(ends)}")
     panels[-1].set_xlabel("training step")
     panels[-1].xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
@@ -63,7 +71,7 @@ def phase_change(
 
 
 @styled
-def order(events: Mapping[str, Sequence[float]], title: str = "") -> Picture:
+def order_of_events(events: Mapping[str, Sequence[float]], title: str = "") -> Picture:
     """When each event comes: a row an event, a dot a seed, over the steps of training."""
     fig = figure(height=0.36 * len(events) + 1.3)
     ax = fig.subplots()
@@ -75,14 +83,14 @@ def order(events: Mapping[str, Sequence[float]], title: str = "") -> Picture:
     ax.set(xlabel="training step", xscale="log", ylim=(len(events) - 0.5, -0.5))
     ax.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
     ax.xaxis.set_minor_formatter(ticker.NullFormatter())
-    ax.set_xticks([100, 200, 400, 800, 1600])
+    ax.set_xticks([25, 50, 100, 200, 400, 800])
     ax.set_title(title)
     told = "; ".join(f"{' '.join(name.split())} {_steps(at)}" for name, at in events.items())
     return fig, f"When it comes, in steps: {told}."
 
 
 @styled
-def loss_plane(
+def training_plane(
     paths: Mapping[str, Sequence], steps: Sequence[int], marks: Sequence[int], title: str = ""
 ) -> Picture:
     """Trainings as paths in the plane of the first two principal components of their losses token
@@ -110,41 +118,40 @@ def loss_plane(
 
 
 @styled
-def attribution(
-    trainings: Sequence[tuple[Sequence[int], Mapping[str, Sequence[float]], Sequence[str]]],
+def undoing(
+    trainings: Sequence[tuple[Sequence[int], Mapping[str, Sequence]]],
     title: str = "",
 ) -> Picture:
-    """How much of a change each head's ablation undoes, over the steps of training: a panel a
-    training. Each has its steps, a curve a head, and the names of the heads to stand out."""
-    fig = figure(height=3.2)
+    """How far each head's ablation moves the losses along a change, over the steps of training: a
+    panel a training. Each has its steps, and of up to three kinds of heads their curves."""
+    fig = figure(height=3.4)
     panels = np.atleast_1d(fig.subplots(1, len(trainings), sharey=True))
-    told = []
-    for number, (ax, (steps, curves, named)) in enumerate(zip(panels, trainings, strict=True)):
-        for head, curve in sorted(curves.items(), key=lambda item: item[0] in named):
-            is_named = head in named
-            look = dict(color=COLOUR["prefix_matching"], lw=2) if is_named else dict(color=QUIET)
-            ax.plot(_from_one(steps), curve, **look, ls="solid" if is_named else (0, (4, 2)))
+    looks = [
+        dict(color=COLOUR["prefix_matching"], lw=2.2, zorder=3),
+        dict(color=COLOUR["previous_token"], lw=2.2, ls=(0, (5, 2)), zorder=2),
+        dict(color=QUIET, lw=1.2, ls=(0, (2, 1.5))),
+    ]
+    marks, told = {}, []
+    for number, (ax, (steps, kinds)) in enumerate(zip(panels, trainings, strict=True)):
+        ends = []
+        for (kind, curves), look in zip(kinds.items(), looks, strict=False):
+            for curve in curves:
+                (marks[kind],) = ax.plot(steps, array(curve), **look)
+            ends.append(f"{kind} {_spread([array(curve)[-1] for curve in curves])}")
         nought(ax)
-        ax.set(xscale="log", xlabel="training step", title=f"seed {number}")
+        ax.set(xscale="log", xlabel="training step", title=f"training {number + 1}")
         ax.set_xticks([100, 300, 1000])
         ax.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
         ax.xaxis.set_minor_formatter(ticker.NullFormatter())
-        least = {True: 0.0, False: 0.0}
-        for head, curve in curves.items():
-            least[head in named] = min(least[head in named], min(curve))
-        told.append(f"{two_digits(least[True])} against {two_digits(least[False])}")
-    panels[0].set_ylabel("before-and-after attribution (nats)")
-    marks = {"heads that match at the end": panels[0].lines[-2], "all others": panels[0].lines[0]}
-    fig.legend(marks.values(), marks, loc="outside lower center", ncols=2)
+        told.append(f"training {number + 1}, {', '.join(ends)}")
+    panels[0].set_ylabel("moved along the change (nats)")
+    fig.legend(marks.values(), marks, loc="outside lower center", ncols=len(marks))
     fig.suptitle(title, x=0.01, ha="left")
-    return fig, (
-        "The lowest attribution of a head that matches at the end, against the lowest of any "
-        f"other, a training each: {'; '.join(told)}."
-    )
+    return fig, f"How far heads move the losses along the change, at the end: {'; '.join(told)}."
 
 
 @styled
-def without(
+def left_without(
     rows: Mapping[str, tuple[float, float, Sequence[float]]],
     xlabel: str,
     title: str = "",
@@ -181,11 +188,6 @@ def without(
 
 def _thick(ax) -> list:
     return [line for line in ax.lines if line.get_linewidth() == 2]
-
-
-def _from_one(steps: Sequence[int]) -> list[float]:
-    """Step 0 has no place on a logarithmic axis; it is drawn at 1."""
-    return [max(step, 1) for step in steps]
 
 
 def _spread(values) -> str:
