@@ -8,7 +8,7 @@ cache folder.
 import hashlib
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,39 +21,46 @@ from torch import Tensor
 
 from helpers.corpus.documents import (
     Document,
+    LeftOut,
     digest_of,
     read_documents,
+    read_folder,
     split_documents,
     standard_library,
 )
-from helpers.corpus.tokenizer import D_VOCAB, label, open_tokenizer, tokenise, train_tokenizer
+from helpers.corpus.tokenizer import (
+    D_VOCAB,
+    Vocabulary,
+    open_tokenizer,
+    tokenise,
+    train_tokenizer,
+)
 from helpers.files import cache_folder, write_atomically
 from helpers.sequences import Batch
 from helpers.sequences.batch import after_bos
 
-CACHE_FORMAT = 1  # raise it when the same documents would give other tokens
+CACHE_FORMAT = 2  # raise it when the same documents would give other tokens
 
 
 @dataclass(frozen=True)
 class Source:
-    """What a corpus was made of, both splits together. `digest`: sha256 over every name and
-    text."""
+    """What a corpus was made of, both splits together, and what of a reader's folder was left out.
+    `digest`: sha256 over every name and text."""
 
     n_documents: int
     n_bytes: int
     n_tokens: int
     digest: str
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
-class Corpus:
+class Corpus(Vocabulary):
     """Tokenised text: two int64 streams of joined documents, each document preceded by id 0. All on
     the CPU."""
 
-    tokenizer: Tokenizer
     train: Int[Tensor, " train_tokens"]
     validation: Int[Tensor, " validation_tokens"]
-    d_vocab: int
     source: Source
 
     def windows(
@@ -99,23 +106,6 @@ class Corpus:
         ids = self.commonest_ids()
         return ids[int(most * len(ids)) : len(ids) - int(least * len(ids))]
 
-    def encode(self, text: str) -> list[int]:
-        """Token ids of `text`, without an opening id 0. A lone surrogate is a UnicodeEncodeError,
-        so a ValueError."""
-        # fails on a surrogate and says where; the library would call the text "not a str"
-        text.encode()
-        return self.tokenizer.encode(text, add_special_tokens=False).ids
-
-    def decode(self, ids: Sequence[int] | Int[Tensor, " tokens"]) -> str:
-        """The text of `ids`, the inverse of `encode`; a cut character gives U+FFFD. ValueError on a
-        foreign id."""
-        return self.tokenizer.decode(self._checked(ids), skip_special_tokens=False)
-
-    def token_strings(self, ids: Sequence[int] | Int[Tensor, " tokens"]) -> list[str]:
-        """One label an id: space `·`, newline `⏎`, tab `⇥`, other invisibles `\\u001b`, a cut
-        character `\\xe2`."""
-        return [label(self.tokenizer.id_to_token(token)) for token in self._checked(ids)]
-
     def _stream(self, split: str, n_ctx: int) -> Int[Tensor, " tokens"]:
         if split not in ("train", "validation"):
             raise ValueError(
@@ -129,16 +119,6 @@ class Corpus:
             )
         return stream
 
-    def _checked(self, ids: Sequence[int] | Int[Tensor, " tokens"]) -> list[int]:
-        ids = torch.as_tensor(ids)
-        if ids.ndim != 1 or (len(ids) and not 0 <= ids.min() <= ids.max() < self.d_vocab):
-            raise ValueError(
-                f"token ids of shape {tuple(ids.shape)}, {ids.min()} to {ids.max()}: expected one "
-                "axis and "
-                f"0 to {self.d_vocab - 1}; try ids from this corpus' encode, or one row of a batch"
-            )
-        return ids.tolist()
-
 
 def load(
     folder: str | Path | None = None,
@@ -147,6 +127,7 @@ def load(
     progress: bool = False,
     cache: str | Path | None = None,
     suffixes: Sequence[str] | None = None,
+    tell: Callable[[str], object] = print,
 ) -> Corpus:
     """The standard library, or the text in `folder`, as a Corpus; tokenised once, then read from
     the cache.
@@ -154,12 +135,15 @@ def load(
     `tokenizer`: one made before, or its JSON file; None trains one of `d_vocab` ids (default 1024)
     on the train split. `cache`: a folder; else the environment variable INDUCTION_COURSE_CACHE,
     else the user's cache folder. A cache that was cut or edited is made anew. `progress` draws bars
-    on stderr. `suffixes` as in `read_documents`.
+    on stderr. `suffixes` as in `read_folder`. `tell` is called with words on what was left out, if
+    anything was.
 
-    Raises what `read_documents`, `split_documents`, `train_tokenizer` and `open_tokenizer` raise,
+    Raises what `read_folder`, `split_documents`, `train_tokenizer` and `open_tokenizer` raise,
     and ValueError when `d_vocab` is given and is not the tokenizer's.
     """
-    documents = read_documents(folder, suffixes)
+    documents, left_out = read_folder(folder, suffixes)
+    if left_out:
+        tell("\n".join(["Left out:", *map(str, left_out)]))
     train, validation = split_documents(documents)
     digest = digest_of(documents)
     if tokenizer is None:
@@ -188,13 +172,13 @@ def load(
         _write_cache(path, kept)
     tokenizer = open_tokenizer(Tokenizer.from_buffer(kept["tokenizer"].numpy().tobytes()))
     n_bytes = sum(len(document.text.encode()) for document in documents)
-    source = Source(len(documents), n_bytes, len(kept["train"]) + len(kept["validation"]), digest)
+    n_tokens = len(kept["train"]) + len(kept["validation"])
     return Corpus(
         tokenizer,
-        kept["train"].long(),
-        kept["validation"].long(),
         tokenizer.get_vocab_size(),
-        source,
+        train=kept["train"].long(),
+        validation=kept["validation"].long(),
+        source=Source(len(documents), n_bytes, n_tokens, digest, tuple(left_out)),
     )
 
 

@@ -1,12 +1,13 @@
 """Byte-level BPE: trained, opened and checked; text to ids, and ids to labels that can be read."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Int
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 from tqdm import tqdm
 
@@ -16,6 +17,7 @@ from helpers.sequences import BOS
 BOS_TOKEN = "<bos>"
 D_VOCAB = 1024
 SMALLEST_D_VOCAB = 257  # one id for each byte, one for BOS
+LONGEST_WORD = 256  # bytes. Learning the merges takes time quadratic in a word; reading does not
 READABLE = str.maketrans({" ": "·", "\n": "⏎", "\t": "⇥"})
 # Byte-level BPE writes each byte as one visible character (GPT-2's table): this is the way back.
 VISIBLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
@@ -40,8 +42,9 @@ def train_tokenizer(
             f"{BOS_TOKEN}; try 512"
         )
     largest = SMALLEST_D_VOCAB + sum(len(document.text.encode()) for document in documents)
+    words = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.pre_tokenizer = in_pieces(words)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=min(d_vocab, largest),  # the trainer reserves memory for all it is promised
@@ -54,6 +57,7 @@ def train_tokenizer(
     tokenizer.train_from_iterator(
         tqdm(texts, "tokenizer", len(documents), disable=not progress), trainer
     )
+    tokenizer.pre_tokenizer = words
     if tokenizer.get_vocab_size() != d_vocab:
         raise ValueError(
             f"d_vocab={d_vocab}, but the text of {len(documents)} training documents supports only "
@@ -61,6 +65,12 @@ def train_tokenizer(
             "more text"
         )
     return open_tokenizer(tokenizer)
+
+
+def in_pieces(words: pre_tokenizers.PreTokenizer) -> pre_tokenizers.PreTokenizer:
+    """The same words, and those longer than LONGEST_WORD in pieces."""
+    pieces = pre_tokenizers.Split(Regex(f".{{{LONGEST_WORD}}}"), "isolated")
+    return pre_tokenizers.Sequence([words, pieces])
 
 
 def open_tokenizer(tokenizer: str | Path | Tokenizer) -> Tokenizer:
@@ -111,6 +121,41 @@ def tokenise(
                 pieces.append(np.array([BOS, *encoding.ids], dtype=np.int32))
             bar.update(len(texts))
     return torch.from_numpy(np.concatenate(pieces))
+
+
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """A tokenizer and the number of its ids: text to ids and back."""
+
+    tokenizer: Tokenizer
+    d_vocab: int
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of `text`, without an opening id 0. A lone surrogate is a UnicodeEncodeError,
+        so a ValueError."""
+        # fails on a surrogate and says where; the library would call the text "not a str"
+        text.encode()
+        return self.tokenizer.encode(text, add_special_tokens=False).ids
+
+    def decode(self, ids: Sequence[int] | Int[Tensor, " tokens"]) -> str:
+        """The text of `ids`, the inverse of `encode`; a cut character gives U+FFFD. ValueError on a
+        foreign id."""
+        return self.tokenizer.decode(self._checked(ids), skip_special_tokens=False)
+
+    def token_strings(self, ids: Sequence[int] | Int[Tensor, " tokens"]) -> list[str]:
+        """One label an id: space `·`, newline `⏎`, tab `⇥`, other invisibles `\\u001b`, a cut
+        character `\\xe2`."""
+        return [label(self.tokenizer.id_to_token(token)) for token in self._checked(ids)]
+
+    def _checked(self, ids: Sequence[int] | Int[Tensor, " tokens"]) -> list[int]:
+        ids = torch.as_tensor(ids)
+        if ids.ndim != 1 or (len(ids) and not 0 <= ids.min() <= ids.max() < self.d_vocab):
+            raise ValueError(
+                f"token ids of shape {tuple(ids.shape)}, {ids.min()} to {ids.max()}: expected one "
+                f"axis and 0 to {self.d_vocab - 1}; try ids from this vocabulary's encode, or one "
+                "row of a batch"
+            )
+        return ids.tolist()
 
 
 def label(token: str) -> str:
