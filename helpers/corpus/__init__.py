@@ -115,7 +115,7 @@ class Corpus(Vocabulary):
         if not 1 <= n_ctx <= len(stream):
             raise ValueError(
                 f"n_ctx={n_ctx}: expected 1 to {len(stream)}, the length of the {split} stream; "
-                "try a shorter window or more text"
+                "try more text, or a shorter window"
             )
         return stream
 
@@ -143,7 +143,7 @@ def load(
     """
     documents, left_out = read_folder(folder, suffixes)
     if left_out:
-        tell("\n".join(["Left out:", *map(str, left_out)]))
+        tell("\n  ".join(["Left out:", *map(str, left_out)]))
     train, validation = split_documents(documents)
     digest = digest_of(documents)
     if tokenizer is None:

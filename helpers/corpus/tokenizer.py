@@ -58,11 +58,11 @@ def train_tokenizer(
         tqdm(texts, "tokenizer", len(documents), disable=not progress), trainer
     )
     tokenizer.pre_tokenizer = words
-    if tokenizer.get_vocab_size() != d_vocab:
+    if (supported := tokenizer.get_vocab_size()) != d_vocab:
         raise ValueError(
             f"d_vocab={d_vocab}, but the text of {len(documents)} training documents supports only "
-            f"{tokenizer.get_vocab_size()}; expected more repeated pairs; try a smaller d_vocab or "
-            "more text"
+            f"{supported}; expected more repeated pairs; try more text, or d_vocab={supported} (at "
+            f"the command --d-vocab {supported})"
         )
     return open_tokenizer(tokenizer)
 

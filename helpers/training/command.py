@@ -2,6 +2,17 @@
 
 import argparse
 import sys
+from typing import NoReturn
+
+import torch
+
+
+class Parser(argparse.ArgumentParser):
+    """Refuses in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """What was wrong, and exit 2."""
+        self.exit(2, f"{self.prog}: {message} (--help lists the options)\n")
 
 
 def positive(text: str) -> int:
@@ -9,6 +20,17 @@ def positive(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} given; expected a whole number from 1 up")
     return int(text)
+
+
+def device_here(text: str) -> str:
+    """An option's value that must be a device of this machine, as torch names it."""
+    try:
+        torch.empty(0, device=text)
+    except (RuntimeError, AssertionError) as error:  # not known, or torch was built without it
+        raise argparse.ArgumentTypeError(
+            f"{text!r} given, which this machine has not; expected cpu, cuda or mps"
+        ) from error
+    return text
 
 
 def as_typed(module: str, arguments: list[str] | None) -> str:

@@ -7,10 +7,11 @@ size at which the matrices already do something, and blocks whose period changes
 sequence.
 """
 
-import argparse
+import sys
+import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from functools import cache
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +21,29 @@ from torch import Tensor
 from tqdm import tqdm
 
 from helpers import corpus
+from helpers.corpus import copying
+from helpers.corpus.documents import size
 from helpers.instruments import heads
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 from helpers.sequences import Batch, Task, split_periods
-from helpers.training import runs
-from helpers.training.command import as_typed, positive
+from helpers.training import expectations, runs
+from helpers.training.command import Parser, as_typed, device_here, positive
 from helpers.training.loop import Trainer, TrainingConfig, log_spaced, train, validation_loss
 from helpers.training.seeds import seeds
 
+FIRST = 4  # steps, by which the length of a training is told
 TOKENIZER = runs.DATA / "tokenizer.json"
 
 
 @dataclass(frozen=True)
 class Recipe:
     """Model, task and training that belong together. `task` has a name, of `sequences.TASKS` or
-    "text", and options."""
+    "text", and options. `read`: the text, once it is opened."""
 
     model: ModelConfig
     task: dict[str, Any]
     training: TrainingConfig
+    read: corpus.Corpus | None = field(default=None, compare=False, repr=False)
 
     def seeded(self, seed: int) -> "Recipe":
         """The same from another seed, of weights and data."""
@@ -97,14 +102,22 @@ class Recipe:
         text, n_ctx = self.text(progress), self.model.n_ctx
         return lambda batch, generator: text.windows(batch, n_ctx, generator)
 
-    def text(self, progress: bool = False) -> corpus.Corpus:
+    def opened(self, progress: bool = False, tell: Callable[[str], object] = print) -> "Recipe":
+        """The same with its text read, once: what a training reads stays what it is though the
+        folder changes. A recipe without a text is its own."""
+        is_text = self.task["name"] == "text"
+        return replace(self, read=self.text(progress, tell)) if is_text else self
+
+    def text(self, progress: bool = False, tell: Callable[[str], object] = print) -> corpus.Corpus:
         """The text that it reads: the standard library, held once in a process, or the folder that
-        its task names."""
-        folder = self.task["options"].get("folder")
-        if folder is None:
+        its task names. `tell` as in `corpus.load`."""
+        options = self.task["options"]
+        if self.read is not None:
+            return self.read
+        if "folder" not in options:
             return library(self.model.d_vocab, progress)
         # the course's tokens fit the library, not any folder
-        return corpus.load(folder, self.model.d_vocab, None, progress)
+        return corpus.load(**options, d_vocab=self.model.d_vocab, progress=progress, tell=tell)
 
 
 @cache
@@ -154,26 +167,21 @@ def run_recipe(
     for name, count in dict(snapshots=snapshots, weights=weights).items():
         if count is not None and count < 1:
             raise ValueError(f"{name} is {count}; give 1 or more, or leave it out")
-    trainer = recipe.trainer(device, progress)
     if resume:
         run = runs.load(folder)
-        if (run.model, run.task, run.training) != (
-            recipe.model,
-            recipe.task,
-            asdict(recipe.training),
-        ):
-            raise ValueError(
-                f"the run in {folder} was made with other settings; give the same ones, or another "
-                "folder"
-            )
+        recipe = continued(recipe, run, folder, progress)
+        trainer = recipe.trainer(device)
         trainer.restore(runs.load_checkpoint(folder))
     else:
+        recipe = recipe.opened(progress)
+        trainer = recipe.trainer(device)
         run = runs.Run(
             recipe.model,
             recipe.task,
             asdict(recipe.training),
             command,
             probe_ids=recipe.probe_ids(),
+            text=runs.about(recipe.read) if recipe.read else None,
         )
     schedule = log_spaced(recipe.training.steps, snapshots)
     keep = {
@@ -203,11 +211,87 @@ def run_recipe(
     return run
 
 
+def continued(recipe: Recipe, run: runs.Run, folder: Path, progress: bool = False) -> Recipe:
+    """The recipe, opened, with the run's own tokens. ValueError unless it is the run's, and its
+    text what the run has read."""
+    there, here = (
+        dict(asdict(one.model), **training, task=one.task["name"], **one.task["options"])
+        for one, training in ((run, run.training), (recipe, asdict(recipe.training)))
+    )
+    others = [
+        f"{name} {there.get(name)!r} there, {here.get(name)!r} here"
+        for name in there | here
+        if there.get(name) != here.get(name)
+    ]
+    if others:
+        raise ValueError(
+            f"the run in {folder} was made with other settings; give the same ones, or another "
+            f"folder for the run: {', '.join(others)}"
+        )
+    if run.text is None:
+        return recipe.opened(progress)
+    options = recipe.task["options"]
+    documents = corpus.read_documents(**options)
+    if corpus.digest_of(documents) != run.text["digest"]:
+        n_bytes = sum(len(document.text.encode()) for document in documents)
+        raise ValueError(
+            f"the text has changed since the run in {folder} began: it read "
+            f"{run.text['n_documents']} files, {size(run.text['n_bytes'])}; now there are "
+            f"{len(documents)}, {size(n_bytes)}; give it the text as it was, or begin a new run"
+        )
+    kept = run.vocabulary.tokenizer
+    text = corpus.load(**options, tokenizer=kept, progress=progress, tell=lambda words: None)
+    return replace(recipe, read=text)
+
+
+def minutes(
+    recipe: Recipe, snapshots: int, device: str = "cpu", clock: Callable = time.perf_counter
+) -> float:
+    """About how long the training takes, by the first steps and the first look at a model that is
+    then thrown away."""
+    trainer, measure = recipe.trainer(device), recipe.measure()
+    trainer.step()  # the first of all is slower
+    began = clock()
+    for _ in range(FIRST):
+        trainer.step()
+    stepped = clock()
+    measure(trainer.model)
+    looks = len(log_spaced(recipe.training.steps, snapshots))
+    each_step, each_look = (stepped - began) / FIRST, clock() - stepped
+    return (recipe.training.steps * each_step + looks * each_look) / 60
+
+
+def foretold(recipe: Recipe, snapshots: int, device: str = "cpu") -> str:
+    """What to expect of a training on the text that this recipe has opened."""
+    source, n_ctx = recipe.read.source, recipe.model.n_ctx
+    worth = copying.worth(recipe.read, n_ctx)
+    shipped = library(RECIPES["text"].model.d_vocab, progress=True)
+    return "\n".join(
+        [
+            expectations.of_text(source, recipe.model.d_vocab),
+            expectations.of_copying(worth, copying.worth(shipped, n_ctx)),
+            expectations.of_time(
+                recipe.training, n_ctx, source.n_tokens, minutes(recipe, snapshots, device)
+            ),
+        ]
+    )
+
+
+def stopped(folder: Path) -> str:
+    """What stands of a training that was interrupted."""
+    try:
+        run = runs.load(folder)
+    except FileNotFoundError:
+        return "stopped before anything was written"
+    return (
+        f"stopped; {folder} holds the run up to step {run.history[-1]['step']}, and the same "
+        "command with --resume goes on from there"
+    )
+
+
 def main(arguments: list[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        "python -m helpers.training", description="Train one of the course's runs."
-    )
+    parser = Parser("python -m helpers.training", description="Train one of the course's runs.")
     parser.add_argument(
         "recipe",
         choices=RECIPES,
@@ -241,26 +325,59 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--folder", help="with text: a folder of your own text instead of the standard library"
     )
-    parser.add_argument("--device", default="cpu", help="cpu (default), cuda or mps")
+    parser.add_argument(
+        "--suffixes",
+        nargs="+",
+        help="with --folder: which files to read (default: .py .txt .md .rst)",
+    )
+    parser.add_argument(
+        "--d-vocab", type=positive, help="with --folder: how many kinds of tokens (default 1024)"
+    )
+    parser.add_argument(
+        "--device", type=device_here, default="cpu", help="cpu (default), cuda or mps"
+    )
     given = parser.parse_args(arguments)
     recipe = RECIPES[given.recipe]
-    steps = recipe.training.steps if given.steps is None else given.steps
-    recipe = replace(
-        recipe,
-        model=replace(recipe.model, seed=given.seed),
-        training=replace(recipe.training, seed=given.seed, steps=steps),
-        task=recipe.task
-        | {"options": recipe.task["options"] | ({"folder": given.folder} if given.folder else {})},
-    )
+    if given.folder is None and (given.suffixes or given.d_vocab):
+        parser.error("--suffixes and --d-vocab are for a --folder of text; give that too")
+    if given.folder is not None and recipe.task["name"] != "text":
+        parser.error(f"--folder is for text and text_one_layer; {given.recipe} reads no text")
     if (given.out / "run.json").exists() and not given.resume:
         parser.error(
             f"{given.out} holds a run already; add --resume to go on with it, or name another "
             "folder"
         )
-    command = as_typed("helpers.training", arguments)
-    torch.set_num_threads(given.threads)
-    run = run_recipe(
-        recipe, given.out, given.resume, given.snapshots, given.weights, given.device, True, command
+    own = dict(folder=given.folder, suffixes=given.suffixes)
+    options = {name: value for name, value in own.items() if value is not None}
+    recipe = replace(
+        recipe.seeded(given.seed),
+        task=recipe.task | {"options": recipe.task["options"] | options},
     )
+    recipe = replace(
+        recipe,
+        model=replace(recipe.model, d_vocab=given.d_vocab or recipe.model.d_vocab),
+        training=replace(recipe.training, steps=given.steps or recipe.training.steps),
+    )
+    command = as_typed("helpers.training", arguments)
+    say = partial(print, file=sys.stderr)  # what is printed is the table at the end
+    torch.set_num_threads(given.threads)
+    try:
+        if given.folder is not None and not given.resume:
+            recipe = recipe.opened(progress=True, tell=say)
+            say(foretold(recipe, given.snapshots, given.device))
+        run = run_recipe(
+            recipe,
+            given.out,
+            given.resume,
+            given.snapshots,
+            given.weights,
+            given.device,
+            True,
+            command,
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        parser.exit(2, f"{parser.prog}: {str(error).splitlines()[0]}\n")
+    except KeyboardInterrupt:
+        parser.exit(130, f"\n{parser.prog}: {stopped(given.out)}\n")
     runs.update_manifest(given.out)
     print(heads.discover(run.model_at()))

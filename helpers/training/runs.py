@@ -21,8 +21,11 @@ from typing import Any
 
 import numpy as np
 import safetensors.torch
+from tokenizers import Tokenizer
 from torch import Tensor
 
+from helpers.corpus import Corpus
+from helpers.corpus.tokenizer import Vocabulary, open_tokenizer
 from helpers.files import write_atomically
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 
@@ -50,7 +53,8 @@ RECORD = (
 class Run:
     """`history` has one entry a snapshot: its step, the mean loss since the one before (nats) and
     its scores. `losses` has one a step. `weights[step]` are the weights by name. `probe_ids`: the
-    tokens that the probe drew from, if not all."""
+    tokens that the probe drew from, if not all. `text`: what `about` says of the text that was
+    read, if one was."""
 
     model: ModelConfig
     task: dict[str, Any]
@@ -61,6 +65,19 @@ class Run:
     losses: list[float] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
     weights: dict[int, dict[str, Tensor]] = field(default_factory=dict)
+    text: dict[str, Any] | None = None
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What encodes text for this model and decodes its tokens, wherever the text is now.
+        ValueError for a run that keeps no tokenizer."""
+        if self.text is None:
+            raise ValueError(
+                "this run keeps no tokenizer: it read no text, or is older than that; the course's "
+                "own text runs have the tokens of recipes.library(1024)"
+            )
+        tokenizer = Tokenizer.from_str(json.dumps(self.text["tokenizer"]))
+        return Vocabulary(open_tokenizer(tokenizer), self.model.d_vocab)
 
     @property
     def steps(self) -> list[int]:
@@ -76,6 +93,14 @@ class Run:
         model = AttentionOnlyTransformer(self.model)
         model.load_state_dict({name: tensor.float() for name, tensor in self.weights[step].items()})
         return model
+
+
+def about(text: Corpus) -> dict[str, Any]:
+    """What a run keeps of its text: how much was read and left out, its digest, and the tokenizer
+    as JSON."""
+    left_out = [files._asdict() for files in text.source.left_out]
+    tokenizer = json.loads(text.tokenizer.to_str())
+    return asdict(text.source) | dict(left_out=left_out, tokenizer=tokenizer)
 
 
 def versions() -> dict[str, str]:
@@ -109,6 +134,8 @@ def save(run: Run, folder: str | Path, checkpoint: Mapping[str, Tensor] | None =
         losses=[round(loss, 5) for loss in run.losses],
         history=run.history,
     )
+    if run.text is not None:
+        record["text"] = run.text
     write_atomically(folder / "run.json", (json.dumps(record, allow_nan=False) + "\n").encode())
     named = {file["name"] for file in files.values()}
     for stale in folder.glob("*.safetensors*"):  # and what a killed process left half-written
@@ -137,7 +164,8 @@ def load(folder: str | Path) -> Run:
                 f"{folder.name} at step {step} holds {shapes}; its config makes {expected}; train "
                 "the run again"
             )
-    return Run(weights=weights, **{key: record[key] for key in ("model", *RECORD)})
+    kept = {key: record[key] for key in ("model", *RECORD, "text")}
+    return Run(weights=weights, **kept)
 
 
 def load_checkpoint(folder: str | Path) -> dict[str, Tensor]:
@@ -176,6 +204,7 @@ def _read_record(folder: Path) -> dict[str, Any]:
         files = {kind: found["files"][kind] for kind in {"snapshots", *found["files"]}}
         return dict(
             {key: found[key] for key in RECORD},
+            text=found.get("text"),
             model=ModelConfig(**found["model"]),
             files={kind: (file["name"], file["sha256"]) for kind, file in files.items()},
         )
