@@ -18,7 +18,9 @@ D_VOCAB = 30
 def planted(train: Tensor, validation: Tensor, d_vocab: int = D_VOCAB) -> Corpus:
     """A corpus of these two streams: its words do not matter."""
     tokenizer = train_tokenizer([Document("a", "a")], 257)
-    return Corpus(tokenizer, d_vocab, train=train, validation=validation, source=Source(1, 1, 1, ""))
+    return Corpus(
+        tokenizer, d_vocab, train=train, validation=validation, source=Source(1, 1, 1, "")
+    )
 
 
 def uniform(length: int, seed: int, d_vocab: int = D_VOCAB) -> Tensor:

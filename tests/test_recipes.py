@@ -245,8 +245,8 @@ def test_the_courses_tokenizer_is_for_the_library_alone(monkeypatch, tmp_path, f
     class Asked(Exception):
         """No text is read here."""
 
-    def load(*arguments):
-        asked.append(arguments)
+    def load(folder, d_vocab, tokenizer=None, progress=False, tell=print):
+        asked.append((folder, d_vocab, tokenizer, progress))
         raise Asked
 
     monkeypatch.setattr(corpus, "load", load)
@@ -257,7 +257,8 @@ def test_the_courses_tokenizer_is_for_the_library_alone(monkeypatch, tmp_path, f
     assert asked == [(folder, 1024, path if tokenizer else None, False)]
 
 
-def test_the_command_reads_a_folder_of_ones_own(own_text, tmp_path, capsys):
+def test_the_command_reads_a_folder_of_ones_own(own_text, tmp_path, monkeypatch):
+    monkeypatch.setattr(recipes, "library", lambda *_, **__: corpus.load(own_text, 1024))
     arguments = ["text_one_layer", "--steps", "1", "--snapshots", "1", "--folder", own_text]
     recipes.main([*arguments, "--out", str(tmp_path / "run")])
     record = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
@@ -268,9 +269,12 @@ def test_the_command_reads_a_folder_of_ones_own(own_text, tmp_path, capsys):
 def test_the_library_is_read_once_in_a_process_and_a_folder_as_it_stands(own_text, monkeypatch):
     read = []
     load = corpus.load
-    monkeypatch.setattr(
-        corpus, "load", lambda folder, *more: (read.append(folder), load(own_text, *more))[1]
-    )
+
+    def reading(folder, *more, **options):
+        read.append(folder)
+        return load(own_text, *more, **options)
+
+    monkeypatch.setattr(corpus, "load", reading)
     monkeypatch.setattr(recipes, "TOKENIZER", Path("none"))
     recipes.library.cache_clear()
     folder = replace(RECIPES["text"], task=dict(name="text", options={"folder": own_text}))

@@ -214,12 +214,15 @@ def run_recipe(
 def continued(recipe: Recipe, run: runs.Run, folder: Path, progress: bool = False) -> Recipe:
     """The recipe, opened, with the run's own tokens. ValueError unless it is the run's, and its
     text what the run has read."""
-    there, here = (
-        dict(asdict(one.model), **training, task=one.task["name"], **one.task["options"])
-        for one, training in ((run, run.training), (recipe, asdict(recipe.training)))
+    settings = (
+        (asdict(run.model), asdict(recipe.model)),
+        (run.training, asdict(recipe.training)),
+        (dict(task=run.task["name"]), dict(task=recipe.task["name"])),
+        (run.task["options"], recipe.task["options"]),
     )
     others = [
         f"{name} {there.get(name)!r} there, {here.get(name)!r} here"
+        for there, here in settings
         for name in there | here
         if there.get(name) != here.get(name)
     ]
