@@ -330,8 +330,8 @@ def test_a_run_whose_text_has_changed_is_not_resumed(folder, stopped, changed):
     with pytest.raises(ValueError) as told:
         run_recipe(recipe_of(folder), stopped, resume=True, snapshots=4)
     assert re.search(
-        rf"text has changed since the run in .*stopped began: it read 100 files, .* now there are "
-        rf"{now}, .* give it the text as it was, or begin a new run",
+        rf"text has changed since the run in .*stopped began: it read 100 files, .* bytes, and "
+        rf"now there are {now}, .* bytes; give it the text as it was, or begin a new run",
         str(told.value),
     )
     assert files(stopped) == before
@@ -386,6 +386,8 @@ def test_what_differs_from_the_run_is_named(folder, stopped):
     other = replace(recipe, training=replace(recipe.training, steps=9, lr=0.5))
     with pytest.raises(ValueError, match="steps 6 there, 9 here, lr 0.01 there, 0.5 here$"):
         run_recipe(other, stopped, resume=True)
+    with pytest.raises(ValueError, match="for the run: seed 0 there, 4 here$"):
+        run_recipe(recipe.seeded(4), stopped, resume=True)
     with pytest.raises(ValueError, match="for the run: folder '.*text' there, '.*other' here$"):
         run_recipe(recipe_of(folder.parent / "other"), stopped, resume=True)
 
@@ -493,6 +495,7 @@ def test_the_command_foretells_and_goes_on_after_it_was_interrupted(
         with pytest.raises(SystemExit) as caught:
             recipes.main([*small, "--out", str(out)])
     printed, told = capsys.readouterr()
+    assert told.splitlines()[-1].startswith("python -m helpers.training: stopped")
     assert caught.value.code == 130 and printed == "" and looked[0][1:] == (4, "cpu")
     source = load(folder, 300, tell=lambda words: None).source
     for line in (

@@ -19,8 +19,9 @@ def of_text(source: Source, d_vocab: int) -> str:
 def of_copying(here: Copying, library: Copying) -> str:
     """What a head that copies can earn, beside what it earns on Python's own source."""
     words = (
-        f"Copying what followed the same token before is worth {here.gained:.2f} nats a token "
-        f"here, and {library.gained:.2f} on Python's standard library."
+        "Copying what followed the same token before, as an induction head does, is worth "
+        f"{here.gained:.2f} nats a token here, and {library.gained:.2f} on Python's standard "
+        "library."
     )
     if here.gained < LITTLE * library.gained:
         words += " That is next to nothing: do not expect an induction head from this text."

@@ -22,7 +22,6 @@ from tqdm import tqdm
 
 from helpers import corpus
 from helpers.corpus import copying
-from helpers.corpus.documents import size
 from helpers.instruments import heads
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 from helpers.sequences import Batch, Task, split_periods
@@ -188,26 +187,26 @@ def run_recipe(
         schedule[int(i)]
         for i in torch.linspace(len(schedule) - 1, 0, min(weights or len(schedule), len(schedule)))
     }
-    bar = tqdm(
-        total=recipe.training.steps, initial=trainer.step_number, unit="step", disable=not progress
-    )
-    for snapshot in train(trainer, recipe.measure(), schedule):
-        # where the resumed run stopped, and that snapshot is taken
-        if run.history and snapshot.step <= run.history[-1]["step"]:
-            continue
-        run.history.append(dict(step=snapshot.step, loss=snapshot.loss, **snapshot.scores))
-        if snapshot.step in keep:
-            run.weights[snapshot.step] = snapshot.weights
-        run.losses = trainer.losses
-        if folder:
-            unfinished = snapshot.step < schedule[-1]
-            runs.save(run, folder, trainer.checkpoint() if unfinished else None)
-        best = max(
-            (score for layer in snapshot.scores["prefix_matching"] for score in layer), default=0.0
-        )
-        bar.update(snapshot.step - bar.n)
-        loss = f"loss {snapshot.loss:.3f}, " if snapshot.loss else ""
-        bar.set_postfix_str(f"{loss}best prefix matching {best:.2f}")
+    steps = recipe.training.steps
+    with tqdm(total=steps, initial=trainer.step_number, unit="step", disable=not progress) as bar:
+        for snapshot in train(trainer, recipe.measure(), schedule):
+            # where the resumed run stopped, and that snapshot is taken
+            if run.history and snapshot.step <= run.history[-1]["step"]:
+                continue
+            run.history.append(dict(step=snapshot.step, loss=snapshot.loss, **snapshot.scores))
+            if snapshot.step in keep:
+                run.weights[snapshot.step] = snapshot.weights
+            run.losses = trainer.losses
+            if folder:
+                unfinished = snapshot.step < schedule[-1]
+                runs.save(run, folder, trainer.checkpoint() if unfinished else None)
+            best = max(
+                (score for layer in snapshot.scores["prefix_matching"] for score in layer),
+                default=0.0,
+            )
+            bar.update(snapshot.step - bar.n)
+            loss = f"loss {snapshot.loss:.3f}, " if snapshot.loss else ""
+            bar.set_postfix_str(f"{loss}best prefix matching {best:.2f}")
     return run
 
 
@@ -220,16 +219,16 @@ def continued(recipe: Recipe, run: runs.Run, folder: Path, progress: bool = Fals
         (dict(task=run.task["name"]), dict(task=recipe.task["name"])),
         (run.task["options"], recipe.task["options"]),
     )
-    others = [
-        f"{name} {there.get(name)!r} there, {here.get(name)!r} here"
+    others = {  # a name once: the seed is in two
+        name: f"{name} {there.get(name)!r} there, {here.get(name)!r} here"
         for there, here in settings
         for name in there | here
         if there.get(name) != here.get(name)
-    ]
+    }
     if others:
         raise ValueError(
             f"the run in {folder} was made with other settings; give the same ones, or another "
-            f"folder for the run: {', '.join(others)}"
+            f"folder for the run: {', '.join(others.values())}"
         )
     if run.text is None:
         return recipe.opened(progress)
@@ -239,8 +238,8 @@ def continued(recipe: Recipe, run: runs.Run, folder: Path, progress: bool = Fals
         n_bytes = sum(len(document.text.encode()) for document in documents)
         raise ValueError(
             f"the text has changed since the run in {folder} began: it read "
-            f"{run.text['n_documents']} files, {size(run.text['n_bytes'])}; now there are "
-            f"{len(documents)}, {size(n_bytes)}; give it the text as it was, or begin a new run"
+            f"{run.text['n_documents']:,} files, {run.text['n_bytes']:,} bytes, and now there are "
+            f"{len(documents):,}, {n_bytes:,} bytes; give it the text as it was, or begin a new run"
         )
     kept = run.vocabulary.tokenizer
     text = corpus.load(**options, tokenizer=kept, progress=progress, tell=lambda words: None)
