@@ -300,6 +300,7 @@ def test_a_run_on_the_same_text_goes_on_in_its_own_tokens(folder, stopped, tmp_p
     def refuse(*_):
         raise AssertionError("another tokenizer was trained")
 
+    monkeypatch.setenv("INDUCTION_COURSE_CACHE", str(tmp_path / "emptied"))
     monkeypatch.setattr(corpus, "train_tokenizer", refuse)
     run_recipe(recipe_of(folder), stopped, resume=True, snapshots=4)
     assert files(stopped) == files(tmp_path / "whole")
