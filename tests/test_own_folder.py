@@ -423,7 +423,7 @@ def refused(capsys, *arguments: str) -> str:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ("two_layers --folder {text}", "--folder is for text and text_one_layer; two_layers reads"),
+        ("two_layers --folder {text}", "--folder is for text, text_one_layer.*; two_layers reads"),
         ("text --suffixes .tex", "are for a --folder of text; give that too"),
         ("text --d-vocab 300", "are for a --folder of text; give that too"),
         ("text --folder {text}/none", "no folder '.*none'"),

@@ -343,7 +343,8 @@ def main(arguments: list[str] | None = None) -> None:
     if given.folder is None and (given.suffixes or given.d_vocab):
         parser.error("--suffixes and --d-vocab are for a --folder of text; give that too")
     if given.folder is not None and recipe.task["name"] != "text":
-        parser.error(f"--folder is for text and text_one_layer; {given.recipe} reads no text")
+        readers = [name for name in RECIPES if RECIPES[name].task["name"] == "text"]
+        parser.error(f"--folder is for {', '.join(readers)}; {given.recipe} reads no text")
     if (given.out / "run.json").exists() and not given.resume:
         parser.error(
             f"{given.out} holds a run already; add --resume to go on with it, or name another "
