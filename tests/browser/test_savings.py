@@ -94,7 +94,7 @@ def test_it_shows_where_the_heads_looked_and_from_where(page, scene):
     marked = page.locator(".savings .chip.looked").count()
     assert marked == page.locator(".savings .threads path").count() == len(looks)
     assert "query" in chip(page, row).get_attribute("class")
-    best = max(looks, key=looks.get)
+    best = max(looks, key=lambda key: key and looks[key])
     assert f"{looks[best]:.2f} of the attention goes to position {best} " in says(page, "savings")
     assert "an induction target, and it comes again" in says(page, "savings")
     assert (
@@ -102,6 +102,28 @@ def test_it_shows_where_the_heads_looked_and_from_where(page, scene):
         .get_attribute("aria-label")
         .endswith(f"gets {looks[best]:.2f} of the attention")
     )
+
+
+def test_it_says_where_a_copy_was_wrong_and_where_the_heads_rest(page, savings):
+    """Of a passage with one repeated token, which the heads take for the same again."""
+    scene = dict(savings.scene, tokens=[0, 5, 6, 5, 7])
+    for name in ("kinds", "looks"):
+        scene[name] = scene[name][:4]
+    for side in ("whole", "without"):
+        scene[side] = {name: rows[:4] for name, rows in scene[side].items()}
+    scene["looks"][3] = [(0, 0.6), (2, 0.3)]
+    savings.scene = scene
+    chip(page, 4).hover()
+    assert says(page, "savings").endswith(
+        "From “5” 0.30 of the attention goes to position 2 “6”, right after an earlier “5”: an "
+        "induction target, which does not come now; 0.60 rests on “BOS”."
+    )
+    savings.scene = dict(scene, looks=[*scene["looks"][:3], [(0, 0.97)]])
+    chip(page, 4).hover()
+    assert says(page, "savings").endswith("From “5” 0.97 rests on “BOS”.")
+    savings.scene = dict(scene, looks=[*scene["looks"][:3], []])
+    chip(page, 4).hover()
+    assert says(page, "savings").endswith("the attention goes everywhere, and nowhere much.")
 
 
 def test_the_threads_end_at_what_was_seen(page, scene):

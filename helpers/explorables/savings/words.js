@@ -42,14 +42,15 @@ export function sentence(scene, position, read) {
 }
 
 function lookWords(scene, { row, looks, right }) {
-  const from = `From ${called(scene, row)}`;
-  if (!looks.length) return `${from} the attention goes everywhere, and nowhere much.`;
-  const [[key, weight]] = looks;
-  const most = `${from} ${decimal(weight)} of the attention goes to position ${key} `
-    + called(scene, key);
-  if (!isTarget(scene.tokens, row, key)) return `${most}${key ? "" : ", where heads rest"}.`;
-  const comes = scene.tokens[key] === right ? "and it comes again" : "which does not come now";
-  return `${most}, right after an earlier ${called(scene, row)}: an induction target, ${comes}.`;
+  const from = called(scene, row), rest = looks.find(([key]) => key === 0);
+  const rests = rest ? `${decimal(rest[1])} rests on ${called(scene, 0)}` : "";
+  const best = looks.find(([key]) => key > 0);
+  if (!best) return `From ${from} ${rests || "the attention goes everywhere, and nowhere much"}.`;
+  const [key, weight] = best, comes = scene.tokens[key] === right;
+  const match = isTarget(scene.tokens, row, key) ? `, right after an earlier ${from}: an induction `
+    + `target, ${comes ? "and it comes again" : "which does not come now"}` : "";
+  return `From ${from} ${decimal(weight)} of the attention goes to position ${key} `
+    + `${called(scene, key)}${match}${rests && `; ${rests}`}.`;
 }
 
 // What a screen reader calls one token: with what is saved there, and the attention that it gets.
