@@ -154,8 +154,8 @@ def test_a_passage_stands_as_its_text_does_on_grounds_of_its_values():
     assert under == [(blue, 3, 4), (orange, 4, 5), (orange, 5, 6), (orange, 5, 6)]
     assert [line.get_linestyle() for line in ax.lines] == [":", "-", "-", "-"]
     assert says == (
-        "A passage in which 5 tokens carry a value, +2.00 nats on average. old: +3.17 at 3 tokens; "
-        "new: +0.25 at 2 tokens; odd: none here. The most, +8.00, is at '⏎'."
+        "What they save: +2.00 nats on average over 5 tokens (old: +3.17 at 3 tokens; new: +0.25 "
+        "at 2 tokens; odd: none here). The most, +8.00, is at '⏎'."
     )
 
 

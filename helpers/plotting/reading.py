@@ -23,7 +23,7 @@ from helpers.plotting.core import (
 from helpers.tables import short
 
 LINE = 24  # tokens, of which so many stand side by side
-LETTER, LEADING = 0.0753, 0.195  # inches: as wide as a letter of code of the usual size, and a line
+LETTER, LEADING = 0.076, 0.195  # inches from one letter of code to the next, and between its lines
 LETTERS = int((WIDEST - 0.2) / LETTER)  # in a line of code
 
 
@@ -101,11 +101,10 @@ def look_back(
     one pays to it, with the number from a twentieth up. Of a long text only the last `most` tokens
     up to the framed one."""
     weights, tokens = array(pattern)[query], [short(token) for token in tokens]
-    first, glyph = max(0, query + 1 - most), 0.076  # inches a letter
-    across = WIDEST - 0.2
+    first, across = max(0, query + 1 - most), WIDEST - 0.2
     places, line, x = [], 0, 0.0
     for index in range(first, query + 1):
-        wide = glyph * max(len(tokens[index]), 2) + 0.12
+        wide = LETTER * max(len(tokens[index]), 2) + 0.12
         if x + wide > across:
             line, x = line + 1, 0.0
         places.append((index, x, line, wide))
@@ -175,8 +174,8 @@ def passage(
     most = int(values.argmax())
     means = "; ".join(words.replace("\n", " ") for words in told)
     return fig, (
-        f"A passage in which {len(values)} tokens carry a value, {values.mean():+.2f} nats on "
-        f"average. {means}. The most, {values[most]:+.2f}, is at {short(labels[most + 1])!r}."
+        f"{title or 'A passage'}: {values.mean():+.2f} nats on average over {len(values)} tokens "
+        f"({means}). The most, {values[most]:+.2f}, is at {short(labels[most + 1])!r}."
     )
 
 

@@ -235,3 +235,12 @@ def test_python_shows_another_passage(page, savings):
     savings.scene = Savings(trained(), batch().tokens[:, :20], without=induction_heads()).scene
     assert page.locator(".savings .chip").count() == 20
     assert page.locator(".savings .chip.chosen").count() == 1
+
+
+def test_what_changes_while_it_is_hidden_has_its_threads_when_it_is_seen(bare, page, savings):
+    display = "(how) => { document.querySelector('main').style.display = how; }"
+    page.evaluate(display, "none")
+    savings.scene = dict(savings.scene, large=2.0)
+    page.evaluate("() => document.querySelector('.savings .threads').replaceChildren()")
+    page.evaluate(display, "")
+    page.locator(".savings .threads path").first.wait_for(state="attached")

@@ -25,11 +25,12 @@ export function makeThreads(passage) {
 
   function draw(from, ends) {
     passage.append(svg); // its elements may be new
-    const { left, top } = passage.getBoundingClientRect();
+    if (!passage.getClientRects().length) return; // it is not on a page yet, or hidden there
+    const corner = svg.getBoundingClientRect();
     const box = (element) => {
       const [first] = element.firstChild.getClientRects(); // a line's end goes on in the next one
-      const x = first.left - left + passage.scrollLeft, y = first.top - top + passage.scrollTop;
-      return { x: x + first.width / 2, top: y, bottom: y + first.height };
+      const x = first.left + first.width / 2 - corner.left, y = first.top - corner.top;
+      return { x, top: y, bottom: y + first.height };
     };
     svg.replaceChildren(...ends.map(([end, weight]) => make("path", {
       d: curve(box(from), box(end)), "stroke-width": 1 + 2 * weight, opacity: 0.25 + 0.6 * weight,

@@ -51,14 +51,14 @@ function render({ model, el }) {
   // ---- drawing
 
   function draw() {
-    const { chosen, kind } = look, read = readToken(scene, chosen);
-    const weights = new Map(read?.looks);
+    const { chosen, kind } = look, here = readToken(scene, chosen);
+    const weights = new Map(here?.looks);
     strip.paint(look, (i) => {
       const value = i ? saved[i - 1] : null;
-      const isCopy = read && i && i < read.row && scene.tokens[i] === scene.tokens[read.row];
+      const isCopy = here && i && i < here.row && scene.tokens[i] === scene.tokens[here.row];
       const marks = {
         helps: value > 0, harms: value < 0, large: Math.abs(value) >= scene.large,
-        query: i === read?.row, copy: isCopy, looked: weights.has(i),
+        query: i === here?.row, copy: isCopy, looked: weights.has(i),
         aside: kind && scene.kinds[i - 1] !== kind,
       };
       return {
@@ -69,11 +69,11 @@ function render({ model, el }) {
       };
     });
     title.textContent = titleWords(scene, chosen);
-    worth.textContent = read ? savedWords(read.saved) : "";
-    worth.className = read?.saved < 0 ? "before" : "match";
-    answers.draw(scene, read, largest([...scene.whole.loss, ...scene.without.loss]));
-    kinds.mark(read?.kind);
-    says.textContent = sentence(scene, chosen, read);
+    worth.textContent = here ? savedWords(here.saved) : "";
+    worth.className = here?.saved < 0 ? "before" : "match";
+    answers.draw(scene, here, largest([...scene.whole.loss, ...scene.without.loss]));
+    kinds.mark(here?.kind);
+    says.textContent = sentence(scene, chosen, here);
     drawThreads();
   }
 
