@@ -21,6 +21,11 @@ class Code:
         return [ends.get(token % 7, f"·v{token}") if token else "<bos>" for token in ids]
 
 
+def code() -> Savings:
+    """A passage in lines."""
+    return Savings(trained(), batch().tokens, without=induction_heads(), tokenizer=Code())
+
+
 @pytest.fixture
 def savings(bare):
     yield bare.show(EVERY["savings"].make())
@@ -211,9 +216,7 @@ def test_each_kind_has_its_sum_and_when_pressed_its_tokens_alone(page, scene):
 
 
 def test_code_stands_in_its_lines(bare):
-    savings = bare.show(
-        Savings(trained(), batch().tokens, without=induction_heads(), tokenizer=Code())
-    )
+    savings = bare.show(code())
     labels = [savings.scene["vocabulary"][str(token)] for token in savings.scene["tokens"]]
     text = "".join(labels).replace("·", " ").replace("⏎", "⏎\n").replace("<bos>", "<bos>\n")
     shown = bare.page.locator(".savings .passage").evaluate(
@@ -225,7 +228,14 @@ def test_code_stands_in_its_lines(bare):
 
 
 @pytest.mark.parametrize("width", [1400, 800])
-def test_it_fits_a_window_700_pixels_high(bare, page, width):
+def test_it_fits_a_window_700_pixels_high(bare, page, savings, width):
+    scene = dict(code().scene)
+    scene["tokens"] = [0, *5 * scene["tokens"][1:]]  # 50 lines
+    for name in ("kinds", "looks"):
+        scene[name] = 5 * scene[name]
+    for side in ("whole", "without"):
+        scene[side] = {name: 5 * rows for name, rows in scene[side].items()}
+    savings.scene = scene
     page.set_viewport_size({"width": width, "height": 700})
     bare.drawn()
     assert page.locator(".savings").bounding_box()["height"] <= 700
