@@ -1,8 +1,11 @@
 """Losses by what a context holds."""
 
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.testing import assert_close
 
 from helpers import handmade
 from helpers.instruments import contexts, heads
@@ -44,6 +47,16 @@ def test_losses_are_those_of_the_logits():
     found = contexts.losses(model, tokens)
     right = F.cross_entropy(model(tokens)[1, 6:7], tokens[1, 7:8])
     assert found.shape == (3, 15) and found[1, 6].item() == pytest.approx(right.item(), abs=1e-5)
+
+
+def test_what_heads_save_is_what_their_output_matrices_save():
+    model = AttentionOnlyTransformer(ModelConfig(n_layers=2, n_heads=2, n_ctx=16, d_vocab=12))
+    model.requires_grad_(False)
+    tokens, cut = torch.randint(12, (3, 16)), copy.deepcopy(model)
+    cut.W_O[0, 1] = cut.W_O[1, 0] = 0
+    found = contexts.savings(model, tokens, [(0, 1), (1, 0)])
+    assert_close(found, contexts.losses(cut, tokens) - contexts.losses(model, tokens))
+    assert found.abs().max() > 0.01
 
 
 def test_a_perfect_head_is_worth_all_where_a_copy_is_right_and_nothing_without_it():

@@ -136,6 +136,7 @@ def test_every_view_is_there():
         "paths",
         "prediction",
         "rotation",
+        "savings",
         "virtual_weights",
     }
 

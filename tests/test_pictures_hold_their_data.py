@@ -472,7 +472,7 @@ def test_letters_have_one_size_titles_another_and_dense_fields_a_smaller_one(nam
 def test_every_picture_is_in_one_of_the_tables():
     """Those that are not draw text and lay out what other tests look at, or have a file of their
     own."""
-    elsewhere = {"head_board", "look_back", "sequences", "stream_diagram", "lottery"}
+    elsewhere = {"head_board", "look_back", "passage", "sequences", "stream_diagram", "lottery"}
     drawing = {
         name
         for name, one in vars(plotting).items()

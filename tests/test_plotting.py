@@ -65,6 +65,7 @@ PICTURES = {
     ),
     "birth_frame": lambda: plotting.birth_frame([4.0, 3.0, 2.0], 2, 4.1, [pattern(), pattern()]),
     "look_back": lambda: plotting.look_back(["BOS", "7", "12", "7"], pattern()[0], 3),
+    "passage": lambda: plotting.passage(*PASSAGE, 4, 1),
 }
 
 
@@ -120,6 +121,49 @@ def test_a_look_back_shades_each_token_by_its_attention_and_no_later_one():
     framed = mpl.colors.to_rgba(core.COLOUR["prefix_matching"])
     assert [box.get_edgecolor() == framed for box in ax.patches] == [False, False, True]
     assert "most attention, 0.70, goes to '7', one step back" in says
+
+
+PASSAGE = (
+    ["<bos>", "if", "·x", ":⏎····", "y", "⏎"],
+    np.array([0.5, -1.5, 3, 0, 8]),
+    ["new", "old", "old", "new", "old"],
+    ["old", "new", "odd"],
+)
+
+
+def test_a_passage_stands_as_its_text_does_on_grounds_of_its_values():
+    fig, says = plotting.passage(*PASSAGE, 4, 1, "What they save")
+    ax = fig.axes[0]
+    placed = [(text.get_text(), *text.get_position()) for text in ax.texts]
+    assert placed == [
+        ("<bos>", 0, 0.52),
+        ("if", 0, 1.52),
+        (" x", 2, 1.52),
+        (":", 4, 1.52),
+        ("⏎", 5, 1.52),
+        ("    ", 0, 2.52),
+        ("y", 4, 2.52),
+        ("⏎", 5, 2.52),
+    ]
+    orange, blue = core.COLOUR["prefix_matching"], core.BELOW
+    grounds = [(orange, 1 / 8), (blue, 3 / 8), *[(orange, 3 / 4)] * 3, (orange, 1)]
+    assert [box.get_facecolor() for box in ax.patches] == [
+        mpl.colors.to_rgba(*ground) for ground in grounds
+    ]
+    under = [(line.get_color(), *line.get_xdata()) for line in ax.lines]
+    assert under == [(blue, 3, 4), (orange, 4, 5), (orange, 5, 6), (orange, 5, 6)]
+    assert [line.get_linestyle() for line in ax.lines] == [":", "-", "-", "-"]
+    assert says == (
+        "What they save: +2.00 nats on average over 5 tokens (old: +3.17 at 3 tokens; new: +0.25 "
+        "at 2 tokens; odd: none here). The most, +8.00, is at '⏎'."
+    )
+
+
+def test_a_line_of_a_passage_that_is_too_long_goes_on_below():
+    fig, _ = plotting.passage(["BOS", *["word·"] * 40], np.ones(40), ["a"] * 40, ["a"], 4, 1)
+    words = [text for text in fig.axes[0].texts if text.get_text() == "word "]
+    assert len(words) == 40 and len({text.get_position()[1] for text in words}) == 3
+    assert max(text.get_position()[0] for text in words) < 82
 
 
 def test_of_a_long_text_the_look_back_shows_the_end():

@@ -18,7 +18,9 @@ from helpers.explorables.attention import Attention
 from helpers.explorables.discovery import Discovery
 from helpers.explorables.paths import Paths
 from helpers.explorables.rotation import Rotation
+from helpers.explorables.savings import Savings
 from helpers.explorables.virtual_weights import VirtualWeights
+from helpers.instruments import contexts
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 
 MODEL = AttentionOnlyTransformer(ModelConfig(n_heads=2, d_model=16, d_head=8, n_ctx=12, d_vocab=9))
@@ -29,6 +31,7 @@ EVERY = {
     "discovery": Discovery,
     "paths": lambda: Paths(MODEL, TOKENS[:-1], TOKENS[1:]),
     "rotation": lambda: Rotation(MODEL, TOKENS),
+    "savings": lambda: Savings(MODEL, TOKENS, without=[(1, 0), (1, 1)]),
     "virtual_weights": lambda: VirtualWeights(MODEL),
 }
 MOST_BYTES = 60_000  # of a still, and of the one that moves
@@ -84,6 +87,12 @@ def test_paths_shows_what_the_terms_add_up_to():
     above_mean = (logits[5] - logits.mean()).item()
     assert f"add up to {above_mean:+.1f}," in paths.picture()[1]
     assert f"all terms {paths.loss_of(paths.terms):.2f}" in paths.picture()[1]
+
+
+def test_savings_shows_what_the_heads_are_worth_in_the_mean():
+    without = [(1, 0), (1, 1)]
+    says = Savings(MODEL, TOKENS, without=without).picture()[1]
+    assert f"{contexts.savings(MODEL, TOKENS[None], without).mean():+.2f} nats" in says
 
 
 # ---- what a notebook keeps, and what it becomes

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from helpers.instruments.heads import zero_heads
 from helpers.instruments.patterns import induction_targets
 from helpers.instruments.weights import in_single
+from helpers.model import Head
 
 
 class Copies(NamedTuple):
@@ -40,15 +41,28 @@ def copies(tokens: Int[Tensor, "batch pos"]) -> Copies:
 
 
 @torch.no_grad()
+def log_probabilities(
+    model, tokens: Int[Tensor, "batch pos"], fwd_hooks: Sequence = ()
+) -> Float[Tensor, "batch row d_vocab"]:
+    """What every row whose next token is known expects there (nats)."""
+    logits = model.run_with_hooks(tokens.to(model.W_U.device), fwd_hooks=list(fwd_hooks))
+    return in_single(logits)[:, :-1].log_softmax(-1)
+
+
 def losses(
     model, tokens: Int[Tensor, "batch pos"], fwd_hooks: Sequence = ()
 ) -> Float[Tensor, "batch row"]:
     """The loss (nats) of every row whose next token is known."""
-    tokens = tokens.to(model.W_U.device)
-    logits = in_single(model.run_with_hooks(tokens, fwd_hooks=list(fwd_hooks)))[:, :-1]
-    return F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten(), reduction="none").view(
-        len(tokens), -1
-    )
+    expected = log_probabilities(model, tokens, fwd_hooks)
+    return -expected.gather(-1, tokens[:, 1:, None].to(expected.device))[..., 0]
+
+
+def savings(
+    model, tokens: Int[Tensor, "batch pos"], without: Sequence[Head]
+) -> Float[Tensor, "batch row"]:
+    """The loss (nats) that these heads save, row by row: the loss without them, their outputs set
+    to zero and all that follows recomputed, less the loss with them."""
+    return losses(model, tokens, zero_heads(model, without)) - losses(model, tokens)
 
 
 def by_copies(

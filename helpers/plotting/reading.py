@@ -1,13 +1,17 @@
 """Pictures of what a model reads."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 
 import matplotlib as mpl
 import numpy as np
 
 from helpers.plotting.core import (
+    BELOW,
     COLOUR,
+    INK,
     TINT,
+    TITLE,
     WIDEST,
     Picture,
     array,
@@ -19,6 +23,8 @@ from helpers.plotting.core import (
 from helpers.tables import short
 
 LINE = 24  # tokens, of which so many stand side by side
+LETTER, LEADING = 0.076, 0.195  # inches from one letter of code to the next, and between its lines
+LETTERS = int((WIDEST - 0.2) / LETTER)  # in a line of code
 
 
 @styled
@@ -95,11 +101,10 @@ def look_back(
     one pays to it, with the number from a twentieth up. Of a long text only the last `most` tokens
     up to the framed one."""
     weights, tokens = array(pattern)[query], [short(token) for token in tokens]
-    first, glyph = max(0, query + 1 - most), 0.076  # inches a letter
-    across = WIDEST - 0.2
+    first, across = max(0, query + 1 - most), WIDEST - 0.2
     places, line, x = [], 0, 0.0
     for index in range(first, query + 1):
-        wide = glyph * max(len(tokens[index]), 2) + 0.12
+        wide = LETTER * max(len(tokens[index]), 2) + 0.12
         if x + wide > across:
             line, x = line + 1, 0.0
         places.append((index, x, line, wide))
@@ -128,6 +133,86 @@ def _draw_chip(ax, token: str, weight: float, corner, wide: float, framed: bool)
     ax.text(x + wide / 2, y + 0.31, token, family="DejaVu Sans Mono", **letters(face), **middle)
     if weight >= 0.05:
         ax.text(x + wide / 2, y + 0.73, two_digits(weight), **middle)
+
+
+@styled
+def passage(
+    labels: Sequence[str],
+    values,
+    kinds: Sequence[str],
+    all_kinds: Sequence[str],
+    end: float,
+    large: float,
+    title: str = "",
+) -> Picture:
+    """A text as it stands, each token but the first on a ground of its value: orange above zero,
+    blue below, full from `end` on. From `large` on it is underlined, below zero with dots. `kinds`
+    says of what kind each of them is; the mean of each of `all_kinds` stands above."""
+    values, kinds = array(values), np.asarray(kinds)
+    pieces = list(_laid_out(labels))
+    lines = 1 + max(line for *_, line in pieces)
+    high = LEADING * lines + 1.1
+    fig = figure(height=high, layout=None)
+    inside = LETTERS * LETTER
+    ax = fig.add_axes((0.1 / WIDEST, 0.05 / high, inside / WIDEST, LEADING * lines / high))
+    ax.set(xlim=(0, LETTERS), ylim=(lines, 0))
+    for token, text, column, line in pieces:
+        value = float(values[token - 1]) if token else 0.0
+        _draw_piece(ax, text, value, (column, line), end, large)
+    head = fig.add_axes((0.1 / WIDEST, 1 - 1 / high, inside / WIDEST, 1 / high))
+    head.set(xlim=(0, LETTERS), ylim=(5, 0))
+    head.text(0, 0.8, title, fontsize=TITLE)
+    for place, value in enumerate((-end, -large, 0, large, end)):
+        name = f"{value:+g}" if value else "0"
+        _draw_piece(head, name.center(5), value, (6 * place, 1.35), end, large)
+    head.text(31, 2, f"nats; underlined from {large:g}, with dots where it costs", va="center")
+    told = [f"{kind}:\n{_mean_of(values[kinds == kind])}" for kind in all_kinds]
+    for place, words in enumerate(told):
+        head.text(place * LETTERS / len(told), 3.6, words, va="center")
+    for one in (ax, head):
+        one.axis("off")
+    most = int(values.argmax())
+    means = "; ".join(words.replace("\n", " ") for words in told)
+    return fig, (
+        f"{title or 'A passage'}: {values.mean():+.2f} nats on average over {len(values)} tokens "
+        f"({means}). The most, {values[most]:+.2f}, is at {short(labels[most + 1])!r}."
+    )
+
+
+def _laid_out(labels: Sequence[str]) -> Iterator[tuple[int, str, int, int]]:
+    """The parts of each token that stand in one line: its place, its text, and where it begins.
+    The first token, which opens the text, has a line of its own."""
+    column = line = 0
+    for token, label in enumerate(labels):
+        for part in re.findall("⏎|[^⏎]+", label.replace("·", " ")):
+            if column + len(part) > LETTERS:
+                column, line = 0, line + 1
+            yield token, part, column, line
+            column += len(part)
+            if part == "⏎" or not token:
+                column, line = 0, line + 1
+
+
+def _draw_piece(ax, text: str, value: float, corner, end: float, large: float) -> None:
+    (x, y), face = corner, (0, 0, 0, 0)
+    if value:
+        colour = COLOUR["prefix_matching"] if value > 0 else BELOW
+        face = mpl.colors.to_rgba(colour, min(abs(value) / end, 1))
+        box = mpl.patches.Rectangle((x, y + 0.06), len(text), 0.88, facecolor=face, lw=0)
+        ax.add_patch(box)
+        if abs(value) >= large and text.strip():
+            under = [x + len(text) - len(text.lstrip()), x + len(text.rstrip())]
+            style = "-" if value > 0 else ":"
+            ax.plot(under, [y + 0.94] * 2, color=colour, lw=1.6, ls=style, solid_capstyle="butt")
+    look = letters(face) if text != "⏎" else dict(color=INK)
+    ax.text(x, y + 0.52, text, family="DejaVu Sans Mono", va="center", **look)
+
+
+def _mean_of(values: np.ndarray) -> str:
+    """The mean of a kind and how many there are of it."""
+    if not len(values):
+        return "none here"
+    return f"{values.mean():+.2f} at {len(values)} token{'s' * (len(values) > 1)}"
 
 
 def _distance(steps: int) -> str:

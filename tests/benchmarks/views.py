@@ -74,6 +74,10 @@ def paths(bare: Bare) -> Times:
     yield "switch to painted", bare.page.evaluate("() => seenAfter")
 
 
+def savings(bare: Bare) -> Times:
+    yield "pointer to painted", pointed(bare, ".savings .chip", 2)
+
+
 def rotation(bare: Bare) -> Times:
     yield "slider to painted", took(bare, "slide", [".rotation input[type=range]", 120])
 
@@ -96,5 +100,6 @@ MEASURED: dict[str, Callable[[Bare], Times]] = {
     "attention": attention,
     "paths": paths,
     "rotation": rotation,
+    "savings": savings,
     "virtual-weights": virtual_weights,
 }

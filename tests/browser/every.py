@@ -13,9 +13,10 @@ from helpers.explorables.discovery import Discovery
 from helpers.explorables.paths import Paths
 from helpers.explorables.prediction import Prediction
 from helpers.explorables.rotation import Rotation
+from helpers.explorables.savings import Savings
 from helpers.explorables.virtual_weights import VirtualWeights
 from helpers.instruments import heads
-from helpers.model import AttentionOnlyTransformer
+from helpers.model import AttentionOnlyTransformer, Head
 from helpers.sequences import Batch, repeated_block
 from helpers.training import runs
 
@@ -30,6 +31,12 @@ def trained() -> AttentionOnlyTransformer:
 def batch() -> Batch:
     """One sequence that repeats itself."""
     return repeated_block(1, 48, 64, torch.Generator().manual_seed(1), periods=[14])
+
+
+@cache
+def induction_heads() -> list[Head]:
+    """Those of this model."""
+    return heads.discover(trained()).induction_heads
 
 
 @cache
@@ -80,6 +87,12 @@ EVERY = {
         "input[type=number]",
         "input[type=radio]",
         "ArrowDown",
+    ),
+    "savings": One(
+        lambda: Savings(trained(), batch().tokens, without=induction_heads()),
+        ".chip:nth-child(48)",
+        ".chip[tabindex='0']",
+        "ArrowLeft",
     ),
     "discovery": One(Discovery, ".board button:nth-child(8)", "canvas", "ArrowUp"),
 }

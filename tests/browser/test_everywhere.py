@@ -78,6 +78,7 @@ class Finger:
 PICTURES = [
     ("attention", ".map", ".says", (0.3, 0.6)),
     ("attention", ".tokens", ".says", (0.08, 0.3)),
+    ("savings", ".chip >> nth=20", ".says", (0.5, 0.5)),
     ("paths", ".tokens", "h4 >> nth=1", (0.08, 0.3)),
     ("paths", ".switch >> nth=5", ".losses .number", (0.5, 0.5)),
     ("virtual-weights", "canvas", ".says", (0.2, 0.12)),

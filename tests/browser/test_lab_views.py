@@ -17,6 +17,7 @@ from helpers.explorables.discovery import Discovery
 from helpers.explorables.paths import Paths
 from helpers.explorables.prediction import Prediction
 from helpers.explorables.rotation import Rotation
+from helpers.explorables.savings import Savings
 from helpers.explorables.virtual_weights import VirtualWeights
 from helpers.sequences import repeated_block
 model = runs.load(runs.DATA / "runs" / "two_layers").model_at()
@@ -27,6 +28,7 @@ MADE = {
     "virtual-weights": "VirtualWeights(model)",
     "rotation": "Rotation(model, heads.probe(64, 48)[3])",
     "prediction": "Prediction('What next?', dict(A='the same', B='another'), 'At which step?')",
+    "savings": "Savings(model, batch.tokens, without=[(1, 0)])",
     "discovery": "discovery = Discovery(); discovery",
 }
 CELLS = [IMPORTS, *MADE.values(), *["0"] * 30]

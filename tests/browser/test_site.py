@@ -162,6 +162,7 @@ POINTED = {
     "prediction": "label:nth-of-type(2)",
     "discovery": "canvas",
     "rotation": "input[type=range]",
+    "savings": ".chip:nth-child(20)",
     "virtual-weights": "canvas",
 }
 

@@ -14,8 +14,8 @@ export const HINTS = {
   weighted: "Value-weighted: attention times the length of the value vector that it moves. This "
     + "hides attention that rests where little is to be had, as on BOS. Rows no longer sum to 1, "
     + "and it says nothing about what is moved.",
-  keys: "Point at a token, or use ← and →. A click holds it, so that the pointer can read the "
-    + "others; Esc lets go. Shift and arrows: another head.",
+  keys: "Point at a token, or use ← and →. A click or Enter holds it, so that the pointer can read "
+    + "the others; Esc lets go. Shift and arrows: another head.",
 };
 
 export const KEYS = "Enter reads it; Shift and Enter break the line; Esc goes on to the tokens.";

@@ -166,7 +166,7 @@ function render({ model, el }) {
 const hintWords = ({ rows }) => "Each token is lit by the probability that the terms switched on "
   + "give to the right next token. "
   + (rows.every(Boolean) ? "" : "Underlined: the rows that the loss counts. ")
-  + "Point at one, or use ← and →; a click holds it, Esc lets go.";
+  + "Point at one, or use ← and →; a click or Enter holds it, Esc lets go.";
 
 const explanation = () => make("p", { class: "hint" },
   make("b", {}, "What a number says: "), "by how much the loss rises without this term, or falls "

@@ -26,12 +26,12 @@ export function tokenRow(attributes, chip, lineEnd) {
   };
 }
 
-// The strip is one Tab stop: arrows, Home and End move along it. What it hears goes to
-// `at(position, how)`, where `how` is "point" (position null when the pointer leaves), "press" or
-// "move" (keys).
-export function tokenStrip(name, at) {
-  const attributes = { class: "tokens", role: "listbox", "aria-label": name };
-  const row = tokenRow(attributes, makeChip, makeBreak);
+// The strip is one Tab stop: arrows, Home and End move along it, Enter presses. What it hears goes
+// to `at(position, how)`, where `how` is "point" (position null when the pointer leaves), "press"
+// or "move" (keys). `style`: its class, its elements, and how they get their colours.
+export function tokenStrip(name, at, style = LIT) {
+  const attributes = { class: style.kind, role: "listbox", "aria-label": name };
+  const row = tokenRow(attributes, style.chip, style.lineEnd);
   let here = 0;
 
   const hear = (how) => (event) => {
@@ -42,6 +42,7 @@ export function tokenStrip(name, at) {
   row.element.addEventListener("click", hear("press"));
   row.element.addEventListener("pointerleave", () => at(null, "point"));
   row.element.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") at(here, "press");
     const to = event.shiftKey ? undefined : placeByKey(event, row.chips(), here);
     if (to === undefined) return;
     event.preventDefault(); // or the page scrolls
@@ -52,20 +53,24 @@ export function tokenStrip(name, at) {
   return {
     element: row.element,
     set: row.set,
+    chips: row.chips,
     focus: () => row.chips()[here].focus(),
     reveal() { // where the strip scrolls, the chosen token comes into sight
       const { offsetTop, offsetHeight } = row.chips()[here], { clientHeight } = row.element;
       row.element.scrollTop = offsetTop - (clientHeight - offsetHeight) / 2;
     },
-    // For each token `look(position)` gives: shade 0 to 1, or null for one that cannot be seen;
-    // note, a short text below it; mark, class names; says, its name for a screen reader. A click
-    // has `held` the chosen position, or not.
+    // For each token `look(position)` gives: note, a short text beside it; mark, class names; says,
+    // its name for a screen reader; and what its colours need: in a strip that is lit, shade, 0 to
+    // 1, or null for one that cannot be seen. A click has `held` the chosen position, or not.
     paint({ chosen, held }, look) {
       here = chosen;
       row.chips().forEach((chip, i) => {
-        const { mark = "", ...rest } = look(i);
+        const { mark = "", note = "", says, ...colours } = look(i);
         const chosenMark = held ? "chosen held" : "chosen";
-        paintChip(chip, { ...rest, mark: `${i === here ? chosenMark : ""} ${mark}` });
+        chip.className = `chip ${i === here ? chosenMark : ""} ${mark}`;
+        chip.lastChild.textContent = note;
+        chip.setAttribute("aria-label", says);
+        style.colour(chip, colours);
         chip.tabIndex = i === here ? 0 : -1;
         chip.setAttribute("aria-selected", i === here);
       });
@@ -80,15 +85,16 @@ export const changes = (look, next) =>
 // A click holds its token, so that the pointer can read others beside it; the next lets go.
 export const holds = ({ chosen, held }, position) => !held || position !== chosen;
 
+export const makeChip = (label, after = "") =>
+  make("div", { class: "chip", role: "option", tabindex: -1 },
+    make("span", {}, label), after, make("small", {}));
 const makeBreak = () => make("i", { class: "break" });
-const makeChip = (label) => make("div", { class: "chip", role: "option", tabindex: -1 },
-  make("span", {}, label), make("small", {}));
 
-function paintChip(chip, { shade, note = "", mark, says }) {
+const LIT = { kind: "tokens", chip: (label) => makeChip(label), lineEnd: makeBreak, colour: light };
+
+function light(chip, { shade }) {
   const value = Math.round(255 * clamp(shade ?? 0, 0, 1));
-  chip.className = `chip ${mark} ${shade === null ? "unseen" : ""}`;
+  chip.classList.toggle("unseen", shade === null);
   chip.style.background = value ? css(SHADES[value]) : "";
   chip.style.color = value ? INK[value] : "";
-  chip.lastChild.textContent = note;
-  chip.setAttribute("aria-label", says);
 }
