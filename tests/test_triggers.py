@@ -29,6 +29,17 @@ def bigram_model() -> AttentionOnlyTransformer:
     return model
 
 
+class Told(AttentionOnlyTransformer):
+    """One layer, which answers with these logits, whatever it reads."""
+
+    def __init__(self, logits: torch.Tensor):
+        super().__init__(replace(MODEL, n_layers=1))
+        self.logits = logits
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        return self.logits
+
+
 def test_a_written_induction_head_holds_all_that_a_head_can():
     assert triggers.memories(written_head())[[COPY, BACK, MATCH]].tolist() == [1, 1, 1]
 
@@ -78,14 +89,26 @@ def test_who_copies_after_triggers_knows_them_and_not_the_chain():
 
 def test_a_row_counts_as_chain_when_its_token_was_seen_and_is_no_trigger():
     """Where a token stands for the first time it may be a trigger, and no model can know."""
-    tokens, targets, determined = triggers.TASK(64, torch.Generator().manual_seed(10_000))
-    law = transition_matrix(MODEL.d_vocab)
-    ordinary = seen_before(tokens) & ~determined
-    surprise = -law[tokens, targets].log()
-    entropy = -(law * law.clamp_min(1e-12).log()).sum(-1)[tokens]
-    rest = (surprise - entropy)[ordinary].double()
-    assert abs(rest.mean()) < 4 * rest.std() / len(rest) ** 0.5
-    assert 0.1 < ordinary.float().mean() < determined.float().mean() + ordinary.float().mean() < 0.9
+    tokens, targets, triggers_again = triggers.TASK(64, torch.Generator().manual_seed(10_000))
+    law = transition_matrix(MODEL.d_vocab).clamp_min(1e-12)
+    ordinary = seen_before(tokens) & ~triggers_again
+    surprise = -law[tokens, targets].log() + (law * law.log()).sum(-1)[tokens]
+    rest = surprise[ordinary].double()
+    assert abs(rest.mean()) < 4 * rest.std() / len(rest) ** 0.5  # the chain's own law there
+    told = torch.where(ordinary[..., None], law.log()[tokens], 0.0)
+    found = triggers._measure()(Told(told))
+    assert found["chain"] == pytest.approx(0, abs=1e-4)
+    assert found["triggers"] == pytest.approx(math.log(MODEL.d_vocab))
+
+
+def test_a_row_looks_back_only_among_what_it_may_see():
+    """The key ahead has a higher score here, and every score is below zero."""
+    shape = replace(MODEL, d_model=MODEL.n_ctx, d_head=MODEL.n_ctx)
+    model = AttentionOnlyTransformer(shape).requires_grad_(False)
+    model.W_pos[:] = model.W_Q[0, 0] = torch.eye(MODEL.n_ctx)
+    back = torch.ones(MODEL.n_ctx - 1).diag(-1)
+    model.W_K[0, 0] = (back + 3 * back.T - 5).T
+    assert triggers.memories(model)[BACK] == 1
 
 
 def test_half_way_is_told_by_what_is_there_in_the_end_and_by_what_is_a_memory():

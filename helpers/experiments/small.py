@@ -25,7 +25,7 @@ def trained(config: ModelConfig, task: Task, **options) -> Trainer:
 
 def watched(
     config: ModelConfig,
-    task: Task,
+    task: Callable,
     training: TrainingConfig,
     measure: Callable[[AttentionOnlyTransformer], dict],
     steps: Sequence[int],

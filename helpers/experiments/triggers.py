@@ -43,6 +43,7 @@ TRAININGS = {
     "all": TrainingConfig(steps=240, batch=32, rows="all"),
     "determined": TrainingConfig(steps=160, batch=32),
 }
+GUESSING = math.log(24 - 1 - 6)  # nats: a successor is any token that is no trigger
 STORED = 0.3  # less than this share of right arg-maxes is no memory
 MEMORIES = ("bigrams", "copy", "look back", "match")
 
