@@ -138,7 +138,7 @@ def rarity(
         ylabel="best head's prefix matching",
         ylim=(-0.02, 1.04),
     )
-    ax.legend(loc="upper left")
+    ax.legend(loc="center right")
     ax.set_title(title)
     return fig, (
         f"Trainings that end with a head (prefix matching over 1/2), by the share of sequences "
