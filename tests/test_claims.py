@@ -1,7 +1,9 @@
 """A claim prints what it compares, stops when a bound is not met or its control meets it too, and
 is read back as it was."""
 
+import configparser
 import math
+import re
 from collections import Counter
 
 import numpy as np
@@ -24,7 +26,7 @@ from helpers.claims import (
     measures,
 )
 from helpers.course.build import printed_claims, read
-from tests.course import NOTEBOOKS
+from tests.course import NOTEBOOKS, ROOT
 
 GOOD = dict(
     finding={"prefix matching": above(0.98, 0.5), "step of the birth": below(72, 300)},
@@ -74,6 +76,18 @@ def printed(capsys, *arguments, **named):
 )
 def test_what_is_compared_is_what_is_printed(bound, text, holds):
     assert (str(bound), bound.holds) == (text, holds)
+
+
+def test_what_varies_is_not_compared_whether_its_figures_agree_or_not():
+    hole = configparser.ConfigParser(interpolation=None)
+    hole.read(ROOT / "tests" / "nbval_sanitize.cfg", encoding="utf-8")
+
+    def compared(values) -> str:
+        printed = str(above(values, 0.5, varies=True))
+        return re.sub(hole["varies"]["regex"], hole["varies"]["replace"], printed)
+
+    assert compared([0.76, 0.761]) == compared([0.74, 0.76]) == "ABOUT 2 (above 0.5)"
+    assert compared(0.9) == compared(1) == "ABOUT (above 0.5)"
 
 
 @pytest.mark.parametrize("value", [[], torch.tensor([]), {}.values()])

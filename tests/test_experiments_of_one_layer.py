@@ -9,10 +9,11 @@ from torch.testing import assert_close
 
 from helpers import handmade, sequences
 from helpers.experiments import bigrams, copiers, grammar, positions, repeats, skip_trigrams
-from helpers.experiments.small import trained
+from helpers.experiments.small import trained, watched
 from helpers.instruments import circuits, heads
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 from helpers.sequences import SKIP_TRIGRAMS, Task
+from helpers.training.loop import TrainingConfig
 
 GENERATOR = torch.Generator
 
@@ -56,6 +57,25 @@ def test_a_small_model_is_trained_to_its_last_step_from_its_own_seed():
     assert done.losses == trained(config, task, steps=12, batch=4, lr=0.05).losses
     other = ModelConfig(n_layers=0, d_model=4, n_ctx=6, d_vocab=8, seed=4)
     assert done.losses != trained(other, task, steps=12, batch=4, lr=0.05).losses
+
+
+def test_trainings_that_are_watched_differ_in_their_weights_and_in_their_data():
+    drawn = []
+
+    def task(batch, generator):
+        drawn.append(sequences.bigram_chain(batch, 24, 20, generator))
+        return drawn[-1]
+
+    def measure(model):
+        return dict(weights=model.W_E[:2].tolist(), steps=float(len(drawn)))
+
+    training = TrainingConfig(steps=2, batch=3)
+    found = watched(model().cfg, task, training, measure, [0, 2], [5, 6])
+    assert found["weights"].shape == (2, 2, 2, 16)
+    assert found["steps"].tolist() == [[0, 2], [2, 4]]
+    started, again = found["weights"][:, 0], model(seed=6).W_E[:2]
+    assert torch.equal(started[1], again) and not torch.equal(started[0], again)
+    assert not torch.equal(drawn[0].tokens, drawn[2].tokens)
 
 
 # ---- looking back

@@ -6,10 +6,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.container import BarContainer
 from matplotlib.text import Text
 
 from helpers import plotting
+from helpers.experiments import markov, triggers
 from helpers.plotting import core
 from helpers.plotting.core import Picture
 
@@ -182,6 +184,12 @@ WELL, ILL = (
     )
     for kept_back in (0.6, 30.0)
 )
+STORY = triggers.Story(
+    [0, 4, 9],
+    *map(torch.tensor, (DRAW.random((3, 3)), SEEDS[:, :3], DRAW.random((3, 3, 4)))),
+)
+CHAINS = markov.Story([0, 9], *map(torch.tensor, (DRAW.random((3, 2, 3)), DRAW.random((3, 2)))))
+ONE_LAYER = CHAINS._replace(distance=CHAINS.distance / 2)
 PAIRS = {
     kind: SimpleNamespace(
         scores=DRAW.random((2, 3)),
@@ -199,6 +207,11 @@ def steps(values) -> np.ndarray:
 
 def at(xs, ys) -> np.ndarray:
     return np.stack([np.asarray(xs, float), np.asarray(ys, float)], 1)
+
+
+def seeds_of(xs, curves) -> list[np.ndarray]:
+    """Each seed's curve, and their median."""
+    return [at(xs, curve) for curve in (*curves.numpy(), np.median(curves.numpy(), 0))]
 
 
 CURVES = {
@@ -407,6 +420,35 @@ CURVES = {
         [
             at([x], [RECORD["history"][-1][key][2]])
             for x, key in ((-0.15, "used"), (0.15, "stored"))
+        ],
+    ),
+    "memories": lambda: (
+        plotting.memories(STORY, 2.8, controls={"one": STORY._replace(triggers=STORY.chain)}),
+        [
+            *seeds_of(STORY.steps, STORY.triggers),
+            *seeds_of(STORY.steps, STORY.chain),
+            *(curve for of in STORY.memories.unbind(-1) for curve in seeds_of(STORY.steps, of)),
+            at([0, 1], [2.8, 2.8]),
+        ],
+    ),
+    "nearest_rules": lambda: (
+        plotting.nearest_rules({"two": CHAINS, "one": ONE_LAYER}),
+        [
+            curve
+            for story in (CHAINS, ONE_LAYER)
+            for of in story.distance.unbind(-1)
+            for curve in seeds_of(story.steps, of)
+        ],
+    ),
+    "rarity": lambda: (
+        plotting.rarity({"p": {0.0: [0.1, 0.3, 0.2], 1.0: [0.9]}, "q": {0.5: [0.4, 0.6]}}, 0.04),
+        [
+            at([0.0, 1.0], [0.2, 0.9]),
+            at([-0.006, -0.012, -0.018], [0.1, 0.3, 0.2]),
+            at([1 - 0.006], [0.9]),
+            at([0.5], [0.5]),
+            at([0.506, 0.512], [0.4, 0.6]),
+            at([0, 1], [0.04, 0.04]),
         ],
     ),
     "rounding_cost": lambda: (

@@ -34,6 +34,7 @@ TOY = {
     "sweeps/chain_one_layer": REPLICAS,
     "sweeps/privileged_basis": "helpers.experiments.privileged --out {out}",
     "sweeps/clinic": "helpers.experiments.patients --seeds 1 --out {out}",
+    "sweeps/rarity": "helpers.experiments.rarity --seeds 2 --out {out}",
     "births.npz": "helpers.experiments.births --share 4 --out {out}",
 }
 TEXT = {

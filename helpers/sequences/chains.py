@@ -175,20 +175,12 @@ def trigger_bigrams(
     drawn = torch.randint(
         others.shape[1], (batch, triggers), generator=generator, device=generator.device
     )
-    successor = others.gather(1, drawn)
-    outcome = torch.zeros(batch, d_vocab, dtype=torch.long, device=generator.device).scatter_(
-        1, trigger, successor
-    )
     everyone = torch.arange(batch, device=generator.device)
-
-    def next_distribution(token: Tensor) -> Tensor:
-        fixed = outcome[everyone, token]
-        certain = F.one_hot(fixed, d_vocab).to(matrix)
-        return torch.where(fixed[:, None] > 0, certain, matrix[token])
-
-    body = _walk(batch, n_ctx, generator, next_distribution)
+    rows = matrix.repeat(batch, 1, 1)  # one chain a sequence
+    rows[everyone[:, None], trigger] = F.one_hot(others.gather(1, drawn), d_vocab).to(rows)
+    body = _walk(batch, n_ctx, generator, lambda token: rows[everyone, token])
     walked = after_bos(body, torch.ones_like(body, dtype=torch.bool))
-    is_trigger = outcome.gather(1, walked.tokens) > 0
+    is_trigger = (walked.tokens[:, :, None] == trigger[:, None, :]).any(-1)
     return walked._replace(determined=is_trigger & seen_before(walked.tokens))
 
 

@@ -1,0 +1,153 @@
+"""Pictures of what the data teach: what is stored first, which rule is followed, and how often
+something must repeat."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from helpers.plotting.core import CHANCE, COLOUR, INK, Picture, array, chance_line, figure, styled
+
+MEMORY = {
+    "bigrams": (COLOUR["accent"], (0, (1, 1))),
+    "copy": (COLOUR["copying"], (0, (3, 1, 1, 1))),
+    "look back": (COLOUR["previous_token"], (0, (5, 2))),
+    "match": (COLOUR["prefix_matching"], "solid"),
+}
+RULE = {
+    "uniform": (INK, (0, (1, 1))),
+    "unigram": (COLOUR["accent"], (0, (5, 2))),
+    "bigram": (COLOUR["prefix_matching"], "solid"),
+}
+LATER = 2  # times as many steps: what is told as later, for it is so on any machine
+
+
+@styled
+def memories(
+    story, guess: float, title: str = "", controls: Mapping[str, object] | None = None
+) -> Picture:
+    """What a model loses on two kinds of rows, and below it how much of each memory stands in its
+    weights, over the steps of some trainings: a thin line a seed, a thick one for the median.
+
+    `story` and `controls`: with the fields of `experiments.triggers.Story`; of the controls the
+    loss after triggers alone. `guess`: what guessing costs there (nats).
+    """
+    controls = controls or {}
+    fig = figure(height=5.2)
+    above, below = fig.subplots(2, 1, sharex=True, height_ratios=[1, 1.3])
+    _seeds(above, story.steps, story.triggers, COLOUR["loss"], "solid", "after a trigger")
+    for name, other in controls.items():
+        look = COLOUR["control"], (0, (4, 1.5))
+        _seeds(above, other.steps, other.triggers, *look, f"after a trigger, {name}")
+    _seeds(above, story.steps, story.chain, *MEMORY["bigrams"], "where the chain goes on")
+    above.axhline(guess, label="guessing", **CHANCE)
+    above.set(ylabel="nats lost\nto knowing all", ylim=(0, None))
+    shares = array(story.memories)
+    for number, (name, look) in enumerate(MEMORY.items()):
+        _seeds(below, story.steps, shares[:, :, number], *look, name)
+    below.set(xlabel="training step", ylabel="share of arg-maxes\nthat are right", ylim=(0, 1.04))
+    for ax in (above, below):
+        ax.legend(loc="upper left", bbox_to_anchor=(1, 0.95), handlelength=3.2)
+    above.set_title(title)
+    middle = np.median(array(story.half_way()), 0).tolist()
+    when = {name: step for name, step in zip(MEMORY, middle, strict=True) if step == step}
+    rest = [name for name in MEMORY if name not in when]
+    fell = {"two layers": story, **controls}
+    losses = [
+        f"{name} {'below' if np.median(of.triggers[:, -1]) < guess * 3 / 4 else 'near'} guessing"
+        for name, of in fell.items()
+    ]
+    return fig, (
+        f"Half of what is stored in the end is there: {_in_order(when)}"
+        + (f"; never stored: {' and '.join(rest)}" if rest else "")
+        + f". The loss after triggers ends: {', '.join(losses)}."
+    )
+
+
+def _in_order(when: Mapping[str, float]) -> str:
+    """The names from early to late; those that no more than a factor of LATER parts stand
+    together."""
+    groups: list[list[str]] = []
+    for name in sorted(when, key=when.get):
+        if groups and when[name] < LATER * when[groups[-1][0]]:
+            groups[-1].append(name)
+        else:
+            groups.append([name])
+    return ", then ".join(" and ".join(sorted(group)) for group in groups)
+
+
+@styled
+def nearest_rules(stories: Mapping[str, object], title: str = "") -> Picture:
+    """How far a model's answers are from each of three rules, over the steps of some trainings, a
+    panel a kind of model: a thin line a seed, a thick one for the median.
+
+    `stories`: with the fields of `experiments.markov.Story`.
+    """
+    fig = figure(height=2.3 * len(stories) + 0.7)
+    axes = fig.subplots(len(stories), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+    told = []
+    for ax, (name, story) in zip(axes, stories.items(), strict=True):
+        distance = array(story.distance)
+        for number, (rule, look) in enumerate(RULE.items()):
+            _seeds(ax, story.steps, distance[:, :, number], *look, f"{rule} rule")
+        ax.set_title(name)
+        ax.set(ylabel="KL from the rule\nto the model (nats)", ylim=(0, None))
+        phases = [", then ".join(found) for found in story.phases()]
+        ways = sorted(set(phases), key=phases.count, reverse=True)
+        told.append(
+            f"{name}: {'; '.join(f'{way} in {phases.count(way)} of {len(phases)}' for way in ways)}"
+        )
+    axes[0].legend(loc="upper left", bbox_to_anchor=(1, 0.95), handlelength=3.2)
+    axes[-1].set_xlabel("training step")
+    if title:
+        fig.suptitle(title, x=0.01, ha="left")
+    return fig, f"The rule that the answers are nearest to. {'. '.join(told)}."
+
+
+@styled
+def rarity(
+    trainings: Mapping[str, Mapping[float, Sequence[float]]], chance: float, title: str = ""
+) -> Picture:
+    """The best head's prefix matching by the share of sequences that repeat: a dot a training, a
+    line through the medians, a colour for each way of counting the loss."""
+    fig = figure(height=3.6)
+    ax = fig.subplots()
+    looks = zip(
+        (COLOUR["prefix_matching"], COLOUR["previous_token"]),
+        ("solid", (0, (5, 2))),
+        "oD",
+        (-1, 1),
+        strict=True,
+    )
+    told = []
+    for (name, found), (colour, dash, marker, side) in zip(trainings.items(), looks, strict=False):
+        shares = np.array(list(found))
+        middle = [np.median(scores) for scores in found.values()]
+        ax.plot(shares, middle, color=colour, ls=dash, label=name)
+        for share, scores in found.items():
+            beside = 0.006 * side * (1 + np.arange(len(scores)))  # so that all can be counted
+            ax.plot(share + beside, scores, marker, color=colour, ms=4.5, mew=0, alpha=0.75)
+        formed = [
+            f"{share:.3g} {sum(score > 0.5 for score in scores)} of {len(scores)}"
+            for share, scores in found.items()
+        ]
+        told.append(f"{name}, {', '.join(formed)}")
+    chance_line(ax, chance, "chance")
+    ax.set(
+        xlabel="share of sequences in which a block repeats",
+        ylabel="best head's prefix matching",
+        ylim=(-0.02, 1.04),
+    )
+    ax.legend(loc="center right")
+    ax.set_title(title)
+    return fig, (
+        f"Trainings that end with a head (prefix matching over 1/2), by the share of sequences "
+        f"that repeat: {'; '.join(told)}."
+    )
+
+
+def _seeds(ax: Axes, steps: Sequence[int], curves, colour, dash, label: str) -> None:
+    """Curves [seed, snapshot]: thin lines, and the median thick."""
+    curves = array(curves)
+    ax.plot(steps, curves.T, color=colour, lw=0.5, alpha=0.35)
+    ax.plot(steps, np.median(curves, 0), color=colour, ls=dash, lw=2.2, label=label)
