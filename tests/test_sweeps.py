@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -238,7 +238,7 @@ def dask():
     with (
         dask.config.set({"distributed.comm.timeouts.connect": PATIENCE}),
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None
+            n_workers=2, threads_per_worker=1, dashboard_address=":0"
         ) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
     ):
@@ -331,6 +331,19 @@ def test_a_result_that_dies_with_its_worker_is_made_again(cluster, tmp_path):
     assert list(sweep) == [dict(square=seed**2) for seed in range(1, 6)]
     assert starts_of(tmp_path)[5] == 2
     assert len((tmp_path / "kept").read_bytes().splitlines()) == 6
+
+
+def test_a_scheduler_that_goes_ends_the_sweep(dask, in_background):
+    """And until a worker comes it is said what is waited for."""
+    with importlib.import_module("distributed").LocalCluster(
+        n_workers=0, processes=False, dashboard_address=":0"
+    ) as lonely:
+        sweep = sweeps.sweep(power, sweeps.each_seed(2, base=2), None, lonely.scheduler_address)
+        with pytest.warns(UserWarning, match="has no workers yet.*dask worker .*--nthreads 1"):
+            ended = in_background(lambda: list(sweep))
+            until(lambda: len(lonely.scheduler.tasks) == 2)
+    with pytest.raises(CancelledError, match="lost the connection to the scheduler"):
+        ended.result()
 
 
 def test_no_scheduler_is_explained(dask):

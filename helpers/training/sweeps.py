@@ -174,7 +174,11 @@ def _on_cluster(
 
         def submitted(count: int | None) -> list:
             return [
-                client.submit(_one, run, number, setting, key=f"{setting} of sweep {ours}")
+                client.submit(
+                    *(_one, run, number, setting),
+                    key=f"{setting} of sweep {ours}",
+                    priority=-number,  # the first ones first
+                )
                 for number, setting in islice(waiting, count)
             ]
 
@@ -308,7 +312,7 @@ def main(arguments: list[str] | None = None) -> None:
                 pass
     except (ValueError, FileNotFoundError) as error:
         parser.error(str(error))
-    print(Table.of([born(record) for record in records.read(kept)]))
+    print(Table.of(sorted(map(born, records.read(kept)), key=lambda row: [*row.values()][:3])))
 
 
 def born(record: records.Record) -> dict[str, Any]:
