@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from helpers.model import AttentionOnlyTransformer
-from helpers.training import records, runs, sweeps
+from helpers.training import runs, sweeps
 from helpers.training.command import as_typed, where_to_run
 from helpers.training.recipes import RECIPES
 from helpers.training.seeds import seeds
@@ -78,16 +78,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
             dict(recipe=recipe, seed=seed, device=given.device)
             for seed in seeds(given.count or COUNT[recipe])[1:]
         ]
-        kept = given.out / recipe / records.NAME
-        made = list(
-            sweeps.sweep(train, settings, given.jobs, given.scheduler, kept, command, recipe)
+        sweeps.sweep_into(
+            given.out / recipe,
+            train,
+            settings,
+            lambda record: str(record["seed"]),
+            command,
+            given.jobs,
+            given.scheduler,
+            recipe,
         )
-        tensors = {
-            f"{record['seed']}/{name}": weight
-            for record, weights in made
-            for name, weight in weights.items()
-        }
-        sweeps.save(given.out / recipe, command, [record for record, _ in made], tensors)
     if given.out == FOLDER:
         runs.write_manifest()
 

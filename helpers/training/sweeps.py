@@ -227,6 +227,26 @@ def save(
             stale.unlink()
 
 
+def sweep_into(
+    folder: Path,
+    run: Callable[..., tuple[dict[str, Any], dict[str, Tensor]]],
+    settings: Iterable[Mapping[str, Any]],
+    name: Callable[[dict[str, Any]], str],
+    command: str,
+    jobs: int | None = None,
+    scheduler: str | None = None,
+    progress: str | None = None,
+) -> None:
+    """`sweep` and `save`, of a run that returns a record and tensors: these are stored as
+    name(record)/their own name. What is done is kept in the folder on the way; what the folder held
+    stands until all is done."""
+    made = list(sweep(run, settings, jobs, scheduler, folder / records.NAME, command, progress))
+    tensors = {
+        f"{name(record)}/{part}": tensor for record, found in made for part, tensor in found.items()
+    }
+    save(folder, command, [record for record, _ in made], tensors)
+
+
 def load(folder: str | Path) -> Sweep:
     """Read a sweep back. FileNotFoundError without a `sweep.json`; runs.DamagedRun when a file is
     missing, cut or edited."""

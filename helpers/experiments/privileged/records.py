@@ -9,7 +9,7 @@ from torch import Tensor
 from helpers.experiments.privileged.setting import Optimizer, model_with
 from helpers.experiments.privileged.trainings import grow, rounding, twins
 from helpers.model import AttentionOnlyTransformer
-from helpers.training import records, runs, sweeps
+from helpers.training import runs, sweeps
 from helpers.training.command import as_typed, positive, where_to_run
 from helpers.training.seeds import seeds
 
@@ -75,7 +75,7 @@ def model_of(
     sweep: sweeps.Sweep, optimizer: Optimizer, lr: float, seed: int = 0
 ) -> AttentionOnlyTransformer:
     """The model that a kept run ended with. ValueError for a run whose weights were not kept."""
-    prefix = _name(optimizer, lr, seed)
+    prefix = f"{_name(optimizer, lr, seed)}/"
     weights = {
         name.removeprefix(prefix): tensor.float()
         for name, tensor in sweep.tensors.items()
@@ -90,7 +90,7 @@ def model_of(
 
 
 def _name(optimizer: Optimizer, lr: float, seed: int) -> str:
-    return f"{optimizer} {lr:g} seed {seed}/"
+    return f"{optimizer} {lr:g} seed {seed}"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -116,16 +116,16 @@ def main(arguments: list[str] | None = None) -> None:
     ]
     settings = [setting | ({"steps": given.steps} if given.steps else {}) for setting in settings]
     command = as_typed("helpers.experiments.privileged", arguments)
-    kept = given.out / records.NAME  # until all is done: what was shipped stands as long
-    made = list(
-        sweeps.sweep(experiment, settings, given.jobs, given.scheduler, kept, command, "runs")
+    sweeps.sweep_into(
+        given.out,
+        experiment,
+        settings,
+        lambda record: _name(record["optimizer"], record["lr"], record["seed"]),
+        command,
+        given.jobs,
+        given.scheduler,
+        "runs",
     )
-    tensors = {
-        _name(record["optimizer"], record["lr"], record["seed"]) + name: weight
-        for record, weights in made
-        for name, weight in weights.items()
-    }
-    sweeps.save(given.out, command, [record for record, _ in made], tensors)
     runs.update_manifest(given.out / "sweep.json")
 
 
