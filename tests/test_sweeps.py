@@ -67,6 +67,12 @@ def first_waits(path: str, seed: int) -> int:
     return seed
 
 
+def deadly(seed: int) -> int:
+    if seed == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return seed
+
+
 def weighty(seed: int) -> tuple[dict, dict[str, torch.Tensor]]:
     return dict(seed=seed, pair=(seed, 0.1 + 0.2)), {"W": torch.full((2, 3), 1 / 3) + seed}
 
@@ -331,6 +337,18 @@ def test_a_result_that_dies_with_its_worker_is_made_again(cluster, tmp_path):
     assert list(sweep) == [dict(square=seed**2) for seed in range(1, 6)]
     assert starts_of(tmp_path)[5] == 2
     assert len((tmp_path / "kept").read_bytes().splitlines()) == 6
+
+
+def test_a_setting_that_kills_its_workers_is_named(cluster):
+    """The scheduler gives up at the fourth worker; here at the first."""
+    cluster.run_on_scheduler(lambda dask_scheduler: setattr(dask_scheduler, "allowed_failures", 0))
+    try:
+        with pytest.raises(Exception, match=r"\{'seed': 1\} of sweep .* workers died"):
+            list(sweeps.sweep(deadly, sweeps.each_seed(2), scheduler=address(cluster)))
+    finally:
+        cluster.run_on_scheduler(
+            lambda dask_scheduler: setattr(dask_scheduler, "allowed_failures", 3)
+        )
 
 
 def test_a_scheduler_that_goes_ends_the_sweep(dask, in_background):

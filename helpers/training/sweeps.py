@@ -331,7 +331,7 @@ def main(arguments: list[str] | None = None) -> None:
             ):
                 pass
     except (ValueError, FileNotFoundError) as error:
-        parser.error(str(error))
+        parser.error("; ".join([str(error), *getattr(error, "__notes__", [])]))
     print(Table.of(sorted(map(born, records.read(kept)), key=lambda row: [*row.values()][:3])))
 
 
