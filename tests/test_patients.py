@@ -123,7 +123,7 @@ def test_the_command_trains_everyone_and_writes_the_manifest_anew(tmp_path, monk
     monkeypatch.setattr(patients, "SCHEDULE", [0, 1])
     (tmp_path / "tokenizer.json").write_bytes(b"{}")
     monkeypatch.setattr(runs, "DATA", tmp_path)
-    patients.main(["--out", str(tmp_path / "sweeps" / "clinic"), "--seeds", "1"])
+    patients.main(["--out", str(tmp_path / "sweeps" / "clinic"), "--seeds", "1", "--jobs", "1"])
     made = json.loads((tmp_path / "MANIFEST.json").read_text(encoding="utf-8"))
     assert made["sweeps/clinic"]["command"] == "python -m helpers.experiments.patients"
     assert made["sweeps/clinic"]["seeds"] == [0, 200]

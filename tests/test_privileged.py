@@ -267,42 +267,25 @@ def test_the_command_runs_everything_and_writes_a_sweep(tmp_path, monkeypatch):
 # ---- a sweep that was stopped
 
 
-@pytest.fixture
-def stopped(tmp_path, monkeypatch):
-    """A folder with one shipped run that kept its weights and one that had none; a third, of two
-    steps, is missing."""
-    monkeypatch.setattr(records, "TWINS", [TWINS[0] | dict(steps=2)])
+def test_a_sweep_that_died_goes_on_and_leaves_what_was_shipped_until_it_is_whole(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(records, "TWINS", TWINS[:1])
     monkeypatch.setattr(records, "GROWN", GROWN[:1])
     monkeypatch.setattr(records, "ROUNDED", ROUNDED[:1])
-    found = [SHIPPED.results[number] for number in (len(TWINS), len(TWINS + GROWN))]
-    kept = {name: W for name, W in SHIPPED.tensors.items() if name.startswith("AdamW 0.01 seed 0/")}
-    sweeps.save(tmp_path, "", found, kept)
-    return tmp_path
-
-
-def test_a_resumed_sweep_runs_what_is_missing_and_keeps_the_rest(stopped):
-    before = sweeps.load(stopped)
-    privileged.main(["--out", str(stopped), "--jobs", "1", "--resume"])
-    again = sweeps.load(stopped)
+    sweeps.save(tmp_path, "shipped", [dict(seed=0)])
+    words = ["--out", str(tmp_path), "--jobs", "1", "--steps", "2"]
+    with monkeypatch.context() as patch:
+        patch.setattr(records, "rounding", lambda **setting: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            privileged.main(words)
+    assert sweeps.load(tmp_path).command == "shipped"
+    with monkeypatch.context() as patch:
+        patch.setattr(records, "twins", None)  # neither of these runs again
+        patch.setattr(records, "grow", None)
+        privileged.main(words)
+    again = sweeps.load(tmp_path)
     assert [record["kind"] for record in again.results] == ["twins", "grow", "rounding"]
-    assert len(again.results[0]["gaps"]) == 2 and again.results[1:] == before.results
-    assert (
-        again.command
-        == "python -m helpers.experiments.privileged --out " + str(stopped) + " --jobs 1"
-    )  # which makes all of it
-    assert all(torch.equal(again.tensors[name], W) for name, W in before.tensors.items())
-
-
-def test_a_run_whose_weights_are_lost_is_missing(stopped, monkeypatch, capsys):
-    monkeypatch.setattr(records, "TWINS", [])
-    privileged.main(["--out", str(stopped), "--resume"])
-    assert "nothing is missing" in capsys.readouterr().out
-    sweeps.save(stopped, "", sweeps.load(stopped).results)
-    settings = [dict(kind="grow", **GROWN[0]), dict(kind="rounding", **ROUNDED[0])]
-    assert list(records._held(stopped, settings)[0]) == [1]
-
-
-def test_runs_of_a_few_steps_are_not_resumed(stopped, capsys):
-    with pytest.raises(SystemExit, match="2"):
-        privileged.main(["--out", str(stopped), "--resume", "--steps", "2"])
-    assert "--resume cannot tell" in capsys.readouterr().err
+    _, weights = privileged.experiment("grow", **GROWN[0], steps=2)
+    assert privileged.model_of(again, "AdamW", 0.01).W_E.equal(weights["W_E"].half().float())
+    assert len(list(tmp_path.iterdir())) == 2  # the sweep and its weights

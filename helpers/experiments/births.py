@@ -21,14 +21,13 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from tqdm import tqdm
 
 from helpers.files import write_atomically
 from helpers.instruments import circuits, heads, interventions
 from helpers.model import AttentionOnlyTransformer
 from helpers.sequences import Task
 from helpers.training import runs, sweeps
-from helpers.training.command import positive
+from helpers.training.command import positive, where_to_run
 from helpers.training.loop import Trainer, train
 from helpers.training.recipes import RECIPES
 
@@ -185,9 +184,7 @@ def main(arguments: list[str] | None = None) -> None:
         "python -m helpers.experiments.births", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--out", type=Path, default=FILE)
-    parser.add_argument(
-        "--jobs", type=positive, default=1, help="how many seeds at a time (default 1)"
-    )
+    where_to_run(parser)
     parser.add_argument(
         "--share", type=positive, default=1, help="train one seed in so many (default 1: all)"
     )
@@ -195,15 +192,16 @@ def main(arguments: list[str] | None = None) -> None:
     trainings = {}
     for condition, change in CONDITIONS.items():
         n_seeds = max(2, change.n_seeds // given.share)
-        trained = sweeps.sweep(run, sweeps.each_seed(n_seeds, condition=condition), given.jobs)
-        trainings[condition] = list(tqdm(trained, condition, n_seeds))
+        settings = sweeps.each_seed(n_seeds, condition=condition)
+        trainings[condition] = list(
+            sweeps.sweep(run, settings, given.jobs, given.scheduler, progress=condition)
+        )
         save(trainings, given.out)
         runs.update_manifest(given.out)
 
 
 if __name__ == "__main__":
-    # by its full name, so that the processes of --jobs find it too
+    # by its full name, so that other processes find what they are to run
     from helpers.experiments.births import main
 
-    torch.set_num_threads(1)
     main()

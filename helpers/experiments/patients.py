@@ -15,13 +15,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-from tqdm import tqdm
-
 from helpers.experiments.clinic import CAUSES, FORMED, UNKNOWN, Chart, diagnose, examine, seen
 from helpers.instruments import heads
 from helpers.training import runs, sweeps
-from helpers.training.command import positive
+from helpers.training.command import positive, where_to_run
 from helpers.training.loop import Diverged, train
 from helpers.training.recipes import RECIPES, Recipe
 from helpers.training.seeds import seeds
@@ -217,19 +214,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--seeds", type=positive, default=2, help="of each change to build on (default 2)"
     )
-    parser.add_argument(
-        "--jobs", type=positive, default=1, help="how many trainings at a time (default 1)"
-    )
+    where_to_run(parser)
     given = parser.parse_args(arguments)
-    asked = settings(given.seeds)
-    patients = list(tqdm(sweeps.sweep(run, asked, given.jobs), "patients", len(asked)))
-    save(patients, given.out)
+    made = sweeps.sweep(
+        run, settings(given.seeds), given.jobs, given.scheduler, progress="patients"
+    )
+    save(list(made), given.out)
     runs.update_manifest(given.out)
 
 
 if __name__ == "__main__":
-    # by its full name, so that the processes of --jobs find it too
+    # by its full name, so that other processes find what they are to run
     from helpers.experiments.patients import main
 
-    torch.set_num_threads(1)
     main()

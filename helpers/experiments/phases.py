@@ -21,13 +21,12 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
-from tqdm import tqdm
 
 from helpers.instruments import contexts, groups, heads
 from helpers.instruments.interventions import frozen_patterns
 from helpers.model import AttentionOnlyTransformer, Head
 from helpers.training import runs, sweeps
-from helpers.training.command import as_typed, positive
+from helpers.training.command import as_typed, positive, where_to_run
 from helpers.training.loop import train
 from helpers.training.recipes import RECIPES
 
@@ -296,21 +295,23 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=FOLDER)
     parser.add_argument("--seeds", type=positive, default=SEEDS, help="of each kind")
     parser.add_argument("--steps", type=positive, help="default: to the end")
-    parser.add_argument("--jobs", type=positive, help="how many at a time (default: one a core)")
-    parser.add_argument("--scheduler", help="the address of a Dask scheduler")
+    where_to_run(parser)
     given = parser.parse_args(arguments)
     settings = [
         setting | dict(kind=kind)
         for setting in sweeps.each_seed(given.seeds, steps=given.steps)
         for kind in KINDS
     ]
-    records, tensors = [], {}
-    made = sweeps.sweep(run, settings, given.jobs, given.scheduler)
-    for record, found in tqdm(made, "trainings on text", len(settings)):
-        records.append(record)
-        name = f"{record['kind']}/{record['seed']}"
-        tensors |= {f"{name}/{key}": value for key, value in found.items()}
-        sweeps.save(given.out, as_typed("helpers.experiments.phases", arguments), records, tensors)
+    sweeps.sweep_into(
+        given.out,
+        run,
+        settings,
+        lambda record: f"{record['kind']}/{record['seed']}",
+        as_typed("helpers.experiments.phases", arguments),
+        given.jobs,
+        given.scheduler,
+        "trainings on text",
+    )
     if given.out == FOLDER:
         runs.write_manifest()
 

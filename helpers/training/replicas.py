@@ -7,18 +7,16 @@
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from helpers.model import AttentionOnlyTransformer
 from helpers.training import runs, sweeps
+from helpers.training.command import as_typed, where_to_run
 from helpers.training.recipes import RECIPES
 from helpers.training.seeds import seeds
 
@@ -29,7 +27,6 @@ COUNT = {"two_layers": 8, "chain": 8, "chain_one_layer": 8, "text": 3, "text_one
 def train(recipe: str, seed: int, device: str = "cpu") -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Train one seed to the end: its record (the mean loss of the last 20 steps, in nats), and its
     weights."""
-    torch.set_num_threads(1)
     made = RECIPES[recipe].seeded(seed).trainer(device)
     while made.step_number < made.config.steps:
         made.step()
@@ -70,25 +67,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("recipe", nargs="*", default=[*COUNT], help=f"of {', '.join(COUNT)}; all")
     parser.add_argument("--out", type=Path, default=FOLDER, help="default: data/sweeps")
     parser.add_argument("--count", type=int, help="how many seeds with the shipped one (3 or 8)")
-    parser.add_argument("--jobs", type=int, help="how many at a time (default: one a core)")
+    where_to_run(parser)
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda or mps")
     given = parser.parse_args(arguments)
     if unknown := sorted(set(given.recipe) - set(COUNT)):
         parser.error(f"no recipe is called {', '.join(unknown)}; choose of {', '.join(COUNT)}")
-    words = sys.argv[1:] if arguments is None else arguments
-    command = " ".join(["python -m helpers.training.replicas", *words])
+    command = as_typed("helpers.training.replicas", arguments)
     for recipe in given.recipe:
         settings = [
             dict(recipe=recipe, seed=seed, device=given.device)
             for seed in seeds(given.count or COUNT[recipe])[1:]
         ]
-        records, tensors = [], {}
-        for record, weights in tqdm(
-            sweeps.sweep(train, settings, given.jobs), recipe, len(settings)
-        ):
-            records.append(record)
-            tensors |= {f"{record['seed']}/{name}": weight for name, weight in weights.items()}
-        sweeps.save(given.out / recipe, command, records, tensors)
+        sweeps.sweep_into(
+            given.out / recipe,
+            train,
+            settings,
+            lambda record: str(record["seed"]),
+            command,
+            given.jobs,
+            given.scheduler,
+            recipe,
+        )
     if given.out == FOLDER:
         runs.write_manifest()
 

@@ -1,19 +1,16 @@
 """What is shipped: which runs, their records, and the command that makes them again."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from helpers.experiments.privileged.setting import Optimizer, model_with
 from helpers.experiments.privileged.trainings import grow, rounding, twins
 from helpers.model import AttentionOnlyTransformer
 from helpers.training import runs, sweeps
-from helpers.training.command import as_typed, positive
+from helpers.training.command import as_typed, positive, where_to_run
 from helpers.training.seeds import seeds
 
 FOLDER = runs.DATA / "sweeps" / "privileged_basis"
@@ -58,7 +55,6 @@ def experiment(
     kind: Literal["twins", "grow", "rounding"], **setting: Any
 ) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """One run as it is shipped: its record, rounded, and the weights to keep, if any."""
-    torch.set_num_threads(1)
     if kind == "twins":
         found = twins(**setting)
         found["losses"] = [round(value, 3) for value in found["losses"]]
@@ -79,7 +75,7 @@ def model_of(
     sweep: sweeps.Sweep, optimizer: Optimizer, lr: float, seed: int = 0
 ) -> AttentionOnlyTransformer:
     """The model that a kept run ended with. ValueError for a run whose weights were not kept."""
-    prefix = _name(optimizer, lr, seed)
+    prefix = f"{_name(optimizer, lr, seed)}/"
     weights = {
         name.removeprefix(prefix): tensor.float()
         for name, tensor in sweep.tensors.items()
@@ -94,7 +90,7 @@ def model_of(
 
 
 def _name(optimizer: Optimizer, lr: float, seed: int) -> str:
-    return f"{optimizer} {lr:g} seed {seed}/"
+    return f"{optimizer} {lr:g} seed {seed}"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -106,15 +102,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--out", type=Path, default=FOLDER, help="folder for the records (default: the shipped one)"
     )
-    parser.add_argument(
-        "--jobs", type=positive, help="how many runs at a time (default: one a core)"
-    )
-    parser.add_argument(
-        "--scheduler", help="the address of a Dask scheduler, to run them on its cluster"
-    )
-    parser.add_argument(
-        "--resume", action="store_true", help="keep what --out holds, and run what is missing there"
-    )
+    where_to_run(parser)
     parser.add_argument(
         "--steps",
         type=positive,
@@ -127,40 +115,18 @@ def main(arguments: list[str] | None = None) -> None:
         for setting in many
     ]
     settings = [setting | ({"steps": given.steps} if given.steps else {}) for setting in settings]
-    if given.resume and given.steps:
-        parser.error("--steps makes runs to try it out, which --resume cannot tell from whole ones")
-    found, tensors = _held(given.out, settings) if given.resume else ({}, {})
-    missing = [number for number in range(len(settings)) if number not in found]
-    if not missing:
-        return print(f"nothing is missing in {given.out.name}")
-    typed = sys.argv[1:] if arguments is None else arguments
-    # The command that makes all of it, whoever was stopped on the way.
-    command = as_typed("helpers.experiments.privileged", [x for x in typed if x != "--resume"])
-    asked = [settings[number] for number in missing]
-    made = sweeps.sweep(experiment, asked, given.jobs, given.scheduler)
-    for number, (record, weights) in zip(missing, tqdm(made, total=len(missing)), strict=True):
-        found[number] = record
-        prefix = _name(record["optimizer"], record["lr"], record["seed"])
-        tensors |= {prefix + name: weight for name, weight in weights.items()}
-        results = [found[number] for number in sorted(found)]
-        sweeps.save(given.out, command, results, tensors)  # what is done stands, whatever comes
-        runs.update_manifest(given.out / "sweep.json")
-
-
-def _held(
-    folder: Path, settings: list[dict[str, Any]]
-) -> tuple[dict[int, dict[str, Any]], dict[str, Tensor]]:
-    """The records of these settings that a folder holds, by number, and the weights beside them. A
-    run whose weights are to be kept and are not there counts as missing."""
-    sweep, found = sweeps.load(folder), {}
-    for number, setting in enumerate(settings):
-        whole = dict(twins=dict(turn="rotation"), grow=dict(stored="as used"), rounding={})
-        asked = whole[setting["kind"]] | setting
-        held = [record for record in sweep.results if asked.items() <= record.items()]
-        prefix = _name(setting["optimizer"], setting["lr"], setting["seed"])
-        if held and (not _kept(asked) or any(name.startswith(prefix) for name in sweep.tensors)):
-            found[number] = held[0]
-    return found, sweep.tensors
+    command = as_typed("helpers.experiments.privileged", arguments)
+    sweeps.sweep_into(
+        given.out,
+        experiment,
+        settings,
+        lambda record: _name(record["optimizer"], record["lr"], record["seed"]),
+        command,
+        given.jobs,
+        given.scheduler,
+        "runs",
+    )
+    runs.update_manifest(given.out / "sweep.json")
 
 
 def _kept(record: dict[str, Any]) -> bool:
