@@ -14,15 +14,16 @@ from tests.browser.trainer import SEEDS, asked, batches, farthest_share, moved, 
 pytestmark = pytest.mark.browser
 
 
-PLAIN = [(seed, False) for seed in SEEDS[::3]]  # of both kinds of keys
+CASES = [(seed, "all") for seed in SEEDS]
+CASES += [(seed, kernel) for kernel in ("simd", "plain") for seed in SEEDS[::3]]
 
 
-@pytest.mark.parametrize(("seed", "simd"), [(seed, True) for seed in SEEDS] + PLAIN)
-def test_logits_loss_and_gradients_are_torchs(ask, seed, simd):
+@pytest.mark.parametrize(("seed", "kernel"), CASES)
+def test_logits_loss_and_gradients_are_torchs(ask, seed, kernel):
     model = deepcopy(moved(seed))
     [batch] = batches(model.cfg, 1 + seed % 5, 1)
-    found = asked(ask, "gradients", dict(**told(model), batch=told_batch(batch), simd=simd))
-    assert found["isSimd"] == simd
+    found = asked(ask, "gradients", dict(**told(model), batch=told_batch(batch), kernel=kernel))
+    assert found["isSimd"] == (kernel != "plain")
     model.double()
     logits = model(batch.tokens)
     loss = cross_entropy(logits, batch.targets, batch.determined)
