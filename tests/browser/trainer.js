@@ -46,7 +46,7 @@ export async function steps({ config, weights, batches, training }) {
 
 // What every head is scored, on the sequences that are given.
 export async function scores({ config, weights, sequences }) {
-  const { Arithmetic, Weights, Pass, prefixMatching, previousToken, copyingStatistic,
+  const { Arithmetic, Weights, Pass, prefixMatching, previousToken, copyingStatistics,
     compositionScores, repeats } = await load("matrix", "model", "scores", "circuits");
   const arithmetic = new Arithmetic(), made = filled(new Weights(config, arithmetic), weights);
   const read = sequences.map((tokens) => Uint16Array.from(tokens));
@@ -61,7 +61,7 @@ export async function scores({ config, weights, sequences }) {
   return {
     prefix_matching: each((seen) => prefixMatching(seen, read)),
     previous_token: each((seen) => previousToken(seen)),
-    copying: made.layers.map((heads) => heads.map((head) => copyingStatistic(made.named, head))),
+    copying: copyingStatistics(made),
     composition: config.n_layers > 1 ? compositionScores(made) : null,
     repeats: [...repeats(Uint16Array.from(sequences.flat()), config.n_ctx)],
   };

@@ -84,8 +84,9 @@ export class Backward {
 
   // z = softmax(scale * q keys^T) v
   throughAttention({ pattern, q, keys, v }, top) {
-    const { arithmetic, pass: { scale }, head: d } = this;
-    arithmetic.product(d.pattern, d.z, v.T, top);
+    const { arithmetic, pass: { scale, across }, head: d } = this;
+    arithmetic.turn(across, v);
+    arithmetic.product(d.pattern, d.z, across, top);
     arithmetic.product(d.v, pattern.T, d.z, top);
     arithmetic.throughSoftmax(d.pattern, pattern, scale, top);
     arithmetic.product(d.q, d.pattern, keys, top);

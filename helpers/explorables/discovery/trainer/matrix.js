@@ -43,7 +43,6 @@ export class Arithmetic {
     this.memory = new WebAssembly.Memory({ initial: PAGES });
     this.used = 0; // bytes
     this.kernel = kernel === "plain" ? null : loadKernel(this.memory, kernel === "all");
-    this.scratch = this.matrix(64, 64); // where a transpose is written out
   }
 
   // A new one, of zeros. RangeError where the memory is full.
@@ -53,8 +52,8 @@ export class Arithmetic {
     return new Matrix(values, rows, columns, { side });
   }
 
-  // C = A B. The first `top` rows of the sequence count for nothing: rows of C, or if A is turned
-  // its columns.
+  // C = A B, where A may be turned. The first `top` rows of the sequence count for nothing: rows of
+  // C, or if A is turned its columns.
   product(C, A, B, top = 0) {
     this.multiply(C, A, B, top, false);
   }
@@ -65,7 +64,6 @@ export class Arithmetic {
   }
 
   multiply(C, A, B, top, isSum) {
-    if (B.along !== 1) B = this.writtenOut(B);
     const row = A.along === 1 ? top : 0, first = top - row, inner = A.columns - first;
     const height = C.rows - row, rows = this.kernel ? height & -4 : 0;
     const columns = rows ? C.columns & -8 : 0;
@@ -79,14 +77,6 @@ export class Arithmetic {
     }
     productInTurn(C, A, B, isSum, first, row + rows, C.rows, 0, columns);
     productInTurn(C, A, B, isSum, first, row, C.rows, columns, C.columns);
-  }
-
-  writtenOut(turned) {
-    const { values, rows, columns } = turned;
-    if (rows * columns > this.scratch.values.length) this.scratch = this.matrix(rows, columns);
-    const B = new Matrix(this.scratch.values, rows, columns);
-    this.turn(B, turned.T);
-    return B;
   }
 
   // B = A^T, written out

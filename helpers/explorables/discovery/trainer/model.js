@@ -48,6 +48,7 @@ export class Pass {
     this.resid = list(n_layers + 1, () => matrix(d_model)); // before each layer, and at the end
     this.at = list(n_layers, () => matrix(d_model)); // the same with the positions
     this.heads = list(n_layers, () => list(n_heads, this.makeHead));
+    this.across = arithmetic.matrix(d_head, n_ctx); // keys or values, written out by column
     this.logits = matrix(d_vocab);
   }
 
@@ -69,8 +70,8 @@ export class Pass {
   }
 
   attend(weights, layer, top) {
-    const { arithmetic, scale } = this, at = this.at[layer], x = this.resid[layer];
-    const next = this.resid[layer + 1];
+    const { arithmetic, scale, across } = this, at = this.at[layer];
+    const x = this.resid[layer], next = this.resid[layer + 1];
     arithmetic.add(at, x, weights.named.W_pos);
     next.values.set(x.values);
     weights.layers[layer].forEach((W, head) => {
@@ -79,7 +80,8 @@ export class Pass {
       arithmetic.product(k, at, W.K);
       arithmetic.product(v, x, W.V);
       if (W.smear) smear(keys, k, sigmoid(W.smear[0]));
-      arithmetic.product(pattern, q, keys.T, top);
+      arithmetic.turn(across, keys);
+      arithmetic.product(pattern, q, across, top);
       arithmetic.attend(pattern, scale, top);
       arithmetic.product(z, pattern, v, top);
       arithmetic.addProduct(next, z, W.O, top);

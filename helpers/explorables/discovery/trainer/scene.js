@@ -4,7 +4,7 @@
 
 import { indexOfLargest, softmax } from "../../shared/numbers.js";
 import { recipeOf } from "./choices.js";
-import { compositionLimit, compositionScores, copyingStatistic } from "./circuits.js";
+import { compositionLimit, compositionScores, copyingStatistics } from "./circuits.js";
 import { Pass, Weights, crossEntropy, drawWeights } from "./model.js";
 import { makeRandom } from "./random.js";
 import { prefixMatching, previousToken, probe, repeats, uniformPattern } from "./scores.js";
@@ -81,8 +81,7 @@ export class Scene {
       loss: this.lossOn(this.known), loss_new: this.lossOn(this.new),
       prefix_matching: each((patterns) => prefixMatching(patterns, sequences)),
       previous_token: each(previousToken),
-      copying: weights.layers.map((heads) =>
-        heads.map((head) => rounded(copyingStatistic(weights.named, head)))),
+      copying: copyingStatistics(weights).map((heads) => heads.map((score) => rounded(score))),
       composition: isPaired ? compositionScores(weights).map((row) =>
         row.map((score) => (score === null ? null : rounded(score)))) : null,
       composition_limit: isDue ? rounded(limit()) : null,
@@ -102,7 +101,7 @@ export class Scene {
     const shown = this.passes.at(-1).heads.flat().map(({ pattern }) => pattern.values);
     const size = shown[0].length, bytes = new Uint8Array(shown.length * size);
     shown.forEach((values, head) =>
-      values.forEach((share, i) => { bytes[head * size + i] = Math.round(255 * share); }));
+      values.forEach((share, i) => { bytes[head * size + i] = 255 * share + 0.5; })); // rounded
     return bytes;
   }
 
