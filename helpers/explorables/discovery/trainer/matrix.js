@@ -6,11 +6,7 @@ import {
   addedInTurn, attendInTurn, exponentialsInTurn, productInTurn, throughSoftmaxInTurn,
 } from "./plain.js";
 
-const PAGES = 320; // of 64 KiB, for three layers of eight heads; unused ones cost nothing
-
-// Which entries of a product count, by the diagonal: all; of the result those up to it; of the left
-// factor those up to it, or from it on, for the others are zero.
-const [ALL, RESULT_BELOW, FACTOR_BELOW, FACTOR_ABOVE] = [0, 1, 2, 3];
+const PAGES = 256; // of 64 KiB, for three layers of eight heads; unused ones cost nothing
 
 // Row by row; from one entry it is `down` to the next row and `along` to the next column. `side` is
 // 1 where no more than the entries up to the diagonal count, as of an attention pattern, and -1
@@ -64,17 +60,14 @@ export class Arithmetic {
   }
 
   multiply(C, A, B, top, isSum) {
-    const row = A.along === 1 ? top : 0, first = top - row, inner = A.columns - first;
-    const height = C.rows - row, rows = this.kernel ? height & -4 : 0;
+    const row = A.along === 1 ? top : 0, first = top - row, height = C.rows - row;
+    const rows = this.kernel ? height & -4 : 0;
     const columns = rows ? C.columns & -8 : 0;
-    if (columns) { // tiles of 4 rows and 8 columns, and now what is left
-      const counts = C.side > 0 ? RESULT_BELOW
-        : A.side > 0 ? FACTOR_BELOW : A.side < 0 ? FACTOR_ABOVE : ALL;
+    if (columns) // tiles of 4 rows and 8 columns, and now what is left
       this.kernel.product(A.address + 4 * (row * A.down + first * A.along), 4 * A.down,
         4 * A.along, B.address + 4 * first * B.down, C.address + 4 * row * C.down, 4 * B.down,
-        rows, 4 * columns, inner, isSum ? 1 : 0, counts, row - first);
-      if (rows === height && columns === C.columns) return;
-    }
+        rows, 4 * columns, A.columns - first, isSum ? 1 : 0, countsIn(C, A), row - first);
+    if (rows === height && columns === C.columns) return;
     productInTurn(C, A, B, isSum, first, row + rows, C.rows, 0, columns);
     productInTurn(C, A, B, isSum, first, row, C.rows, columns, C.columns);
   }
@@ -123,3 +116,10 @@ export class Arithmetic {
     else addedInTurn(C, A, B);
   }
 }
+
+// What the kernel may leave out of C = A B: nothing; of C what lies beyond the diagonal; of A the
+// zeros beyond it, or before it.
+const [ALL, RESULT_BELOW, FACTOR_BELOW, FACTOR_ABOVE] = [0, 1, 2, 3];
+
+const countsIn = (C, A) =>
+  C.side > 0 ? RESULT_BELOW : A.side > 0 ? FACTOR_BELOW : A.side < 0 ? FACTOR_ABOVE : ALL;
