@@ -96,7 +96,8 @@ export class Backward {
 
 // keys_i = gate k_i + (1 - gate) k_{i-1}, with the raw keys: to undo the blend instead would blow
 // up small errors where the gate is below one half. Gives the derivative by the gate's logit.
-function throughSmear({ keys: { values: dKeys, columns }, k: { values: dk } }, { values: k }, gate) {
+function throughSmear({ keys, k: { values: dk } }, { values: k, columns }, gate) {
+  const dKeys = keys.values;
   let dGate = 0;
   dk.set(dKeys);
   for (let here = 0, next = columns; next < k.length; here++, next++) {
