@@ -26,6 +26,7 @@ from tests.benchmarks import (
     median_ratio,
     segment,
     speed,
+    tab,
 )
 from tests.benchmarks.__main__ import GROUPS, main
 from tests.patience import until
@@ -90,7 +91,8 @@ def store_run(monkeypatch, *best: float) -> None:
 
 # ---- the table
 
-ROWS = dict(sizes=3, birth=4, explorable=7, views=1, seeds=1, step=5, text=1, discover=4, segment=1)
+ROWS = dict(sizes=3, birth=4, tab=1, explorable=7, views=1, seeds=1, step=5, text=1)
+ROWS |= dict(discover=4, segment=1)
 
 
 def test_every_group_is_known():
@@ -201,6 +203,19 @@ def test_a_rival_that_is_not_born_in_time_is_said_to_be_at_least_that_slow():
         and row.measured.endswith("after 400 steps)")
         and not row.met
     )
+
+
+def test_the_tab_is_compared_with_torch_seed_by_seed():
+    torchs, slow = tab.Birth(1.0, 100), tab.Birth(4.0, 100)
+    pairs = [(tab.Birth(0.5, 50), torchs), (tab.Birth(1.0, 80), torchs), (slow, slow)]
+    row = tab.row(tab.Birth(2.0, 50), pairs)
+    assert row.measured == (
+        "1.00 (0.50 to 1.00); tab 1.00 s, 80 steps; torch 1.00 s, 100 steps; "
+        "a step 1.00 (1.00 to 1.25); in a fresh page 2.00 s; 3 of 3 seeds born in the tab"
+    )
+    assert row.met and not tab.row(None, [(slow, torchs)]).met
+    assert not tab.row(None, [*pairs, (None, torchs)]).met
+    assert tab.row(None, [*pairs, (torchs, None)]).met and not tab.row(None, [(None, None)]).met
 
 
 def test_both_kinds_of_model_read_the_same_batches_and_are_measured_alike(monkeypatch):

@@ -15,11 +15,12 @@ from tests.benchmarks.explorable import explorable
 from tests.benchmarks.segment import segment
 from tests.benchmarks.sizes import sizes
 from tests.benchmarks.speed import step, text
+from tests.benchmarks.tab import tab
 from tests.benchmarks.views import views
 
 GROUPS = {
     group.__name__: group
-    for group in (sizes, birth, explorable, views, seeds, step, text, discover, segment)
+    for group in (sizes, birth, tab, explorable, views, seeds, step, text, discover, segment)
 }
 
 

@@ -21,7 +21,7 @@ def test_the_scores_are_the_instruments(ask, seed):
     model = moved(seed)
     cfg = model.cfg
     tokens = heads.probe(cfg.d_vocab, cfg.n_ctx, 5, seed=seed)
-    sent = dict(sequences=tokens.tolist(), simd=True)
+    sent = dict(sequences=tokens.tolist())
     found = asked(ask, "scores", told(model) | sent)
     expected = heads.score(model, tokens)
     for name in ("prefix_matching", "previous_token"):

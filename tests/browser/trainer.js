@@ -19,46 +19,49 @@ function listed(weights) {
   return lists;
 }
 
-// The loss, the logits and every gradient of one batch.
-export async function gradients({ config, weights, batch, simd }) {
-  const { Arithmetic, Weights, Pass, Backward, crossEntropy } =
-    await load("matrix", "model", "backward");
-  const arithmetic = new Arithmetic(simd), made = filled(new Weights(config, arithmetic), weights);
-  const slopes = new Weights(config, arithmetic);
-  const pass = new Pass(config, arithmetic, batch.tokens.length / config.n_ctx);
-  const back = new Backward(pass);
-  const logits = pass.forward(made, batch.tokens);
-  const loss = crossEntropy(logits, batch.targets, batch.determined, back.logits);
-  back.backward(made, slopes, batch.tokens);
-  return { isSimd: Boolean(arithmetic.kernel), loss, logits: [...logits.values],
-    gradients: listed(slopes) };
+// The loss, the logits and every gradient of one batch; with the instructions that `kernel` names.
+export async function gradients({ config, weights, batch, kernel }) {
+  const { Arithmetic, Weights, Pass, Backward } = await load("matrix", "model", "backward");
+  const arithmetic = new Arithmetic(kernel);
+  const made = filled(new Weights(config, arithmetic), weights);
+  const slopes = new Weights(config, arithmetic), pass = new Pass(config, arithmetic);
+  const loss = new Backward(pass, made, slopes).ofBatch(batch);
+  const logits = bySequence(batch.tokens, config).flatMap((tokens) =>
+    [...pass.forward(made, tokens).values]);
+  return { isSimd: Boolean(arithmetic.kernel), loss, logits, gradients: listed(slopes) };
 }
 
+const bySequence = (tokens, { n_ctx }) =>
+  Array.from({ length: tokens.length / n_ctx }, (_, i) => tokens.slice(i * n_ctx, (i + 1) * n_ctx));
+
 // The losses and the weights of some steps, each on the batch that is given for it.
-export async function steps({ config, weights, batches, training, simd }) {
+export async function steps({ config, weights, batches, training }) {
   const { Trainer } = await load("trainer");
   const given = batches[Symbol.iterator](), draw = () => given.next().value;
-  const trainer = new Trainer({ config, training, draw, withSimd: simd });
+  const trainer = new Trainer({ config, training, draw });
   filled(trainer.weights, weights);
   const losses = batches.map(() => trainer.step());
   return { losses, weights: listed(trainer.weights) };
 }
 
 // What every head is scored, on the sequences that are given.
-export async function scores({ config, weights, sequences, simd }) {
-  const { Arithmetic, Weights, Pass, prefixMatching, previousToken, copyingStatistic,
+export async function scores({ config, weights, sequences }) {
+  const { Arithmetic, Weights, Pass, prefixMatching, previousToken, copyingStatistics,
     compositionScores, repeats } = await load("matrix", "model", "scores", "circuits");
-  const arithmetic = new Arithmetic(simd), made = filled(new Weights(config, arithmetic), weights);
-  const pass = new Pass(config, arithmetic, sequences.length);
+  const arithmetic = new Arithmetic(), made = filled(new Weights(config, arithmetic), weights);
   const read = sequences.map((tokens) => Uint16Array.from(tokens));
-  pass.forward(made, Uint16Array.from(sequences.flat()));
-  const patterns = pass.heads.map((heads) =>
-    heads.map((head) => head.sequences.map(({ pattern }) => pattern)));
+  const passes = read.map((tokens) => {
+    const pass = new Pass(config, arithmetic);
+    pass.forward(made, tokens);
+    return pass;
+  });
+  const patterns = made.layers.map((heads, layer) => heads.map((_, head) =>
+    passes.map((pass) => pass.heads[layer][head].pattern)));
   const each = (score) => patterns.map((heads) => heads.map(score));
   return {
     prefix_matching: each((seen) => prefixMatching(seen, read)),
     previous_token: each((seen) => previousToken(seen)),
-    copying: made.layers.map((heads) => heads.map((head) => copyingStatistic(made.named, head))),
+    copying: copyingStatistics(made),
     composition: config.n_layers > 1 ? compositionScores(made) : null,
     repeats: [...repeats(Uint16Array.from(sequences.flat()), config.n_ctx)],
   };

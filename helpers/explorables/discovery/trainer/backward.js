@@ -1,100 +1,109 @@
 // The gradient of a loss by every weight, by hand: the forward pass of `model.js` from its end to
 // its beginning. `dx` is the derivative of the loss by x. Needs no page.
 
-import { sigmoid } from "./model.js";
+import { crossEntropy, sigmoid } from "./model.js";
 
 export class Backward {
-  // `pass` has gone forward; its activations are what the products are taken with.
-  constructor(pass) {
+  // `pass` goes forward; its activations are what the products are taken with.
+  constructor(pass, weights, gradients) {
     const { arithmetic, config, resid, logits } = pass;
     const like = ({ rows, columns }) => arithmetic.matrix(rows, columns);
-    Object.assign(this, { pass, arithmetic, config });
+    Object.assign(this, { pass, arithmetic, config, weights, gradients });
     this.logits = like(logits);
     this.x = like(resid[0]); // behind a layer
     this.below = like(resid[0]); // before it
     this.at = like(resid[0]);
     this.head = pass.makeHead(); // one head's at a time
+    this.turned = []; // weights, as a derivative goes back through them, each with its transpose
+    const turn = (A) => {
+      const B = like(A.T);
+      this.turned.push([B, A]);
+      return B;
+    };
+    this.unembed = turn(weights.named.W_U);
+    this.back = weights.layers.map((heads) => heads.map(({ Q, K, V, O }) =>
+      ({ Q: turn(Q), K: turn(K), V: turn(V), O: turn(O) })));
   }
 
-  // From the derivative by the logits, which stands in `this.logits`, into `gradients`.
-  backward(weights, gradients, tokens) {
-    const { arithmetic, pass, x } = this, { W_U } = weights.named, d = gradients.named;
+  // The mean loss, in nats, over the rows that are determined, and with it the gradients: one
+  // sequence at a time, from its first such row on.
+  ofBatch({ tokens, targets, determined }) {
+    const { arithmetic, pass, config: { n_ctx }, weights, gradients } = this;
+    const weight = 1 / determined.reduce((sum, one) => sum + one, 0);
     gradients.each((values) => values.fill(0));
-    arithmetic.product(d.W_U, pass.resid.at(-1).T, this.logits);
-    arithmetic.product(x, this.logits, W_U.T);
-    for (let layer = weights.layers.length - 1; layer >= 0; layer--)
-      this.throughLayer(weights, gradients, layer);
-    const { d_model } = this.config;
+    for (const [B, A] of this.turned) arithmetic.turn(B, A);
+    let loss = 0;
+    for (let start = 0; start < tokens.length; start += n_ctx) {
+      const [read, asked, marked] = [tokens, targets, determined].map((part) =>
+        part.slice(start, start + n_ctx));
+      const first = marked.findIndex((one) => one);
+      if (first < 0) continue;
+      const logits = pass.forward(weights, read, first & -4); // the kernel takes rows by fours
+      loss += crossEntropy(arithmetic, logits, asked, marked, weight, this.logits);
+      this.backward(read);
+    }
+    return loss;
+  }
+
+  // From the derivative by the logits, which stands in `this.logits`, on to the gradients.
+  backward(tokens) {
+    const { arithmetic, pass, x } = this, { d_model, n_layers } = this.config, { top } = pass;
+    const { W_U, W_E } = this.gradients.named;
+    arithmetic.addProduct(W_U, pass.resid.at(-1).T, this.logits, top);
+    x.values.fill(0, 0, top * d_model);
+    arithmetic.product(x, this.logits, this.unembed, top);
+    for (let layer = n_layers - 1; layer >= 0; layer--) this.throughLayer(layer, pass.topOf(layer));
     tokens.forEach((token, row) => {
       for (let i = 0; i < d_model; i++)
-        d.W_E.values[token * d_model + i] += x.values[row * d_model + i];
+        W_E.values[token * d_model + i] += x.values[row * d_model + i];
     });
   }
 
-  throughLayer(weights, gradients, layer) {
-    const { arithmetic, pass, x, below, at } = this, { W_pos } = gradients.named;
-    const read = { x: pass.resid[layer], at: pass.at[layer] }, d = this.head;
+  throughLayer(layer, top) {
+    const { arithmetic, pass, x, below, at, head: d } = this, { W_pos } = this.gradients.named;
+    const read = { x: pass.resid[layer], at: pass.at[layer] };
     below.values.set(x.values);
     at.values.fill(0);
-    weights.layers[layer].forEach((W, head) => {
-      const seen = pass.heads[layer][head], dW = gradients.layers[layer][head];
-      arithmetic.product(d.z, x, W.O.T);
-      arithmetic.addProduct(dW.O, seen.z.T, x);
-      this.throughAttention(seen);
-      this.throughSmear(seen.k, W.smear, dW.smear);
-      for (const [side, input] of [["q", "at"], ["k", "at"], ["v", "x"]]) {
-        const name = side.toUpperCase();
-        arithmetic.addProduct(dW[name], read[input].T, d[side]);
-        arithmetic.addProduct(input === "at" ? at : below, d[side], W[name].T);
-      }
+    this.back[layer].forEach((back, head) => {
+      const seen = pass.heads[layer][head], dW = this.gradients.layers[layer][head];
+      const { smear } = this.weights.layers[layer][head];
+      arithmetic.product(d.z, x, back.O, top);
+      arithmetic.addProduct(dW.O, seen.z.T, x, top);
+      this.throughAttention(seen, top);
+      if (smear) dW.smear[0] += throughSmear(d, seen.k, sigmoid(smear[0]));
+      arithmetic.addProduct(dW.Q, read.at.T, d.q, top);
+      arithmetic.addProduct(dW.K, read.at.T, d.k);
+      arithmetic.addProduct(dW.V, read.x.T, d.v);
+      arithmetic.addProduct(at, d.q, back.Q, top);
+      arithmetic.addProduct(at, d.k, back.K);
+      arithmetic.addProduct(below, d.v, back.V);
     });
-    const size = W_pos.values.length;
-    for (let i = 0; i < at.values.length; i++) {
-      W_pos.values[i % size] += at.values[i];
-      x.values[i] = below.values[i] + at.values[i];
-    }
+    arithmetic.add(W_pos, W_pos, at);
+    arithmetic.add(x, below, at);
   }
 
   // z = softmax(scale * q keys^T) v
-  throughAttention({ pattern, sequences }) {
-    const { arithmetic, head: d } = this;
-    sequences.forEach((seen, i) => {
-      const { z, v, pattern: dPattern } = d.sequences[i];
-      arithmetic.product(dPattern, z, seen.v.T);
-      arithmetic.product(v, seen.pattern.T, z);
-    });
-    throughSoftmax(d.pattern, pattern, this.pass.scale);
-    sequences.forEach((seen, i) => {
-      const { q, keys, pattern: dScores } = d.sequences[i];
-      arithmetic.product(q, dScores, seen.keys);
-      arithmetic.product(keys, dScores.T, seen.q);
-    });
-  }
-
-  // keys_i = gate k_i + (1 - gate) k_{i-1}, with the raw keys: to undo the blend instead would blow
-  // up small errors where the gate is below one half.
-  throughSmear(k, smear, dSmear) {
-    const { keys: { values: dKeys }, k: { values: dk } } = this.head;
-    dk.set(dKeys);
-    if (!smear) return;
-    const gate = sigmoid(smear[0]);
-    let dGate = 0;
-    this.pass.eachWithNext(k.columns, (here, next) => {
-      dk[next] -= (1 - gate) * dKeys[next];
-      dk[here] += (1 - gate) * dKeys[next];
-      dGate += dKeys[next] * (k.values[next] - k.values[here]);
-    });
-    dSmear[0] = dGate * gate * (1 - gate);
+  throughAttention({ pattern, q, keys, v }, top) {
+    const { arithmetic, pass: { scale, across }, head: d } = this;
+    arithmetic.turn(across, v);
+    arithmetic.product(d.pattern, d.z, across, top);
+    arithmetic.product(d.v, pattern.T, d.z, top);
+    arithmetic.throughSoftmax(d.pattern, pattern, scale, top);
+    arithmetic.product(d.q, d.pattern, keys, top);
+    arithmetic.product(d.keys, d.pattern.T, q, top);
   }
 }
 
-// In place: the derivative by the attention becomes that by the scores before the scale.
-function throughSoftmax({ values: d, rows, columns }, { values: pattern }, scale) {
-  for (let row = 0; row < rows; row++) {
-    const start = row * columns, end = start + (row % columns) + 1;
-    let mean = 0; // as the attention weighs it
-    for (let i = start; i < end; i++) mean += d[i] * pattern[i];
-    for (let i = start; i < end; i++) d[i] = scale * pattern[i] * (d[i] - mean);
-    d.fill(0, end, start + columns);
+// keys_i = gate k_i + (1 - gate) k_{i-1}, with the raw keys: to undo the blend instead would blow
+// up small errors where the gate is below one half. Gives the derivative by the gate's logit.
+function throughSmear({ keys, k: { values: dk } }, { values: k, columns }, gate) {
+  const dKeys = keys.values;
+  let dGate = 0;
+  dk.set(dKeys);
+  for (let here = 0, next = columns; next < k.length; here++, next++) {
+    dk[next] -= (1 - gate) * dKeys[next];
+    dk[here] += (1 - gate) * dKeys[next];
+    dGate += dKeys[next] * (k[next] - k[here]);
   }
+  return dGate * gate * (1 - gate);
 }

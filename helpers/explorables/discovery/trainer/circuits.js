@@ -2,30 +2,35 @@
 // helpers/instruments/circuits.py and composition.py measure it. Needs no page.
 
 import { eigenvalues } from "./eigenvalues.js";
+import { productInTurn } from "./plain.js";
 import { normal } from "./random.js";
 
 const DRAWS = 40; // of the null of composition
 const RARE = 0.95; // what one in twenty exceeds
 const NO_RANK = 1e-12;
 
-// A B in double precision; matrices as { values, rows, columns, down, along }, either turned.
-function times(A, B) {
-  const { values: a, rows, columns: inner, down, along } = A;
-  const { values: b, columns, down: downB, along: alongB } = B;
-  const values = new Float64Array(rows * columns);
-  for (let i = 0; i < rows; i++)
-    for (let p = 0; p < inner; p++) {
-      const each = a[i * down + p * along], start = i * columns;
-      for (let j = 0, at = p * downB; j < columns; j++, at += alongB)
-        values[start + j] += each * b[at];
-    }
-  return doubles(values, rows, columns);
-}
+// ---- matrices in double precision, { values, rows, columns, down, along }: as in matrix.js
 
 const doubles = (values, rows, columns) => ({ values, rows, columns, down: columns, along: 1 });
 
+const precise = ({ values, rows, columns }) => doubles(Float64Array.from(values), rows, columns);
+
 const turn = ({ values, rows, columns, down, along }) =>
   ({ values, rows: columns, columns: rows, down: along, along: down });
+
+// A B; either may be turned.
+function times(A, B) {
+  const C = doubles(new Float64Array(A.rows * B.columns), A.rows, B.columns);
+  productInTurn(C, A, B.along === 1 ? B : writtenOut(B), false, 0, 0, C.rows, 0, C.columns);
+  return C;
+}
+
+function writtenOut({ values, rows, columns, down, along }) {
+  const out = new Float64Array(rows * columns);
+  for (let i = 0, at = 0; i < rows; i++)
+    for (let j = 0; j < columns; j++) out[at++] = values[i * down + j * along];
+  return doubles(out, rows, columns);
+}
 
 function norm({ values }) {
   let squares = 0;
@@ -35,10 +40,15 @@ function norm({ values }) {
 
 // ---- copying
 
-// sum(lambda) / sum(|lambda|) of the eigenvalues of W_E OV W_U: 1 when all are positive. AB and BA
-// share them but for zeros, so d_head x d_head is enough.
-export function copyingStatistic({ W_E, W_U }, { V, O }) {
-  const { re, im } = eigenvalues(times(times(O, W_U), times(W_E, V)));
+// Of every head [layer][head], sum(lambda) / sum(|lambda|) of the eigenvalues of W_E OV W_U: 1 when
+// all are positive. AB and BA share them but for zeros, so d_head x d_head is enough.
+export function copyingStatistics({ named: { W_E, W_U }, layers }) {
+  const around = times(precise(W_U), precise(W_E));
+  return layers.map((heads) => heads.map(({ V, O }) =>
+    positivity(eigenvalues(times(times(precise(O), around), precise(V))))));
+}
+
+function positivity({ re, im }) {
   const size = re.reduce((sum, real, i) => sum + Math.hypot(real, im[i]), 0);
   return size ? re.reduce((sum, real) => sum + real, 0) / size : 0;
 }
@@ -76,8 +86,8 @@ function paired(layers, score) {
 
 // OV of a writer and QK^T of a reader, each of norm 1 and but for an orthogonal factor at its outer
 // end, which changes no norm: of W_V and W_Q no more counts than the R with R^T R = W^T W.
-const writing = ({ V, O }) => unit(times(triangle(V), O));
-const reading = ({ K, Q }) => unit(times(K, turn(triangle(Q))));
+const writing = ({ V, O }) => unit(times(triangle(precise(V)), precise(O)));
+const reading = ({ K, Q }) => unit(times(precise(K), turn(triangle(precise(Q)))));
 
 function unit(A) {
   const size = norm(A);

@@ -1,28 +1,27 @@
-// Matrices of float32, and the two things that take most of a training's time: products, and
-// scores that become attention. In WebAssembly where the browser has SIMD, else in JavaScript.
-// Needs no page.
+// Matrices of float32 and what a training does with them, in WebAssembly where the browser has
+// SIMD and the shape fits, else in the plain loops of plain.js. Needs no page.
 
-import { KERNEL } from "./kernel.js";
+import { loadKernel } from "./kernel.js";
+import {
+  addedInTurn, attendInTurn, exponentialsInTurn, productInTurn, throughSoftmaxInTurn,
+} from "./plain.js";
 
-const PAGES = 768; // of 64 KiB, for three layers of eight heads; unused ones cost nothing
-const IN_CACHE = 128; // summands of a product at a time: their rows stay near the processor
+const PAGES = 256; // of 64 KiB, for three layers of eight heads; unused ones cost nothing
 
-// Row by row; from one entry it is `down` to the next row and `along` to the next column.
+// Row by row; from one entry it is `down` to the next row and `along` to the next column. `side` is
+// 1 where no more than the entries up to the diagonal count, as of an attention pattern, and -1
+// where it is turned.
 export class Matrix {
-  constructor(values, rows, columns, down = columns, along = 1) {
-    Object.assign(this, { values, rows, columns, down, along });
+  constructor(values, rows, columns, { down = columns, along = 1, side = 0 } = {}) {
+    const address = values.byteOffset;
+    Object.assign(this, { values, address, rows, columns, down, along, side, turned: null });
   }
 
   // The transpose, of the same numbers.
   get T() {
-    return new Matrix(this.values, this.columns, this.rows, this.along, this.down);
-  }
-
-  // this += factor * other, which may be turned; this may not.
-  add({ values, down, along }, factor) {
-    for (let i = 0, at = 0; i < this.rows; i++)
-      for (let j = 0; j < this.columns; j++)
-        this.values[at++] += factor * values[i * down + j * along];
+    const { values, rows, columns, down, along, side } = this;
+    this.turned ??= new Matrix(values, columns, rows, { down: along, along: down, side: -side });
+    return this.turned;
   }
 
   // Cut into `count` of equal height; of the same numbers.
@@ -33,109 +32,94 @@ export class Matrix {
   }
 }
 
-// All matrices of one model, in one memory. `withSimd` false asks for the plain loops.
+// All matrices of one model, in one memory. `kernel` is how much of the browser may be used: all,
+// "simd" without what multiplies and adds at once, or "plain".
 export class Arithmetic {
-  constructor(withSimd = true) {
+  constructor(kernel = "all") {
     this.memory = new WebAssembly.Memory({ initial: PAGES });
     this.used = 0; // bytes
-    this.kernel = withSimd ? loadKernel(this.memory) : null;
-    this.turned = this.matrix(64, 64); // where a transpose is written out
+    this.kernel = kernel === "plain" ? null : loadKernel(this.memory, kernel === "all");
   }
 
   // A new one, of zeros. RangeError where the memory is full.
-  matrix(rows, columns) {
+  matrix(rows, columns, side = 0) {
     const values = new Float32Array(this.memory.buffer, this.used, rows * columns);
     this.used += 16 * Math.ceil(values.byteLength / 16);
-    return new Matrix(values, rows, columns);
+    return new Matrix(values, rows, columns, { side });
   }
 
-  // C = A B
-  product(C, A, B) {
-    C.values.fill(0);
-    this.addProduct(C, A, B);
+  // C = A B, where A may be turned. The first `top` rows of the sequence count for nothing: rows of
+  // C, or if A is turned its columns.
+  product(C, A, B, top = 0) {
+    this.multiply(C, A, B, top, false);
   }
 
   // C += A B
-  addProduct(C, A, B) {
-    if (B.along !== 1) B = this.writtenOut(B);
-    const rows = this.kernel ? C.rows & -4 : 0, columns = this.kernel ? C.columns & -8 : 0;
-    if (rows && columns) this.addTiles(C, A, B); // of 4 rows and 8 columns, and now what is left
-    addEntries(C, A, B, rows, C.rows, 0, columns);
-    addEntries(C, A, B, 0, C.rows, columns, C.columns);
+  addProduct(C, A, B, top = 0) {
+    this.multiply(C, A, B, top, true);
   }
 
-  addTiles(C, A, B) {
-    const { addProduct } = this.kernel, along = 4 * A.along, stride = 4 * B.down;
-    for (let p = 0; p < A.columns; p += IN_CACHE)
-      addProduct(A.values.byteOffset + p * along, 4 * A.down, along,
-        B.values.byteOffset + p * stride, C.values.byteOffset, stride, C.rows, C.columns,
-        Math.min(IN_CACHE, A.columns - p));
+  multiply(C, A, B, top, isSum) {
+    const row = A.along === 1 ? top : 0, first = top - row, height = C.rows - row;
+    const rows = this.kernel ? height & -4 : 0;
+    const columns = rows ? C.columns & -8 : 0;
+    if (columns) // tiles of 4 rows and 8 columns, and now what is left
+      this.kernel.product(A.address + 4 * (row * A.down + first * A.along), 4 * A.down,
+        4 * A.along, B.address + 4 * first * B.down, C.address + 4 * row * C.down, 4 * B.down,
+        rows, 4 * columns, A.columns - first, isSum ? 1 : 0, countsIn(C, A), row - first);
+    if (rows === height && columns === C.columns) return;
+    productInTurn(C, A, B, isSum, first, row + rows, C.rows, 0, columns);
+    productInTurn(C, A, B, isSum, first, row, C.rows, columns, C.columns);
   }
 
-  writtenOut({ values, rows, columns, down, along }) {
-    if (rows * columns > this.turned.values.length) this.turned = this.matrix(rows, columns);
-    const to = this.turned.values;
-    for (let i = 0, at = 0; i < rows; i++)
-      for (let j = 0; j < columns; j++) to[at++] = values[i * down + j * along];
-    return new Matrix(to, rows, columns);
+  // B = A^T, written out
+  turn(B, A) {
+    const { rows, columns } = A;
+    if (this.kernel && rows % 4 === 0 && columns % 4 === 0)
+      this.kernel.turn(A.address, B.address, rows, columns);
+    else
+      for (let i = 0, at = 0; i < columns; i++)
+        for (let j = 0; j < rows; j++) B.values[at++] = A.values[j * columns + i];
   }
 
-  // In place: scores [sequences * pos, pos] become attention, softmax(scale * score) of the
-  // positions up to the row's own.
-  attend(scores, scale) {
-    if (this.kernel && scores.columns % 4 === 0)
-      this.kernel.attend(scores.values.byteOffset, scores.rows, scores.columns, scale);
-    else attendInTurn(scores, scale);
+  // In place, from row `top` on: scores [query, key] become attention, softmax(scale * score) of
+  // the positions up to the row's own.
+  attend(scores, scale, top) {
+    const { address, rows, columns } = scores;
+    if (this.kernel && columns % 4 === 0)
+      this.kernel.attend(address + 4 * top * columns, rows - top, 4 * columns, 4 * top + 4, scale);
+    else attendInTurn(scores, scale, top);
   }
-}
 
-function loadKernel(memory) {
-  const bytes = Uint8Array.from(atob(KERNEL), (letter) => letter.charCodeAt(0));
-  if (!WebAssembly.validate(bytes)) return null; // a browser without SIMD
-  return new WebAssembly.Instance(new WebAssembly.Module(bytes), { memory: { memory } }).exports;
-}
+  // In place, from row `top` on: the derivative by the attention becomes that by the scores.
+  throughSoftmax(d, pattern, scale, top) {
+    const { rows, columns } = d, start = 4 * top * columns;
+    if (this.kernel && columns % 4 === 0)
+      this.kernel.throughSoftmax(d.address + start, pattern.address + start, rows - top,
+        4 * columns, 4 * top + 4, scale);
+    else throughSoftmaxInTurn(d, pattern, scale, top);
+  }
 
-// The entries of C += A B in these rows and columns: four columns at a time, so that an entry of A
-// is fetched once for all.
-function addEntries({ values: c, down: toRow }, A, { values: b, down: stride }, top, bottom, left,
-  right) {
-  const { values: a, down, along, columns: inner } = A;
-  for (let i = top; i < bottom; i++) {
-    let j = left;
-    for (; j + 4 <= right; j += 4) {
-      let sum0 = 0, sum1 = 0, sum2 = 0, sum3 = 0;
-      for (let p = 0, at = i * down, to = j; p < inner; p++, at += along, to += stride) {
-        const each = a[at];
-        sum0 += each * b[to];
-        sum1 += each * b[to + 1];
-        sum2 += each * b[to + 2];
-        sum3 += each * b[to + 3];
-      }
-      c[i * toRow + j] += sum0;
-      c[i * toRow + j + 1] += sum1;
-      c[i * toRow + j + 2] += sum2;
-      c[i * toRow + j + 3] += sum3;
-    }
-    for (; j < right; j++) {
-      let sum = 0;
-      for (let p = 0; p < inner; p++) sum += a[i * down + p * along] * b[p * stride + j];
-      c[i * toRow + j] += sum;
-    }
+  // e^(x - most) of a row of `from` in the same row of `to`; gives their sum.
+  exponentials(to, from, row, most) {
+    const { columns } = from, start = 4 * row * columns;
+    if (this.kernel && columns % 4 === 0)
+      return this.kernel.exponentials(from.address + start, from.address + start + 4 * columns,
+        to.address + start, 1, most);
+    return exponentialsInTurn(to, from, row, most);
+  }
+
+  // C = A + B
+  add(C, A, B) {
+    if (this.kernel && C.values.length % 4 === 0)
+      this.kernel.add(C.address, A.address, B.address, C.values.byteLength);
+    else addedInTurn(C, A, B);
   }
 }
 
-function attendInTurn({ values, rows, columns }, scale) {
-  for (let row = 0; row < rows; row++) {
-    const scores = values.subarray(row * columns, (row + 1) * columns);
-    const seen = (row % columns) + 1;
-    let most = -Infinity, sum = 0;
-    for (let key = 0; key < seen; key++) most = Math.max(most, scores[key]);
-    for (let key = 0; key < seen; key++) {
-      const share = Math.exp(scale * (scores[key] - most));
-      scores[key] = share;
-      sum += share;
-    }
-    for (let key = 0; key < seen; key++) scores[key] /= sum;
-    scores.fill(0, seen);
-  }
-}
+// What the kernel may leave out of C = A B: nothing; of C what lies beyond the diagonal; of A the
+// zeros beyond it, or before it.
+const [ALL, RESULT_BELOW, FACTOR_BELOW, FACTOR_ABOVE] = [0, 1, 2, 3];
+
+const countsIn = (C, A) =>
+  C.side > 0 ? RESULT_BELOW : A.side > 0 ? FACTOR_BELOW : A.side < 0 ? FACTOR_ABOVE : ALL;

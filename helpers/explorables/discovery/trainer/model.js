@@ -32,107 +32,90 @@ export class Weights {
   }
 }
 
-// The activations of `batch` sequences on their way through the model, all of length n_ctx. They
-// lie as [batch * pos, ...]; a head's are cut by sequence as well, in `sequences`.
+// The activations of one sequence on its way through the model, [pos, ...].
 export class Pass {
-  constructor(config, arithmetic, batch) {
-    const { n_layers, n_heads, d_model, d_head, n_ctx, d_vocab } = config;
-    const rows = batch * n_ctx, matrix = (columns) => arithmetic.matrix(rows, columns);
-    const makeHead = () => cutBySequence(batch, {
-      q: matrix(d_head), k: matrix(d_head), v: matrix(d_head), z: matrix(d_head),
-      keys: matrix(d_head), // k, smeared or not
-      pattern: matrix(n_ctx),
-    });
+  constructor(config, arithmetic) {
+    const { n_layers, n_heads, d_model, d_head, n_ctx, d_vocab, smeared_keys } = config;
+    const matrix = (columns, side) => arithmetic.matrix(n_ctx, columns, side);
     const list = (length, make) => Array.from({ length }, make);
-    Object.assign(this, { config, arithmetic, batch, makeHead, scale: 1 / Math.sqrt(d_head) });
+    this.makeHead = () => {
+      const k = matrix(d_head), keys = smeared_keys ? matrix(d_head) : k; // as they are looked for
+      return {
+        q: matrix(d_head), k, keys, v: matrix(d_head), z: matrix(d_head), pattern: matrix(n_ctx, 1),
+      };
+    };
+    Object.assign(this, { config, arithmetic, scale: 1 / Math.sqrt(d_head), top: 0 });
     this.resid = list(n_layers + 1, () => matrix(d_model)); // before each layer, and at the end
     this.at = list(n_layers, () => matrix(d_model)); // the same with the positions
-    this.heads = list(n_layers, () => list(n_heads, makeHead));
+    this.heads = list(n_layers, () => list(n_heads, this.makeHead));
+    this.across = arithmetic.matrix(d_head, n_ctx); // keys or values, written out by column
     this.logits = matrix(d_vocab);
   }
 
-  forward(weights, tokens) {
+  // Nobody asks for the logits of the first `top` rows, so that the last layer leaves them out.
+  forward(weights, tokens, top = 0) {
     const { arithmetic, resid } = this, { W_E, W_U } = weights.named, { d_model } = this.config;
+    this.top = top;
     tokens.forEach((token, row) => {
       const embedding = W_E.values.subarray(token * d_model, (token + 1) * d_model);
       resid[0].values.set(embedding, row * d_model);
     });
-    weights.layers.forEach((_, layer) => this.attend(weights, layer));
-    arithmetic.product(this.logits, resid.at(-1), W_U);
+    weights.layers.forEach((_, layer) => this.attend(weights, layer, this.topOf(layer)));
+    arithmetic.product(this.logits, resid.at(-1), W_U, top);
     return this.logits;
   }
 
-  attend(weights, layer) {
-    const { arithmetic, scale } = this, at = this.at[layer], x = this.resid[layer];
-    const next = this.resid[layer + 1];
-    addPositions(at, x, weights.named.W_pos);
+  topOf(layer) {
+    return layer === this.config.n_layers - 1 ? this.top : 0;
+  }
+
+  attend(weights, layer, top) {
+    const { arithmetic, scale, across } = this, at = this.at[layer];
+    const x = this.resid[layer], next = this.resid[layer + 1];
+    arithmetic.add(at, x, weights.named.W_pos);
     next.values.set(x.values);
     weights.layers[layer].forEach((W, head) => {
-      const { q, k, v, z, keys, pattern, sequences } = this.heads[layer][head];
-      arithmetic.product(q, at, W.Q);
+      const { q, k, v, z, keys, pattern } = this.heads[layer][head];
+      arithmetic.product(q, at, W.Q, top);
       arithmetic.product(k, at, W.K);
       arithmetic.product(v, x, W.V);
-      this.smear(keys, k, W.smear);
-      for (const one of sequences) arithmetic.product(one.pattern, one.q, one.keys.T);
-      arithmetic.attend(pattern, scale);
-      for (const one of sequences) arithmetic.product(one.z, one.pattern, one.v);
-      arithmetic.addProduct(next, z, W.O);
+      if (W.smear) smear(keys, k, sigmoid(W.smear[0]));
+      arithmetic.turn(across, keys);
+      arithmetic.product(pattern, q, across, top);
+      arithmetic.attend(pattern, scale, top);
+      arithmetic.product(z, pattern, v, top);
+      arithmetic.addProduct(next, z, W.O, top);
     });
   }
+}
 
-  // Each key becomes a blend of itself and the key before it; the first stays as it is.
-  smear(keys, k, smear) {
-    keys.values.set(k.values);
-    if (!smear) return;
-    const gate = sigmoid(smear[0]);
-    this.eachWithNext(k.columns, (here, next) => {
-      keys.values[next] = gate * k.values[next] + (1 - gate) * k.values[here];
-    });
-  }
-
-  // The places of each entry but a sequence's last row, and of the entry in the row after it.
-  eachWithNext(columns, action) {
-    const { n_ctx } = this.config;
-    for (let sequence = 0; sequence < this.batch; sequence++) {
-      const start = sequence * n_ctx * columns, end = start + (n_ctx - 1) * columns;
-      for (let here = start; here < end; here++) action(here, here + columns);
-    }
-  }
+// Each key becomes a blend of itself and the key before it; the first stays as it is.
+function smear({ values: keys, columns }, { values: k }, gate) {
+  keys.set(k.subarray(0, columns));
+  for (let i = columns; i < k.length; i++) keys[i] = gate * k[i] + (1 - gate) * k[i - columns];
 }
 
 export const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 
-function cutBySequence(batch, head) {
-  const names = Object.keys(head), cut = names.map((name) => head[name].split(batch));
-  const sequences = Array.from({ length: batch }, (_, i) =>
-    Object.fromEntries(names.map((name, j) => [name, cut[j][i]])));
-  return { ...head, sequences };
-}
-
-// at = x + W_pos, in every sequence
-function addPositions(at, x, W_pos) {
-  const size = W_pos.values.length;
-  for (let i = 0; i < x.values.length; i++) at.values[i] = x.values[i] + W_pos.values[i % size];
-}
-
-// Mean loss in nats over the marked rows. `gradient` takes its derivative by the logits.
-export function crossEntropy({ values, rows, columns }, targets, marked, gradient = null) {
-  const count = marked.reduce((sum, mark) => sum + (mark ? 1 : 0), 0);
+// The loss in nats of the marked rows, each at this weight. `d` takes its derivative by the logits.
+export function crossEntropy(arithmetic, logits, targets, marked, weight, d) {
+  const { values, rows, columns } = logits;
   let loss = 0;
-  gradient?.values.fill(0);
   for (let row = 0; row < rows; row++) {
-    if (!marked[row]) continue;
-    const start = row * columns, logits = values.subarray(start, start + columns);
-    let most = -Infinity, sum = 0;
-    for (let i = 0; i < columns; i++) most = Math.max(most, logits[i]);
-    for (let i = 0; i < columns; i++) sum += Math.exp(logits[i] - most);
-    const logSum = most + Math.log(sum), target = targets[row];
-    loss += logSum - logits[target];
-    if (!gradient) continue;
-    for (let i = 0; i < columns; i++)
-      gradient.values[start + i] = (Math.exp(logits[i] - logSum) - (i === target ? 1 : 0)) / count;
+    const start = row * columns, end = start + columns;
+    if (!marked[row]) {
+      d.values.fill(0, start, end);
+      continue;
+    }
+    let most = -Infinity;
+    for (let i = start; i < end; i++) most = Math.max(most, values[i]);
+    const sum = arithmetic.exponentials(d, logits, row, most), share = weight / sum;
+    for (let i = start; i < end; i++) d.values[i] *= share;
+    const target = start + targets[row];
+    d.values[target] -= weight;
+    loss += weight * (most + Math.log(sum) - values[target]);
   }
-  return loss / count;
+  return loss;
 }
 
 // As helpers/model.py draws them; W_pos are sines and cosines, and the gates begin half open.

@@ -1,8 +1,6 @@
 // The optimisers of helpers/training/optimizers.py: Muon for the matrices of the heads, AdamW for
 // the rest, both without weight decay. Needs no page.
 
-import { Matrix } from "./matrix.js";
-
 const SIDES = ["Q", "K", "V", "O"]; // the matrices of a head, Muon's
 const BETAS = [0.9, 0.95];
 const EPSILON = 1e-8;
@@ -50,44 +48,62 @@ class Muon {
   constructor({ d_model, d_head }, arithmetic) {
     const short = Math.min(d_model, d_head), long = Math.max(d_model, d_head);
     this.arithmetic = arithmetic;
-    this.x = arithmetic.matrix(short, long);
-    this.next = arithmetic.matrix(short, long);
+    this.x = arithmetic.matrix(long, short);
+    this.next = arithmetic.matrix(long, short);
     this.gram = arithmetic.matrix(short, short);
     this.factor = arithmetic.matrix(short, short);
+    this.turned = arithmetic.matrix(short, long);
   }
 
-  makeStep(weight, { values: gradient }) {
-    const { rows, columns } = weight;
+  makeStep({ values: weight, rows, columns }, { values: gradient }) {
     const momentum = new Float32Array(gradient.length);
-    const update = new Matrix(new Float32Array(gradient.length), rows, columns);
+    const update = this.arithmetic.matrix(rows, columns), { values } = update;
     return (lr) => {
-      gradient.forEach((g, i) => {
+      for (let i = 0; i < gradient.length; i++) {
+        const g = gradient[i];
         momentum[i] += (1 - MOMENTUM) * (g - momentum[i]);
-        update.values[i] = g + MOMENTUM * (momentum[i] - g);
-      });
+        values[i] = g + MOMENTUM * (momentum[i] - g);
+      }
       const rate = lr * Math.sqrt(Math.max(1, rows / columns));
-      weight.add(this.orthogonalise(update), -rate);
+      const { values: step } = this.orthogonalise(update);
+      for (let i = 0; i < weight.length; i++) weight[i] -= rate * step[i];
     };
   }
 
   // U V^T of the singular value decomposition U S V^T, roughly: five Newton-Schulz steps bring S
   // near 1.
   orthogonalise(matrix) {
-    const { arithmetic, gram, factor } = this, [a, b, c] = NEWTON_SCHULZ;
-    const isTall = matrix.rows > matrix.columns, length = Math.sqrt(sumOfSquares(matrix.values));
+    const { arithmetic, gram, factor, turned } = this, isWide = matrix.rows < matrix.columns;
     let { x, next } = this;
-    x.values.fill(0);
-    x.add(isTall ? matrix.T : matrix, 1 / (length + 1e-7));
+    if (isWide) arithmetic.turn(x, matrix);
+    else x.values.set(matrix.values);
+    scale(x.values, 1 / (Math.sqrt(sumOfSquares(x.values)) + 1e-7));
     for (let step = 0; step < NEWTON_SCHULZ_STEPS; step++) {
-      arithmetic.product(gram, x, x.T);
+      arithmetic.product(gram, x.T, x);
       arithmetic.product(factor, gram, gram);
-      factor.values.forEach((square, i) => { factor.values[i] = b * gram.values[i] + c * square; });
-      arithmetic.product(next, factor, x);
-      next.add(x, a);
+      makeFactor(factor, gram);
+      arithmetic.product(next, x, factor);
       [x, next] = [next, x];
     }
-    return isTall ? x.T : x;
+    if (!isWide) return x;
+    arithmetic.turn(turned, x);
+    return turned;
   }
 }
 
-const sumOfSquares = (values) => values.reduce((sum, value) => sum + value * value, 0);
+// In place: gram^2 becomes a + b gram + c gram^2.
+function makeFactor({ values, rows }, { values: gram }) {
+  const [a, b, c] = NEWTON_SCHULZ;
+  for (let i = 0; i < values.length; i++) values[i] = b * gram[i] + c * values[i];
+  for (let i = 0; i < values.length; i += rows + 1) values[i] += a;
+}
+
+function scale(values, factor) {
+  for (let i = 0; i < values.length; i++) values[i] *= factor;
+}
+
+function sumOfSquares(values) {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i] * values[i];
+  return sum;
+}

@@ -4,7 +4,7 @@
 
 import { indexOfLargest, softmax } from "../../shared/numbers.js";
 import { recipeOf } from "./choices.js";
-import { compositionLimit, compositionScores, copyingStatistic } from "./circuits.js";
+import { compositionLimit, compositionScores, copyingStatistics } from "./circuits.js";
 import { Pass, Weights, crossEntropy, drawWeights } from "./model.js";
 import { makeRandom } from "./random.js";
 import { prefixMatching, previousToken, probe, repeats, uniformPattern } from "./scores.js";
@@ -30,17 +30,17 @@ export class Scene {
     this.trainer = new Trainer({ config, training, draw });
     drawWeights(this.trainer.weights, config, makeRandom(choices.seed, FOR_WEIGHTS));
     this.test = heldOut(config, choices.task, TESTED);
-    const rest = repeats(this.test.tokens, config.n_ctx);
-    this.known = [...rest, ...Array((PROBED + 1) * config.n_ctx).fill(0)];
-    this.new = this.known.map((known, row) => (row < rest.length ? 1 - known : 0));
+    this.known = repeats(this.test.tokens, config.n_ctx); // the rows whose token came before
+    this.new = this.known.map((known) => 1 - known);
     const ten = probe(config, makeRandom(HELD_OUT, FOR_PROBE), 10);
     this.shown = ten[SHOWN];
     this.probe = choices.task === "random periods"
-      ? sequencesOf(heldOut(config, choices.task, PROBED), config)
+      ? bySequence(heldOut(config, choices.task, PROBED).tokens, config)
       : probe(config, makeRandom(HELD_OUT, FOR_PROBE), PROBED);
-    this.pass = new Pass(config, this.trainer.arithmetic, TESTED + PROBED + 1);
-    this.read = joined([this.test.tokens, ...this.probe, this.shown]);
-    this.answering = new Pass(config, this.trainer.arithmetic, 1);
+    this.read = [...bySequence(this.test.tokens, config), ...this.probe, this.shown];
+    this.passes = this.read.map(() => new Pass(config, this.trainer.arithmetic));
+    this.scratch = this.trainer.arithmetic.matrix(config.n_ctx, config.d_vocab);
+    this.answering = new Pass(config, this.trainer.arithmetic);
     this.remembered = new Weights(config, this.trainer.arithmetic);
     this.ask(RIDDLE);
   }
@@ -68,34 +68,40 @@ export class Scene {
   // The model as it stands: its answers to the row, losses in nats, scores of every head,
   // composition of every pair; and the patterns on `shown`, one byte an entry.
   look() {
-    const { trainer: { weights, stepNumber }, test, pass, probe: sequences, config } = this;
-    const logits = pass.forward(weights, this.read);
-    const loss = (rows) => rounded(crossEntropy(logits, test.targets, rows));
-    const each = (score) => pass.heads.map((heads) => heads.map((head) => rounded(score(head))));
-    const probed = ({ sequences: all }) =>
-      all.slice(TESTED, TESTED + PROBED).map(({ pattern }) => pattern);
+    const { trainer: { weights, stepNumber }, passes, probe: sequences, config } = this;
+    passes.forEach((pass, i) => pass.forward(weights, this.read[i]));
+    const probed = passes.slice(TESTED, TESTED + PROBED);
+    const each = (score) => weights.layers.map((heads, layer) => heads.map((_, head) =>
+      rounded(score(probed.map((pass) => pass.heads[layer][head].pattern)))));
     const isPaired = config.n_layers > 1, isDue = isPaired && this.looks % AGAIN === 0;
     const limit = () => compositionLimit(weights, makeRandom(HELD_OUT, FOR_NULL));
     this.looks++;
     return [{
       step: stepNumber, answers: this.answers(weights),
-      loss: loss(this.known), loss_new: loss(this.new),
-      prefix_matching: each((head) => prefixMatching(probed(head), sequences)),
-      previous_token: each((head) => previousToken(probed(head))),
-      copying: weights.layers.map((heads) =>
-        heads.map((head) => rounded(copyingStatistic(weights.named, head)))),
+      loss: this.lossOn(this.known), loss_new: this.lossOn(this.new),
+      prefix_matching: each((patterns) => prefixMatching(patterns, sequences)),
+      previous_token: each(previousToken),
+      copying: copyingStatistics(weights).map((heads) => heads.map((score) => rounded(score))),
       composition: isPaired ? compositionScores(weights).map((row) =>
         row.map((score) => (score === null ? null : rounded(score)))) : null,
       composition_limit: isDue ? rounded(limit()) : null,
     }, this.patterns()];
   }
 
+  // The mean over these rows of the test.
+  lossOn(rows) {
+    const { config, passes, test, trainer: { arithmetic }, scratch } = this;
+    const targets = bySequence(test.targets, config), weight = 1 / rows.reduce((a, b) => a + b);
+    return rounded(bySequence(rows, config).reduce((sum, marked, i) => sum
+      + crossEntropy(arithmetic, passes[i].logits, targets[i], marked, weight, scratch), 0));
+  }
+
   // On the sequence that is shown, the last of those read: [layer, head, query, key].
   patterns() {
-    const shown = this.pass.heads.flat().map(({ sequences }) => sequences.at(-1).pattern.values);
+    const shown = this.passes.at(-1).heads.flat().map(({ pattern }) => pattern.values);
     const size = shown[0].length, bytes = new Uint8Array(shown.length * size);
     shown.forEach((values, head) =>
-      values.forEach((share, i) => { bytes[head * size + i] = Math.round(255 * share); }));
+      values.forEach((share, i) => { bytes[head * size + i] = 255 * share + 0.5; })); // rounded
     return bytes;
   }
 
@@ -135,11 +141,8 @@ function heldOut(config, task, count) {
   return repeatedBlocks(config, random, count, splitPeriods(config.n_ctx).unseen);
 }
 
-const sequencesOf = ({ tokens }, { n_ctx }) =>
-  Array.from({ length: tokens.length / n_ctx }, (_, i) =>
-    tokens.subarray(i * n_ctx, (i + 1) * n_ctx));
-
-const joined = (parts) => Uint16Array.from(parts.flatMap((part) => [...part]));
+const bySequence = (part, { n_ctx }) =>
+  Array.from({ length: part.length / n_ctx }, (_, i) => part.subarray(i * n_ctx, (i + 1) * n_ctx));
 
 const nameOf = (token) => (token === 0 ? "BOS" : String(token));
 

@@ -3,30 +3,25 @@
 
 import { Backward } from "./backward.js";
 import { Arithmetic } from "./matrix.js";
-import { Pass, Weights, crossEntropy } from "./model.js";
+import { Pass, Weights } from "./model.js";
 import { Optimizers } from "./optimizers.js";
 
 // `draw(batch)` gives { tokens, targets, determined } for so many sequences, each part as one row
 // behind the other. `training` holds steps, batch, lr and muon_lr.
 export class Trainer {
-  constructor({ config, training, draw, withSimd = true }) {
+  constructor({ config, training, draw, kernel }) {
     Object.assign(this, { config, training, draw, stepNumber: 0 });
-    const arithmetic = this.arithmetic = new Arithmetic(withSimd);
+    const arithmetic = this.arithmetic = new Arithmetic(kernel);
     this.weights = new Weights(config, arithmetic);
     this.gradients = new Weights(config, arithmetic);
-    this.pass = new Pass(config, arithmetic, training.batch);
-    this.back = new Backward(this.pass);
+    this.back = new Backward(new Pass(config, arithmetic), this.weights, this.gradients);
     this.optimizers = new Optimizers(config, arithmetic, this.weights, this.gradients);
   }
 
   // One update; gives its loss, in nats. An Error, and nothing is updated, when that is not finite.
   step() {
-    const { training, pass, back, weights, gradients } = this;
-    const { tokens, targets, determined } = this.draw(training.batch);
-    const logits = pass.forward(weights, tokens);
-    const loss = crossEntropy(logits, targets, determined, back.logits);
+    const { training } = this, loss = this.back.ofBatch(this.draw(training.batch));
     if (!Number.isFinite(loss)) throw this.diverged(loss);
-    back.backward(weights, gradients, tokens);
     const remaining = Math.max(1 - this.stepNumber / training.steps, 0); // the rates fall to zero
     this.optimizers.step({
       lr: training.lr * remaining, muon_lr: training.muon_lr * remaining,
