@@ -114,7 +114,7 @@ def test_every_view_lives(page):
     assert page.locator("[data-view]").count() == len(CELLS)
     assert page.locator("[data-view] .still").count() == 0
     for name in NAMES:
-        assert page.locator(f".{name} {EVERY[name].stands}").count()
+        page.locator(f".{name} {EVERY[name].stands}").first.wait_for(state="attached")
 
 
 def test_where_a_view_fails_its_still_stands(visit, site):

@@ -70,7 +70,7 @@ def link(url: str) -> str | None:
 def front() -> Page:
     """What the course is, as README says it, and the way to every page."""
     words, first = _readme_parts(), build.all_notebooks()[0]
-    title, picture, caption, intro = words["intro"].split("\n\n", 3)
+    title, picture, _, intro = words["intro"].split("\n\n", 3)
     text = Template((pages.HERE / "front.md").read_text(encoding="utf-8")).substitute(
         title=title,
         intro=intro,
@@ -86,7 +86,7 @@ def front() -> Page:
     page.headings = []
     page.files["figures/birth.png"] = moving = (build.ROOT / "data" / "birth.png").read_bytes()
     [says] = re.findall(r"!\[(.*)\]", picture)
-    still = pages.image("figures/birth.png", says, moving) + f"<p>{caption.strip('*')}</p>"
+    still = pages.image("figures/birth.png", says, moving)
     page.body = page.body.replace(VIEW, pages.place(page, "discovery", still))
     return page
 
