@@ -29,8 +29,8 @@ TO_TRY = (
 )
 ABOUT = (
     '<p class="about">The notebook <code>{notebook}</code> as a page: its cells have run, and what '
-    "is here to press works. To run them yourself and to change them, say <code>make lab</code> in "
-    "the course's folder.</p>"
+    "is here to press works, the training too. To run and to change cells, with Shift+Enter, say "
+    "<code>make lab</code> in the course's folder.</p>"
 )
 
 highlighted = Highlight2HTML()
