@@ -91,7 +91,7 @@ def store_run(monkeypatch, *best: float) -> None:
 
 # ---- the table
 
-ROWS = dict(sizes=3, birth=4, tab=1, explorable=7, views=1, seeds=1, step=5, text=1)
+ROWS = dict(sizes=3, birth=4, tab=1, explorable=7, views=1, pages=2, seeds=1, step=5, text=1)
 ROWS |= dict(discover=4, segment=1)
 
 

@@ -648,10 +648,20 @@ def test_a_text_has_its_own_tokens_and_probe(a_text):
 
 
 def test_a_text_tells_how_long_to_wait_as_the_shipped_run_did():
-    """The view says that the first head passed one half after a third of the steps."""
-    assert "passed one half after a third of the steps" in Discovery._esm
+    """Its note says that the first head passed one half after a third of the steps."""
+    assert "passed one half after a third of the steps" in module.NOTES["text"]
     run = runs.load(runs.DATA / "runs" / "text")
     assert heads.birth(run.history) / run.training["steps"] == pytest.approx(1 / 3, abs=0.05)
+
+
+def test_a_note_goes_with_its_task(awaited):
+    awaited.set()
+    discovery = Discovery()
+    assert discovery.note == ""
+    discovery.reset(task="text")
+    assert discovery.note == module.NOTES["text"]
+    discovery.reset(task="random periods")
+    assert discovery.note == ""
 
 
 @pytest.fixture

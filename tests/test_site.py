@@ -84,7 +84,7 @@ def missing(name: str) -> set[str]:
 
 def test_there_is_a_page_for_every_notebook_and_text():
     assert {f"{path.stem}.html" for path in NOTEBOOKS} | {
-        "index.html", "claims.html", "glossary.html", "facilitator_guide.html",
+        "index.html", "birth.html", "claims.html", "glossary.html", "facilitator_guide.html",
         "notation_sheet.html",
     } == set(names())  # fmt: skip
 
@@ -150,6 +150,16 @@ def test_what_views_and_outputs_take_from_the_theme_is_there_in_both():
         given = set(re.findall(r"(--jp-[\w-]+):", block))
         assert {name for name in asked if "family" not in name} <= given
     assert "--jp-ui-font-family:" in style and "--jp-code-font-family:" in style
+
+
+def test_the_front_page_asks_the_riddle_and_trains_under_the_still():
+    page = read("index.html")
+    assert "17 4 52 9 31 17 4 52" in " ".join("".join(page.words).split())
+    [place] = [attributes for _, attributes in page.tags if attributes.get("data-view")]
+    assert place["data-view"] == "discovery" and "data-state" not in place
+    [still] = [attributes for tag, attributes in page.tags if tag == "img"]
+    assert still["src"] == "figures/birth.png" and still["width"] and len(still["alt"]) > 99
+    assert b"course.trainer = " in files()["assets/views/discovery.js"]
 
 
 # ---- what views need

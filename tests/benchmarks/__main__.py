@@ -12,6 +12,7 @@ from tests.benchmarks import HEADER, QUICK, Settings
 from tests.benchmarks.births import birth, seeds
 from tests.benchmarks.discovery import discover
 from tests.benchmarks.explorable import explorable
+from tests.benchmarks.pages import pages
 from tests.benchmarks.segment import segment
 from tests.benchmarks.sizes import sizes
 from tests.benchmarks.speed import step, text
@@ -20,7 +21,7 @@ from tests.benchmarks.views import views
 
 GROUPS = {
     group.__name__: group
-    for group in (sizes, birth, tab, explorable, views, seeds, step, text, discover, segment)
+    for group in (sizes, birth, tab, explorable, views, pages, seeds, step, text, discover, segment)
 }
 
 

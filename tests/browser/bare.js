@@ -1,7 +1,7 @@
 // What JupyterLab and anywidget's own JavaScript do for a view, as little as will do: the site's model, whose state and
 // messages go to Python and back, and a place for the view. `window.sendToPython` and `window.hearPython` are the wire.
 
-import { makeModel, withBuffers } from "/helpers/course/site/model.js";
+import { makeModel, withBuffers } from "/helpers/explorables/shared/model.js";
 
 const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 const unpack = (text) => new DataView(bytes(text).buffer); // as in JupyterLab

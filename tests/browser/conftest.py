@@ -12,6 +12,7 @@ from playwright.sync_api import sync_playwright
 from tests.browser import SCREENSHOTS, WINDOW, find, launch
 from tests.browser.bare import Bare
 from tests.browser.lab import Lab, serving
+from tests.browser.visits import Visits
 from tests.course import ROOT
 
 
@@ -87,6 +88,17 @@ def ask(modules):
 def probe(modules):
     """`probe("shared/common", "made")`: the same with a longer function, of probes.js."""
     return modules.probe
+
+
+# ---- pages without a kernel
+
+
+@pytest.fixture
+def visits(browser):
+    """Pages of a site; in the end none may have complained, or asked for anything elsewhere."""
+    visits = Visits(browser)
+    yield visits
+    visits.close()
 
 
 # ---- JupyterLab

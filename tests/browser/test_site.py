@@ -2,13 +2,10 @@
 view lives without a kernel, and nothing is asked of anybody else."""
 
 import base64
-import functools
-import http.server
 import io
 import os
 import re
 import shutil
-import threading
 from pathlib import Path
 
 import nbformat
@@ -20,8 +17,11 @@ from playwright.sync_api import Page, expect
 from helpers.course import build
 from helpers.course.site import __main__ as command
 from helpers.course.site import states
-from tests.browser import SCREENSHOTS, WINDOW
+from helpers.explorables import HERE, script
+from helpers.explorables.discovery import Discovery
+from tests.browser import SCREENSHOTS
 from tests.browser.every import EVERY, NAMES, says, says_anew, use
+from tests.browser.visits import serving
 from tests.patience import PATIENCE, until
 
 pytestmark = pytest.mark.browser
@@ -67,48 +67,22 @@ def site(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def served(site):
     """The same folder behind a web server; its address."""
-    handler = functools.partial(Quiet, directory=site)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_) -> None:
-        pass
+    with serving(site) as address:
+        yield address
 
 
 @pytest.fixture
-def visit(browser, site):
-    """`visit("index")`: the page, from the disk, in a context of its own. In the end nothing may
-    have complained, or asked for anything outside the folder."""
-    contexts, complaints = [], []
+def visit(visits, site):
+    """`visit("index")`: the page, from the disk, with all that lives in it."""
 
     def visit(name: str, origin: str = f"file://{site}", whole=True, **options) -> Page:
-        context = browser.new_context(**{"viewport": WINDOW, **options})
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(1000 * PATIENCE)
-        page.on("pageerror", lambda error: complaints.append(f"page: {error}"))
-        page.on("console", lambda said: said.type == "error" and complaints.append(said.text))
-        page.on(
-            "request",
-            lambda asked: (
-                asked.url.startswith((origin, "data:", "blob:"))
-                or complaints.append(f"asked for {asked.url}")
-            ),
-        )
-        page.goto(f"{origin}/{name}.html")
+        page = visits.open(origin, name, **options)
         if whole:
             expect(page.locator("[data-view]:not([data-alive])")).to_have_count(0)
         return page
 
-    visit.complaints = complaints
-    yield visit
-    for context in contexts:
-        context.close()
-    assert complaints == []
+    visit.complaints = visits.complaints
+    return visit
 
 
 @pytest.fixture
@@ -140,7 +114,7 @@ def test_every_view_lives(page):
     assert page.locator("[data-view]").count() == len(CELLS)
     assert page.locator("[data-view] .still").count() == 0
     for name in NAMES:
-        assert page.locator(f".{name} {EVERY[name].stands}").count()
+        page.locator(f".{name} {EVERY[name].stands}").first.wait_for(state="attached")
 
 
 def test_where_a_view_fails_its_still_stands(visit, site):
@@ -196,34 +170,142 @@ def test_a_prediction_is_taken_and_can_be_changed(page):
     assert says_anew(page, "prediction", "").startswith("You say B at 12. ")
 
 
-def test_a_training_is_replayed_to_its_end_and_begins_again(page):
+def train(page: Page) -> None:
+    page.locator(".discovery").get_by_role("button", name="Train", exact=True).click()
+
+
+def to_birth(page: Page):
+    return page.locator(".discovery").get_by_role("button", name="To the birth")
+
+
+def test_a_head_is_born_on_the_front_page_and_answers_a_row_of_ones_own(visit, served):
+    """In the tab itself: the recording knows one row only."""
+    page = visit("index", served)
+    train(page)
+    expect(to_birth(page)).to_be_enabled()
+    page.get_by_label("Your row").fill("5 6 7 5 6")
+    expect(page.locator(".discovery .asking p")).to_contain_text("The trick says 7.")
+    expect(page.locator(".discovery .asking li.match b")).to_have_text("7")
+    page.locator(".discovery").get_by_role("button", name="Pause").click()
+    to_birth(page).click()
+    expect(page.locator(".discovery .where")).not_to_contain_text("step 0 of")
+
+
+def test_a_page_trains_what_is_chosen(page):
     view = page.locator(".discovery")
+    view.get_by_label("layers").select_option("1")
+    view.get_by_label("seed").fill("3")
+    page.keyboard.press("Tab")
+    expect(view.locator(".board button")).to_have_count(4)
+    view.get_by_role("button", name="Step").click()
+    expect(view.locator(".where")).to_have_text("step 1 of 400")
+    expect(view.get_by_label("seed")).to_have_value("3")
+
+
+def test_a_text_is_replayed_and_said_to_be(page):
+    view = page.locator(".discovery")
+    view.get_by_label("layers").select_option("3")  # what is recorded has its own
+    view.get_by_label("data").select_option("text")
+    expect(view.locator(".note")).to_contain_text("replays one that was recorded")
+    expect(view.get_by_label("layers")).to_have_value("2")
+    view.get_by_label("seed").fill("3")
+    page.keyboard.press("Enter")
+    expect(view.locator(".note")).to_contain_text("one training, recorded")
+    expect(view.get_by_label("seed")).to_have_value("0")
+    train(page)
+    expect(to_birth(page)).to_be_enabled()
+    view.get_by_label("data").select_option("one fixed period")
+    expect(view.locator(".where")).to_have_text("step 0 of 400")
+    expect(view.locator(".note")).to_have_text("")
+    expect(view.get_by_label("Your row")).to_have_value("17 4 52 9 31 17 4 52")
+
+
+NO_WORKERS = "window.Worker = class { constructor() { throw new Error('forbidden'); } };"
+
+
+@pytest.fixture
+def forbidden(visit):
+    """The page in a browser that starts no Worker."""
+    page = visit("index", whole=False)
+    page.add_init_script(NO_WORKERS)
+    page.reload()
+    expect(page.locator("[data-view]:not([data-alive])")).to_have_count(0)
+    return page
+
+
+def test_without_a_worker_the_stored_run_is_replayed_to_its_end_and_begins_again(forbidden):
+    view = forbidden.locator(".discovery")
     where = view.locator(".where")  # written at the next frame
     expect(where).to_contain_text("step 0 of")
-    view.get_by_role("button", name="Train").click()
+    expect(view.locator(".note")).to_contain_text("a recorded one is replayed")
+    train(forbidden)
     expect(where).not_to_contain_text("step 0 of")
     view.get_by_role("button", name="Pause").click()
-    view.get_by_role("button", name="Train").click()
+    train(forbidden)
     expect(view.get_by_role("button", name="Train")).to_be_disabled()
     expect(where).to_contain_text(re.compile(r"step (\d+) of \1\b"))
     last = where.inner_text().split()
-    assert "heads match prefixes" in says(page, "discovery")
-    view.get_by_role("button", name="To the birth").click()
-    expect(view.locator(".where")).not_to_contain_text(f"step {last[1]} ")
+    assert "heads match prefixes" in says(forbidden, "discovery")
+    to_birth(forbidden).click()
+    expect(where).not_to_contain_text(f"step {last[1]} ")
     view.get_by_role("button", name="Reset").click()
-    expect(view.locator(".where")).to_contain_text("step 0 of")
+    expect(where).to_contain_text("step 0 of")
     expect(view.get_by_role("button", name="Train")).to_be_enabled()
 
 
-def test_a_recorded_training_says_what_it_cannot(page):
-    view = page.locator(".discovery")
+def test_a_recorded_training_says_what_it_cannot(forbidden):
+    view = forbidden.locator(".discovery")
     view.get_by_label("seed").fill("3")
-    page.keyboard.press("Enter")
-    expect(view.locator(".note")).to_contain_text("replays one training")
+    forbidden.keyboard.press("Enter")
+    expect(view.locator(".note")).to_contain_text("one training, recorded")
     expect(view.get_by_label("seed")).to_have_value("0")
     view.get_by_label("Your row").fill("1 2 1")
     expect(view.locator(".note")).to_contain_text("asked this one row")
-    expect(page.locator(".replayed")).to_contain_text("make lab")
+
+
+def test_from_one_recording_to_the_other_and_back_whatever_is_asked_for(forbidden):
+    view = forbidden.locator(".discovery")
+    view.get_by_label("data").select_option("text")
+    expect(view.locator(".where")).to_have_text("step 0 of 2400")
+    view.get_by_label("data").select_option("one fixed period")  # of which there is none
+    expect(view.locator(".where")).to_have_text("step 0 of 400")
+    expect(view.get_by_label("data")).to_have_value("random periods")
+    expect(view.locator(".note")).to_contain_text("one training, recorded")
+
+
+def test_a_recording_that_is_missing_is_said_to_be_and_the_training_stays(visit, site):
+    folder = site.parent / "without_recordings"
+    shutil.copytree(site, folder, ignore=shutil.ignore_patterns("recordings"))
+    page = visit("index", f"file://{folder}")
+    view = page.locator(".discovery")
+    view.get_by_label("data").select_option("text")
+    expect(view.locator(".note")).to_contain_text("a file of this site is missing")
+    expect(view.get_by_label("data")).to_have_value("random periods")
+    view.get_by_role("button", name="Step").click()
+    expect(view.locator(".where")).to_have_text("step 1 of 400")
+    visit.complaints.clear()
+
+
+def test_the_training_opens_as_the_notebooks_did(bare):
+    """With the settings and the row that the widget had when it was shown."""
+    shown = Discovery(n_layers=1, seed=3)
+    shown.ask("5 6 7 5 6")
+    program = script(HERE / "discovery" / "trainer" / "worker.js")
+    bare.page.evaluate(
+        """async ([state, program]) => {
+          globalThis.course = { trainer: program, recordings: {} };
+          const { modelOfTraining } = await import("/helpers/course/site/training.js");
+          globalThis.model = await modelOfTraining(state);
+        }""",
+        [states.own_state(shown), program],
+    )
+    for name in ("settings", "row"):
+        bare.until(
+            lambda name=name: (
+                bare.page.evaluate("(n) => model.get(n)", name) == shown.get_state()[name]
+            )
+        )
+    bare.page.evaluate("() => model.close()")
 
 
 def test_a_text_is_refused_in_words(page):
@@ -307,7 +389,7 @@ def test_bytes_come_back_each_to_its_own_place(ask):
 
 def test_a_model_says_what_changes_and_saves_what_was_set(ask):
     heard, saved = ask(
-        "../course/site/model",
+        "shared/model",
         """({ makeModel }) => {
           const heard = [], saved = [];
           const model = makeModel({ on: 1 }, { save: (state) => saved.push(state), send() {} });
@@ -326,18 +408,16 @@ def test_a_model_says_what_changes_and_saves_what_was_set(ask):
     assert heard == [2] and saved == [{"on": 2}]
 
 
-@pytest.mark.parametrize("view", ["discovery", "prediction", "attention", "rotation", "paths"])
+@pytest.mark.parametrize("view", ["prediction", "attention", "rotation", "paths"])
 def test_no_message_throws(ask, view):
     said = ask(
         "../course/site/answers",
-        """async ({ answering }, view) => {
-          const state = { settings: {}, row: { typed: "1" }, status: "ready" }, said = [];
-          const change = (name, value) => { state[name] = value; };
-          const model = { get: (name) => state[name], tell() {}, change };
+        """async ({ modelFor }, view) => {
+          const said = [];
           addEventListener("error", ({ message }) => said.push(message));
-          const answer = answering(view, model, []);
+          const model = await modelFor(view, { state: {}, opening: [] });
           for (const message of [{}, { do: "closed" }, { do: "saw" }, { do: "no such thing" }])
-            answer(message);
+            model.send(message);
           for (const _ of [1, 2]) await new Promise(requestAnimationFrame);
           return said;
         }""",

@@ -7,16 +7,18 @@
 """
 
 import argparse
+import re
 import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from string import Template
 
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-from helpers import explorables, real_model
+from helpers import real_model
 from helpers.course import build
-from helpers.course.site import pages, states
+from helpers.course.site import pages, recordings, scripts, states
 from helpers.course.site.pages import Page
 
 INTO = build.ROOT / "build" / "site"
@@ -24,7 +26,8 @@ MARK = "assets/site.js"  # by which a folder is known as a site, and may be writ
 GUIDES = {"glossary.md": "Glossary", "facilitator_guide.md": "The facilitator's guide"}
 SHEET = "notation_sheet.html"
 CLAIMS = "claims.html"
-VIEWS = Path(explorables.__file__).parent
+BIRTH = "birth.html"
+VIEW = "<!-- Discovery -->"  # where it comes on the front page
 
 States = Mapping[Path, Mapping[tuple[str, int], states.State]]
 
@@ -38,10 +41,14 @@ def site(notebooks: list[Path], alive: States) -> dict[str, bytes]:
         written.append(pages.of_text(f"{Path(name).stem}.html", title, text, link))
     for path in notebooks:
         written.append(pages.of_notebook(path, build.read(path), alive.get(path, {}), link))
-    files = {SHEET: _sheet(), "assets/site.css": (pages.HERE / "site.css").read_bytes()}
-    files[MARK] = _scoped(explorables.script(pages.HERE / "page.js"))
+    texts = {MARK: scripts.script(pages.HERE / "page.js"), "assets/site.css": scripts.site_style()}
     for view in {view for page in written for view in page.views}:
-        files |= _view(view)
+        texts[f"assets/views/{view}.js"] = scripts.view(view)
+        texts[f"assets/views/{view}.css"] = scripts.view_style(view)
+    for name, packed in dict(default=recordings.default(), text=recordings.text()).items():
+        texts[f"assets/recordings/{name}.js"] = pages.stored("recordings", name, packed)
+    files = {SHEET: _sheet(), BIRTH: scripts.birth(riddle())}
+    files |= {name: text.encode() for name, text in texts.items()}
     for page in written:
         files |= page.files | {page.name: page.html().encode()}
     return files
@@ -55,33 +62,38 @@ def link(url: str) -> str | None:
         return url
     if name == build.README.name:
         return pages.HOME + mark + place
-    if name in {SHEET, *GUIDES} or name.endswith(".ipynb"):
+    if name in {SHEET, BIRTH, *GUIDES} or name.endswith(".ipynb"):
         return Path(name).with_suffix(".html").name + mark + place
     return None
 
 
 def front() -> Page:
     """What the course is, as README says it, and the way to every page."""
-    words = _readme_parts()
-    picture = (build.ROOT / "data" / "birth.png").read_bytes()
-    text = [
-        words["intro"],
-        f"**[Begin: {_question(build.all_notebooks()[0])}]({build.all_notebooks()[0].name})**",
-        "## The notebooks\n\n" + words["The notebooks"],
-        "## Beside them\n\n- [Glossary](glossary.md): the course's words, each with its place\n"
-        "- [The facilitator's guide](facilitator_guide.md), for a reading group\n"
-        f"- [The notation sheet]({SHEET}), on one page to print\n"
-        f'- <a href="{CLAIMS}">What is claimed, and what was measured</a>',
-        "## On your own machine\n\nHere you can look, point and predict. To write code, to do the "
-        "exercises and to train a model of your own, take the course's folder and say\n\n"
-        + words["Two commands"],
-        "## For whom\n\n" + words["For whom"],
-    ]
-    page = pages.of_text(pages.HOME, pages.COURSE, "\n\n".join(text), link)
+    words, first = _readme_parts(), build.all_notebooks()[0]
+    title, picture, _, intro = words["intro"].split("\n\n", 3)
+    text = Template((pages.HERE / "front.md").read_text(encoding="utf-8")).substitute(
+        title=title,
+        intro=intro,
+        riddle=riddle(),
+        view=VIEW,
+        question=_question(first),
+        first=first.name,
+        notebooks=words["The notebooks"],
+        commands=words["Two commands"],
+        whom=words["For whom"],
+    )
+    page = pages.of_text(pages.HOME, pages.COURSE, text, link)
     page.headings = []
-    page.files["figures/birth.png"] = picture
-    page.body = page.body.replace('src="data/birth.png"', 'src="figures/birth.png"')
+    page.files["figures/birth.png"] = moving = (build.ROOT / "data" / "birth.png").read_bytes()
+    [says] = re.findall(r"!\[(.*)\]", picture)
+    still = pages.image("figures/birth.png", says, moving)
+    page.body = page.body.replace(VIEW, pages.place(page, "discovery", still))
     return page
+
+
+def riddle() -> str:
+    """What the front page and the page of the birth begin with."""
+    return (pages.HERE / "riddle.html").read_text(encoding="utf-8")
 
 
 def claims() -> Page:
@@ -111,26 +123,6 @@ def _sheet() -> bytes:
     """The notation sheet, which has no icon; a browser would ask the server for one."""
     text = (build.NOTEBOOKS / SHEET).read_text(encoding="utf-8")
     return text.replace("<title>", '<link rel="icon" href="data:,">\n<title>', 1).encode()
-
-
-# ---- scripts and styles
-
-
-def _scoped(script: str) -> bytes:
-    """A plain script with a scope of its own: a page that opens from a disk may load no module."""
-    return f"(() => {{\n{script}\n}})();\n".encode()
-
-
-def _view(name: str) -> dict[str, bytes]:
-    """The script and the style of a view."""
-    module = VIEWS / name / "view.js"
-    script = explorables.script(module).replace(
-        "export default { render };", f"course.views.{name} = {{ render }};"
-    )
-    return {
-        f"assets/views/{name}.js": _scoped(script),
-        f"assets/views/{name}.css": explorables.style(module).encode(),
-    }
 
 
 # ---- the command

@@ -1,63 +1,23 @@
 // What a page does: its explorables come alive, and its theme is the reader's.
 
-import { answering } from "./answers.js";
-import { makeModel } from "./model.js";
+import { modelFor } from "./answers.js";
 import { unpacked } from "./stored.js";
+import { followTheme } from "./theme.js";
 
 // The view in place of its still; where it fails the still comes back.
 async function enliven(place) {
   const { view, state: name } = place.dataset, still = place.firstElementChild;
   const el = document.createElement("div");
   try {
-    const { state, opening } = await unpacked(course.states[name]);
-    const model = makeModel(state, {
-      save() {}, // nobody is there to keep it
-      send: (message) => answer(message),
-    });
-    const answer = answering(view, model, opening);
+    const { render } = course.views[view];
+    const model = await modelFor(view, name ? await unpacked(course.states[name]) : {});
     still.replaceWith(el);
-    await course.views[view].render({ model, el });
+    await render({ model, el });
     place.dataset.alive = "";
   } catch (error) {
     el.replaceWith(still);
     console.error(error);
   }
-}
-
-// ---- the theme: the system's, until the reader chooses
-
-const KEPT = "theme", system = matchMedia("(prefers-color-scheme: dark)");
-
-function remembered() {
-  try {
-    return localStorage.getItem(KEPT);
-  } catch { // where a browser keeps nothing for files
-    return null;
-  }
-}
-
-function remember(theme) {
-  try {
-    localStorage.setItem(KEPT, theme);
-  } catch { /* then it holds for this page alone */ }
-}
-
-const isDark = () => document.body.dataset.jpThemeLight === "false";
-
-function wear(theme = remembered() ?? (system.matches ? "dark" : "light")) {
-  document.body.dataset.jpThemeLight = theme === "light"; // the views' styles go by it
-  document.querySelector("#theme").setAttribute("aria-pressed", theme === "dark");
-}
-
-function followTheme() {
-  wear();
-  system.addEventListener("change", () => wear());
-  document.querySelector("#theme").addEventListener("click", () => {
-    remember(isDark() ? "light" : "dark");
-    wear();
-  });
-  addEventListener("beforeprint", () => wear("light")); // ink on paper
-  addEventListener("afterprint", () => wear());
 }
 
 // ---- the code, folded until it is asked for
@@ -83,7 +43,7 @@ function followWidth() {
   follow();
 }
 
-globalThis.course = { views: {}, states: {} };
+globalThis.course = { views: {}, states: {}, recordings: {} };
 followTheme();
 document.addEventListener("DOMContentLoaded", async () => {
   followCode();

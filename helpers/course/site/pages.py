@@ -29,12 +29,8 @@ TO_TRY = (
 )
 ABOUT = (
     '<p class="about">The notebook <code>{notebook}</code> as a page: its cells have run, and what '
-    "is here to press works. To run them yourself and to change them, say <code>make lab</code> in "
-    "the course's folder.</p>"
-)
-REPLAYED = (
-    "Train replays a training that was recorded when this page was made. In JupyterLab "
-    "(<code>make lab</code>) it trains, and every choice and any row of yours is answered."
+    "is here to press works, the training too. To run and to change cells, with Shift+Enter, say "
+    "<code>make lab</code> in the course's folder.</p>"
 )
 
 highlighted = Highlight2HTML()
@@ -122,22 +118,27 @@ def _code_cell(
     for at, output in enumerate(cell.outputs):
         shown = _output(page, cell, at, output)
         state = states.get((cell.id, at))
-        yield _place(page, state, shown) if state else shown
+        yield _with_state(page, state, shown) if state else shown
 
 
-def _place(page: Page, state: State, still: str) -> str:
-    """Where a view comes in place of its still."""
-    encoded = base64.b64encode(state.packed).decode()
+def _with_state(page: Page, state: State, still: str) -> str:
+    """Where a view comes as the notebook had it."""
     name = hashlib.sha256(state.packed).hexdigest()[:12]
     source = f"data/{name}.js"
-    page.files[source] = f'course.states["{name}"] = "{encoded}";\n'.encode()
+    page.files[source] = stored("states", name, state.packed).encode()
     page.data = list(dict.fromkeys([*page.data, source]))
-    page.views = list(dict.fromkeys([*page.views, state.view]))
-    note = f'<p class="replayed">{REPLAYED}</p>' if state.view == "discovery" else ""
-    return (
-        f'<div class="place" data-view="{state.view}" data-state="{name}">'
-        f'<div class="still">{still}</div>{note}</div>'
-    )
+    return place(page, state.view, still, f' data-state="{name}"')
+
+
+def stored(where: str, name: str, packed: bytes) -> str:
+    """The script that brings a page what was packed: from a disk it can load nothing else."""
+    return f'course.{where}["{name}"] = "{base64.b64encode(packed).decode()}";\n'
+
+
+def place(page: Page, view: str, still: str, data: str = "") -> str:
+    """Where a view comes in place of its still. Without a state it opens on its own."""
+    page.views = list(dict.fromkeys([*page.views, view]))
+    return f'<div class="place" data-view="{view}"{data}><div class="still">{still}</div></div>'
 
 
 def _output(page: Page, cell: NotebookNode, at: int, output: NotebookNode) -> str:

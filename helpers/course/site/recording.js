@@ -1,15 +1,18 @@
-// Discovery without a kernel: a training that was recorded when the page was made. It answers the
-// same messages as the kernel does.
+// Discovery where nobody trains: a training that was recorded. It answers the same messages as a
+// kernel does.
 
 const A_LOOK = 40; // milliseconds from one snapshot to the next
-const ONE_TRAINING = "This page replays one training and knows no other. "
+const ONE_TRAINING = "This is one training, recorded, and there is no other of its kind. "
   + "In JupyterLab (make lab) every choice here trains.";
 const ONE_ROW = "What is replayed here was asked this one row. "
   + "In JupyterLab (make lab) the model answers yours.";
 
-// `snapshots`: what the kernel said of the whole training, in its order.
-export function replay(model, snapshots) {
-  const recorded = model.get("settings"), { typed } = model.get("row");
+export const differs = (settings, others) =>
+  Object.keys(settings).some((name) => settings[name] !== others[name]);
+
+// What hears a view, in the place of whoever heard it before. `state` is the widget's when it
+// opens, `opening` what it then says of the whole training, in its order.
+export function replay(model, { state, opening: snapshots }) {
   let shown = 1, timer = 0;
 
   const say = (at, more = {}) => {
@@ -27,14 +30,21 @@ export function replay(model, snapshots) {
     if (shown === snapshots.length) go("finished");
   }
 
-  function reset(settings) {
-    const isOther = Object.keys(settings).some((name) => settings[name] !== recorded[name]);
-    model.change("trouble", isOther ? ONE_TRAINING : "");
-    if (isOther) return model.tell("msg:custom", { type: "refused" }, []);
+  function open() {
     go("ready");
     shown = 1;
+    for (const [name, value] of Object.entries(state)) model.change(name, value);
     model.tell("msg:custom", { type: "reset" }, []);
     say(0);
+  }
+
+  // Whoever comes from another training gets this one, whatever else was asked for.
+  function reset(settings) {
+    const isOther = differs(settings, state.settings);
+    if (!isOther || differs(model.get("settings"), state.settings)) open();
+    if (!isOther) return;
+    model.change("trouble", ONE_TRAINING);
+    model.tell("msg:custom", { type: "refused" }, []);
   }
 
   const goesOn = () => ["ready", "paused"].includes(model.get("status"));
@@ -49,8 +59,9 @@ export function replay(model, snapshots) {
       next();
     },
     reset: ({ settings }) => reset(settings),
-    ask: ({ row }) => model.change("trouble", row === typed ? "" : ONE_ROW),
+    ask: ({ row }) => model.change("trouble", row === state.row.typed ? "" : ONE_ROW),
     closed: () => answers.pause(),
   };
-  return (message) => answers[message.do]?.(message);
+  open();
+  return (message) => queueMicrotask(() => answers[message.do]?.(message)); // as over a wire
 }

@@ -8,7 +8,6 @@ import gzip
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,10 +17,7 @@ from nbformat.v4 import new_code_cell
 
 from helpers.course import build
 from helpers.explorables import Explorable
-from helpers.explorables.discovery import Discovery
 from helpers.explorables.virtual_weights import VirtualWeights
-
-ASKED = (Discovery, VirtualWeights)  # by views that have opened
 
 Message = tuple[dict[str, Any], list[bytes]]  # what a widget says to its view
 
@@ -78,11 +74,8 @@ def write(folder: str) -> None:
     """Write what was kept into a folder, a file an explorable."""
     for model_id, (widget, state) in shown.items():
         view = type(widget).__module__.rpartition(".")[2]
-        said = opening(widget)
-        if isinstance(widget, Discovery):  # a page replays the whole training
-            said = opening(Discovery(**asdict(widget.choices)).run())
-            said = [(seen | dict(seconds=0), patterns) for seen, patterns in said]
-        (Path(folder) / model_id).write_bytes(view.encode() + b"\n" + pack(state, said))
+        packed = pack(state, opening(widget))
+        (Path(folder) / model_id).write_bytes(view.encode() + b"\n" + packed)
 
 
 def own_state(widget: Explorable) -> dict[str, Any]:
@@ -92,9 +85,10 @@ def own_state(widget: Explorable) -> dict[str, Any]:
 
 
 def opening(widget: Explorable) -> list[Message]:
-    """What the widget says to a view that has opened and asks: each message with its bytes."""
+    """What the widget says to a view that has opened and asks: each message with its bytes. A
+    training is not among it, for the page trains anew."""
     said: list[Message] = []
-    if not isinstance(widget, ASKED):
+    if not isinstance(widget, VirtualWeights):
         return said
     widget.send = lambda content, buffers=(): said.append((content, list(buffers)))
     widget._handle_custom_msg(dict(do="show"), [])

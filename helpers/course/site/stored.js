@@ -1,6 +1,6 @@
 // What Python stored of an explorable, as the page takes it: `pack` in states.py writes it.
 
-import { withBuffers } from "./model.js";
+import { withBuffers } from "../../explorables/shared/model.js";
 
 // A line of JSON, then all bytes; compressed, and as text.
 export async function unpacked(text) {

@@ -62,6 +62,7 @@ function render({ model, el }) {
 
   const state = () => ({
     status: model.get("status"), settings: model.get("settings"), trouble: model.get("trouble"),
+    note: model.get("note"),
   });
 
   function follow() {
@@ -106,6 +107,7 @@ function render({ model, el }) {
     "change:status": follow,
     "change:settings": follow,
     "change:trouble": follow,
+    "change:note": follow,
     "change:row": followRow,
     "comm_live_update": () => tell("saw"), // a kernel may have gone: asking finds out
   });

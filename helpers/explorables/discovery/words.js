@@ -5,9 +5,6 @@ import { indexOfLargest } from "../shared/numbers.js";
 import { isTarget, targetWords } from "../shared/words.js";
 import { BORN } from "./training.js";
 
-const TEXT = "Text takes minutes where random tokens take seconds: some ten on an idle machine. In "
-  + "the run that ships with the course, "
-  + "the first head passed one half after a third of the steps; other seeds differ.";
 const LOADING = "Reading Python's standard library and cutting it into tokens. The first time this "
   + "takes a while; then it is kept.";
 export const GONE = "The kernel has been restarted, and this training is lost with it. Run the "
@@ -15,16 +12,15 @@ export const GONE = "The kernel has been restarted, and this training is lost wi
 
 // What there is to say above the pictures. It is read aloud when it changes, so the minutes are
 // whole ones.
-export function noteWords({ status, trouble, settings }, training) {
+export function noteWords({ status, trouble, note }, training) {
   if (status === "loading") return LOADING;
   if (trouble) return trouble;
-  const text = settings.task === "text" && status !== "finished" ? TEXT : "";
   const left = timeLeft(training), { step } = training.snapshots.at(-1) ?? {};
   if (status === "training" && left)
-    return `To the end: ${left}. Pause whenever you like; Train goes on from there. ${text}`.trim();
+    return `To the end: ${left}. Pause whenever you like; Train goes on from there. ${note}`.trim();
   if (status === "paused" && left)
     return `Paused, and nothing is lost: Train goes on from step ${step}, ${left} to the end.`;
-  return text;
+  return note;
 }
 
 // "" where it is not known, or so little that nobody asks.

@@ -37,6 +37,7 @@ export class Answering {
     Object.assign(this, { choices, scene, snapshots: [], kept: [], spent: 0 });
     this.tell({
       settings: choices, shape: scene.shape(), row: scene.row, status: "ready", trouble: "",
+      note: "",
     });
     this.send({ type: "reset" });
     this.snapshot();

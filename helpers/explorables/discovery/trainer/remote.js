@@ -1,28 +1,27 @@
-// What stands on the page in place of a widget's model, when a Worker trains: it answers `get`,
-// `on`, `off` and `send` as one does, so that a view does not know.
+// What stands on the page in place of a widget's model, when a Worker trains: it answers as one
+// does, so that a view does not know.
 
-// A model once the worker has said how things stand. `place` is where the worker's program is.
-export function modelInAWorker(place) {
-  const worker = new Worker(place), state = {}, listeners = new Map();
-  const fire = (event, ...words) =>
-    [...listeners.get(event) ?? []].forEach((listener) => listener(...words));
-  const model = {
-    get: (name) => state[name],
-    set: () => {}, // the view of a training saves nothing
-    save_changes: () => {},
-    on: (event, listener) =>
-      listeners.set(event, (listeners.get(event) ?? new Set()).add(listener)),
-    off: (event, listener) => listeners.get(event)?.delete(listener),
+import { makeModel } from "../../shared/model.js";
+
+// A model once the worker has said how things stand. `place` is where the worker's program is. An
+// Error where no worker starts.
+export async function modelInAWorker(place) {
+  const worker = new Worker(place);
+  const model = makeModel({}, {
+    save() {}, // the view of a training saves nothing
     send: (message) => worker.postMessage(message),
-    close: () => worker.terminate(),
-  };
+  });
+  model.close = () => worker.terminate();
   return new Promise((resolve, reject) => {
-    worker.onerror = (event) => reject(new Error(event.message));
+    worker.onerror = ({ message }) => reject(new Error(message));
     worker.onmessage = ({ data: { traits, message, buffers } }) => {
-      Object.assign(state, traits);
-      Object.keys(traits ?? {}).forEach((name) => fire(`change:${name}`, model, state[name]));
-      if (message) fire("msg:custom", message, buffers);
+      for (const [name, value] of Object.entries(traits ?? {})) model.change(name, value);
+      if (message) model.tell("msg:custom", message, buffers);
       resolve(model);
     };
   });
 }
+
+// Where a page that was given the program as a text has it.
+export const programPlace = (program) =>
+  URL.createObjectURL(new Blob([program], { type: "text/javascript" }));
