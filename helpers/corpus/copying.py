@@ -99,14 +99,18 @@ def pair_counts(text: Corpus) -> Int[Tensor, "present next"]:
     return torch.bincount(pairs, minlength=text.d_vocab**2).view(text.d_vocab, text.d_vocab)
 
 
+def bigrams(counts: Int[Tensor, "present next"]) -> Float[Tensor, "present next"]:
+    """The probability of each token after each, by the counts and one more, which is shared as the
+    tokens are: so none is 0."""
+    shares = (counts.sum(0) + 1) / (counts.sum() + len(counts))
+    return (counts + shares) / (counts.sum(1, keepdim=True) + 1)
+
+
 def bigram_probability(
     counts: Int[Tensor, "present next"], windows: Batch
 ) -> Float[Tensor, "window row"]:
-    """The probability of each target given its token, by the counts and one more, which is shared
-    as the tokens are: so none is 0."""
-    tokens, targets = windows.tokens, windows.targets
-    shares = (counts.sum(0) + 1) / (counts.sum() + len(counts))
-    return (counts[tokens, targets] + shares[targets]) / (counts.sum(-1)[tokens] + 1)
+    """The probability of each target given its token."""
+    return bigrams(counts)[windows.tokens, windows.targets]
 
 
 def mixed(

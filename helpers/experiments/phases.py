@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
+from helpers.corpus import Corpus, copying
 from helpers.instruments import contexts, groups, heads
 from helpers.instruments.interventions import frozen_patterns
 from helpers.model import AttentionOnlyTransformer, Head
@@ -44,15 +45,12 @@ WINDOWS, PLACES = 113, 17  # every fourth held-out window; groups of 15 rows
 
 class Laws:
     """What can be known of the next token without a context, and from one token: log-probabilities
-    counted on the text that is trained on. Every pair counts as one draw more, from the first."""
+    counted on the text that is trained on."""
 
-    def __init__(self, train: Int[Tensor, " tokens"], d_vocab: int):
-        pairs = torch.bincount(train[:-1] * d_vocab + train[1:], minlength=d_vocab**2)
-        single = torch.bincount(train, minlength=d_vocab) + 1
-        single = single / single.sum()
-        pairs = pairs.view(d_vocab, -1) + single
-        self.unigram = single.log()
-        self.bigram = (pairs / pairs.sum(1, keepdim=True)).log()
+    def __init__(self, text: Corpus):
+        counts = copying.pair_counts(text)
+        self.unigram = ((counts.sum(0) + 1) / (counts.sum() + len(counts))).log()
+        self.bigram = copying.bigrams(counts).log()
 
     def losses(self, tokens: Int[Tensor, "window pos"]) -> Float[Tensor, "window row"]:
         """What bigrams lose (nats) at every row whose next token is known."""
@@ -135,7 +133,7 @@ def run(kind: str, seed: int, steps: int | None = None) -> tuple[dict[str, Any],
     torch.set_num_threads(1)
     recipe = RECIPES[kind].seeded(seed)
     text, n_ctx, probe = recipe.text(), recipe.model.n_ctx, recipe.probe()
-    tokens, laws = text.validation_windows(n_ctx, WINDOWS).tokens, Laws(text.train, text.d_vocab)
+    tokens, laws = text.validation_windows(n_ctx, WINDOWS).tokens, Laws(text)
     rows = fixed_rows(WINDOWS, n_ctx - 1)
     trainer = recipe.trainer()
     schedule = [step for step in SCHEDULE if steps is None or step <= steps]
