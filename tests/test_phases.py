@@ -147,3 +147,21 @@ def test_others_are_as_many_of_the_same_layer_or_those_that_are_left(model):
     assert len(phases.as_many_others(model, [(1, 0), (1, 3)])) == 1
     assert sorted(phases.as_many_others(model, [(1, 3)])) == [[(1, 0)], [(1, 1)], [(1, 2)]]
     assert phases.as_many_others(model, [(1, 0), (1, 1), (1, 2)]) == [[(1, 3)]]
+
+
+def test_paths_lie_in_the_plane_in_which_the_losses_vary_most():
+    generator = Generator().manual_seed(0)
+    plane = torch.linalg.qr(torch.randn(30, 2, generator=generator)).Q.T
+    walks = [
+        torch.tensor([[-9.0, 1], [0, -2], [9, 4]]),
+        torch.tensor([[-9.0, -1], [0, -4], [9, 2]]),
+    ]
+    for turn in (1, -1):  # a component has no sign of its own
+        clouds = {"first": [walk @ (turn * plane) + 3 for walk in walks]}
+        first, second = phases.principal_paths(clouds)["first"]
+        for path, walk in ((first, walks[0]), (second, walks[1])):
+            moved = (path[-1] - path[0]) * 1.0
+            assert (moved > 0).all()
+            torch.testing.assert_close(moved.norm(), (walk[-1] - walk[0]).norm(), atol=1e-3, rtol=0)
+        gap = torch.stack([first, second]).mean((0, 1))
+        torch.testing.assert_close(gap, torch.zeros(2), atol=1e-4, rtol=0)

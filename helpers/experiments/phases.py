@@ -12,7 +12,7 @@ Analysis Techniques" (per-token-loss PCA, before-and-after attribution).
 
 import argparse
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -265,8 +265,16 @@ class Training:
     @property
     def matching(self) -> list[Head]:
         """The heads that match in the finished model."""
+        return self._taken_out("matching")
+
+    @property
+    def looking_back(self) -> Head:
+        """The head with most of its attention on the token before, in the finished model."""
+        return self._taken_out("looking back most")[0]
+
+    def _taken_out(self, what: str) -> list[Head]:
         for one in self.without:
-            if one["out"] == "matching":
+            if one["out"] == what:
                 return [(layer, head) for layer, head in one["heads"]]
         return []
 
@@ -283,6 +291,20 @@ def load(folder: Path = FOLDER) -> dict[str, list[Training]]:
         }
         found[record["kind"]].append(Training(**record, tensors=tensors))
     return found
+
+
+def principal_paths(
+    clouds: Mapping[str, Sequence[Float[Tensor, "snapshot token"]]],
+) -> dict[str, list[Float[Tensor, "snapshot 2"]]]:
+    """Trainings as paths in the plane in which their losses, all snapshots of all of them together,
+    vary most. Either component grows along the first kind's trainings."""
+    everything = torch.cat([cloud for kind in clouds.values() for cloud in kind])
+    mean = everything.mean(0)
+    _, _, directions = torch.linalg.svd(everything - mean, full_matrices=False)
+    first = next(iter(clouds.values()))
+    grown = torch.stack([(cloud[-1] - cloud[0]) @ directions[:2].T for cloud in first]).mean(0)
+    plane = directions[:2] * grown.sign()[:, None]
+    return {name: [(cloud - mean) @ plane.T for cloud in kind] for name, kind in clouds.items()}
 
 
 def main(arguments: list[str] | None = None) -> None:

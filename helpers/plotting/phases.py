@@ -19,12 +19,7 @@ from helpers.plotting.core import (
     styled,
     two_digits,
 )
-
-LOOKS = (
-    (COLOUR["prefix_matching"], "solid"),
-    (COLOUR["chance"], (0, (1, 1))),
-    (COLOUR["previous_token"], (0, (5, 2))),
-)
+from helpers.plotting.curves import LOOKS
 
 
 @styled
