@@ -42,6 +42,7 @@ TEXT = {
     "runs/text_one_layer": RUN + " --weights 2",
     "sweeps/text": REPLICAS,
     "sweeps/text_one_layer": REPLICAS,
+    "sweeps/phases": "helpers.experiments.phases --out {out}",
 }
 
 
