@@ -46,7 +46,7 @@ ARGUMENTS = [
             "matching-heads-carry-the-in-context-score",
             ["share of the score that is left", "share of the score that is left, as many others"],
         ),
-        "causal, six trainings, every head of the layer as control",
+        "causal, three seeds, other heads of the layer as control",
     ),
     Argument(
         "4 the same heads do more than copy",
