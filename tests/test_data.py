@@ -11,7 +11,9 @@ from helpers.instruments import heads, paths
 from helpers.training import runs
 from helpers.training.recipes import RECIPES
 
-SHIPPED = {name: runs.load(runs.DATA / "runs" / name) for name in RECIPES}
+# of this recipe the course ships what its trainings found (sweeps/phases), and no weights
+WITHOUT_WEIGHTS = {"text_smeared_keys"}
+SHIPPED = {name: runs.load(runs.DATA / "runs" / name) for name in {*RECIPES} - WITHOUT_WEIGHTS}
 
 
 def test_the_manifest_is_that_of_the_files():
@@ -32,7 +34,7 @@ def test_nothing_else_lies_among_the_runs():
     } == named
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", sorted(SHIPPED))
 def test_a_shipped_run_is_of_the_recipe_and_command_that_it_names(name):
     run, recipe = SHIPPED[name], RECIPES[name]
     assert (run.model, run.task, run.training) == (
