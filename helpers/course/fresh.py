@@ -38,8 +38,8 @@ TOY = {
     "births.npz": "helpers.experiments.births --share 4 --out {out}",
 }
 TEXT = {
-    "runs/text": RUN + " --weights 3",
-    "runs/text_one_layer": RUN + " --weights 2",
+    "runs/text": RUN + " --weights 1",
+    "runs/text_one_layer": RUN + " --weights 1",
     "sweeps/text": REPLICAS,
     "sweeps/text_one_layer": REPLICAS,
     "sweeps/phases": "helpers.experiments.phases --out {out}",
