@@ -181,6 +181,7 @@ def to_birth(page: Page):
 def test_a_head_is_born_on_the_front_page_and_answers_a_row_of_ones_own(visit, served):
     """In the tab itself: the recording knows one row only."""
     page = visit("index", served)
+    expect(to_birth(page)).to_be_disabled()
     train(page)
     expect(to_birth(page)).to_be_enabled()
     page.get_by_label("Your row").fill("5 6 7 5 6")
@@ -218,6 +219,25 @@ def test_a_text_is_replayed_and_said_to_be(page):
     expect(view.locator(".where")).to_have_text("step 0 of 400")
     expect(view.locator(".note")).to_have_text("")
     expect(view.get_by_label("Your row")).to_have_value("17 4 52 9 31 17 4 52")
+
+
+def test_a_training_that_is_left_says_nothing_more(page):
+    """Its last look is still to come when the recording opens, which has come before."""
+    view = page.locator(".discovery")
+    for data in ("text", "random periods"):
+        view.get_by_label("data").select_option(data)
+        expect(view.get_by_label("data")).to_have_value(data)
+        expect(view.locator(".where")).to_contain_text("step 0 of")
+    train(page)
+    expect(view.locator(".where")).not_to_contain_text("step 0 of")
+    view.get_by_label("data").select_option("text")
+    expect(view.locator(".where")).to_have_text("step 0 of 2400")
+    page.evaluate(
+        "async () => { for (let i = 0; i < 30; i++) await new Promise(requestAnimationFrame); }"
+    )
+    expect(view.locator(".where")).to_have_text("step 0 of 2400")
+    expect(view.get_by_role("button", name="Step")).to_be_enabled()
+    assert view.locator(".note").inner_text().startswith("A training on text")
 
 
 NO_WORKERS = "window.Worker = class { constructor() { throw new Error('forbidden'); } };"

@@ -32,15 +32,22 @@ function replayTexts(model) {
     const task = message.do === "reset" ? message.settings.task : undefined;
     if (task === "text" && answer === others) {
       others({ do: "pause" });
-      answer = await recorded("text").then((text) => replay(model, text), refuse);
+      answer = await recorded("text").then(open, refuse);
       return;
     }
     if (task && task !== "text" && answer !== others) {
       answer({ do: "pause" });
       answer = others;
+      model.isDeaf = false;
     }
     answer(message);
   };
+
+  // What the worker had still to say would come in between.
+  function open(text) {
+    model.isDeaf = true;
+    return replay(model, text);
+  }
 
   function refuse(error) {
     model.change("trouble", NOT_THERE + error.message);

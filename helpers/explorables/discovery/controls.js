@@ -79,7 +79,7 @@ export function makeScrubber({ goTo, go, toBirth }) {
     },
   });
   const where = make("span", { class: "where" });
-  const birth = make("button", { onclick: toBirth }, "To the birth");
+  const birth = make("button", { disabled: "", onclick: toBirth }, "To the birth");
 
   function draw({ here, snapshots, index, born, shape }) {
     [at, last] = [index, snapshots.length - 1];

@@ -12,9 +12,11 @@ export async function modelInAWorker(place) {
     send: (message) => worker.postMessage(message),
   });
   model.close = () => worker.terminate();
+  model.isDeaf = false; // to the worker, while somebody else answers
   return new Promise((resolve, reject) => {
     worker.onerror = ({ message }) => reject(new Error(message));
     worker.onmessage = ({ data: { traits, message, buffers } }) => {
+      if (model.isDeaf) return;
       for (const [name, value] of Object.entries(traits ?? {})) model.change(name, value);
       if (message) model.tell("msg:custom", message, buffers);
       resolve(model);
