@@ -131,16 +131,15 @@ def test_nine_trainings_are_stored_of_three_seeds_each(stored):
 
 @pytest.mark.parametrize("kind", ["text", "text_one_layer"])
 def test_they_are_the_trainings_whose_weights_are_stored(kind, stored):
-    recipe = RECIPES[kind]
-    tokens = recipe.text().validation_windows(256, phases.WINDOWS).tokens[::8]
-    for training, model in zip(stored[kind], replicas.models(kind).values(), strict=True):
-        rows = phases.fixed_rows(phases.WINDOWS, 255)[::8]
-        found = phases.losses(model, tokens).gather(1, rows)
-        kept = training.tensors["losses"][-1].view(-1, 2)[::8]
-        assert (found - kept).abs().max() < 0.05  # weights and losses in half precision
-        assert (
-            found - stored[kind][training.seed - 1].tensors["losses"][-1].view(-1, 2)[::8]
-        ).abs().max() > 1
+    """But for rounding: that of half precision, and another processor's, which 2,400 steps carry
+    on."""
+    tokens = RECIPES[kind].text().validation_windows(256, phases.WINDOWS).tokens[::8]
+    rows = phases.fixed_rows(phases.WINDOWS, 255)[::8]
+    models = replicas.models(kind).values()
+    found = torch.stack([phases.losses(model, tokens).gather(1, rows) for model in models])
+    kept = torch.stack([one.tensors["losses"][-1].view(-1, 2)[::8] for one in stored[kind]])
+    off = (found[:, None] - kept).abs().mean((2, 3))  # [model, training]
+    assert off.diagonal().max() < 0.1 < 0.3 < off[~torch.eye(3, dtype=bool)].min()
 
 
 def test_others_are_as_many_of_the_same_layer_or_those_that_are_left(model):

@@ -119,7 +119,7 @@ export class Arithmetic {
 
 // What the kernel may leave out of C = A B: nothing; of C what lies beyond the diagonal; of A the
 // zeros beyond it, or before it.
-const [ALL, RESULT_BELOW, FACTOR_BELOW, FACTOR_ABOVE] = [0, 1, 2, 3];
+const ALL = 0, RESULT_BELOW = 1, FACTOR_BELOW = 2, FACTOR_ABOVE = 3;
 
 const countsIn = (C, A) =>
   C.side > 0 ? RESULT_BELOW : A.side > 0 ? FACTOR_BELOW : A.side < 0 ? FACTOR_ABOVE : ALL;
