@@ -77,8 +77,9 @@ copied = Exercise(
                 key=[words[j + 1] for j in earlier].count,
             )
         ),
-        "you looked at the token that comes next, and the answer must not know it": lambda tokens: (
-            torch.cat([_by_successors(tokens)[1:], torch.tensor([NOTHING])])
+        "you let a token be a copy of itself: then the answer is the next token, which nobody "
+        "knows yet": lambda tokens: torch.cat(
+            [torch.tensor([NOTHING]), tokens[2:], _by_successors(tokens)[-1:]]
         ),
         "you count from the first row that has a copy: each row has an answer, and -1 stands for "
         "none": lambda tokens: _by_successors(tokens)[_by_successors(tokens) != NOTHING],

@@ -37,7 +37,7 @@ ARGUMENTS = [
             "context-is-worth-more-where-heads-can-match",
             ["in-context score with smeared keys (nats)", "in-context score (nats), one layer"],
         ),
-        "causal, three seeds",
+        "causal, three seeds; of two layers only in the toy of 04",
     ),
     Argument(
         "3 they are taken out",

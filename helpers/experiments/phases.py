@@ -262,6 +262,16 @@ class Training:
             if (one["out"], one["way"]) == (out, way)
         ]
 
+    def left_without(self, at: Head) -> float:
+        """The share of the in-context learning score that is left without this head alone."""
+        (whole,) = self.scores("nothing")
+        alone = self.scores("one head")[[one["heads"][0] for one in self._alone].index([*at])]
+        return (alone.mean() / whole.mean()).item()
+
+    @property
+    def _alone(self) -> list[dict[str, Any]]:
+        return [one for one in self.without if one["out"] == "one head"]
+
     @property
     def matching(self) -> list[Head]:
         """The heads that match in the finished model."""
