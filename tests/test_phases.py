@@ -129,6 +129,16 @@ def test_nine_trainings_are_stored_of_three_seeds_each(stored):
             assert len(training.without) == len(training.tensors["scores"])
 
 
+def test_what_is_left_without_a_head_is_its_own_share():
+    ways = [("nothing", []), ("one head", [[0, 0]]), ("one head", [[0, 1]]), ("matching", [[0, 1]])]
+    without = [dict(out=out, heads=heads, way="all anew", loss=0.0) for out, heads in ways]
+    scores = torch.tensor([[-2.0, -4], [-1, -2], [-3, -9], [0, 0]])
+    training = phases.Training("text", 0, [], without, {"scores": scores})
+    assert [training.left_without((0, head)) for head in (0, 1)] == pytest.approx([0.5, 2.0])
+    assert training.matching == [(0, 1)]
+    assert [one.tolist() for one in training.scores("matching")] == [[0, 0]]
+
+
 @pytest.mark.parametrize("kind", ["text", "text_one_layer"])
 def test_they_are_the_trainings_whose_weights_are_stored(kind, stored):
     """But for rounding: that of half precision, and another processor's, which 2,400 steps carry
