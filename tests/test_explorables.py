@@ -66,6 +66,31 @@ def declared(source: str) -> list[str]:
     return names
 
 
+def nested(source: str) -> list[int]:
+    """The lines on which a template stands in another's `${}`."""
+    found, stack, line, at = [], [], 1, 0
+    while at < len(source):
+        one, top = source[at], stack[-1] if stack else ""
+        line += one == "\n"
+        if top and top in "`'\"":  # in a text
+            if one == "\\":
+                at += 1
+            elif one == top or (one == "\n" and top != "`"):
+                stack.pop()
+            elif top == "`" and source.startswith("${", at):
+                stack.append("{")
+                at += 1
+        elif source.startswith("//", at):
+            at = source.index("\n", at) - 1
+        elif one in "`'\"{":
+            found += [line] if one == "`" and "`" in stack else []
+            stack.append(one)
+        elif one == "}" and top == "{":
+            stack.pop()
+        at += 1
+    return found
+
+
 @cache
 def outermost(source: str) -> str:
     """What stands in no brackets."""
@@ -151,6 +176,17 @@ def test_a_view_is_one_text_that_imports_and_exports_nothing_but_itself(view):
 @pytest.mark.parametrize("view", TEXTS, ids=name)
 def test_no_two_modules_of_a_view_declare_one_name(view):
     assert twice({name(path): read(path) for path in modules(view)}) == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_no_template_stands_in_another(path):
+    """What makes scripts small for the site takes the inner one for code, and its spaces away."""
+    assert nested(read(path)) == []
+
+
+def test_a_template_in_another_is_seen():
+    assert nested("// `a ${b}\nf = `a ${x ? `b ${c}` : ''}`;\n") == [2]
+    assert nested("f = `a ${x} ${y}` + `b ${z('}`')} c`;\n") == []
 
 
 @pytest.mark.parametrize("view", TEXTS, ids=name)

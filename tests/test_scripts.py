@@ -34,7 +34,11 @@ def test_a_program_comes_whole_and_ends_no_script(module):
 
 
 def test_the_birth_alone_asks_for_no_file():
-    page = scripts.birth("<p>the riddle</p>").decode()
-    assert "<p>the riddle</p>" in page and "$" not in page.partition("<style>")[0]
+    page = scripts.birth("<p>the riddle</p>", "<p>try</p>").decode()
+    assert (
+        "<p>the riddle</p>" in page
+        and "<p>try</p>" in page
+        and "$" not in page.partition("<style>")[0]
+    )
     assert "src=" not in page.replace("worker-src", "") and 'rel="stylesheet"' not in page
     assert "import " not in page

@@ -22,7 +22,9 @@ MOST_BYTES = 100_000
 def folder(tmp_path_factory):
     """Nothing lies beside it."""
     folder = tmp_path_factory.mktemp("alone")
-    (folder / "birth.html").write_bytes(scripts.birth(command.riddle()))
+    (folder / "birth.html").write_bytes(
+        scripts.birth(command.told("riddle"), command.told("spoil"))
+    )
     return folder
 
 

@@ -47,7 +47,7 @@ def site(notebooks: list[Path], alive: States) -> dict[str, bytes]:
         texts[f"assets/views/{view}.css"] = scripts.view_style(view)
     for name, packed in dict(default=recordings.default(), text=recordings.text()).items():
         texts[f"assets/recordings/{name}.js"] = pages.stored("recordings", name, packed)
-    files = {SHEET: _sheet(), BIRTH: scripts.birth(riddle())}
+    files = {SHEET: _sheet(), BIRTH: scripts.birth(told("riddle"), told("spoil"))}
     files |= {name: text.encode() for name, text in texts.items()}
     for page in written:
         files |= page.files | {page.name: page.html().encode()}
@@ -74,7 +74,8 @@ def front() -> Page:
     text = Template((pages.HERE / "front.md").read_text(encoding="utf-8")).substitute(
         title=title,
         intro=intro,
-        riddle=riddle(),
+        riddle=told("riddle"),
+        spoil=told("spoil"),
         view=VIEW,
         question=_question(first),
         first=first.name,
@@ -91,9 +92,9 @@ def front() -> Page:
     return page
 
 
-def riddle() -> str:
-    """What the front page and the page of the birth begin with."""
-    return (pages.HERE / "riddle.html").read_text(encoding="utf-8")
+def told(what: str) -> str:
+    """What the front page and the page of the birth say alike."""
+    return (pages.HERE / f"{what}.html").read_text(encoding="utf-8")
 
 
 def claims() -> Page:

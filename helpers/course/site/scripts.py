@@ -47,11 +47,12 @@ def scoped(text: str) -> str:
     return f"(() => {{{rjsmin.jsmin(text)}}})();\n"
 
 
-def birth(riddle: str) -> bytes:
+def birth(riddle: str, spoil: str) -> bytes:
     """The page of the birth alone, in one file that needs no other."""
     page = Template((HERE / "birth.html").read_text(encoding="utf-8"))
     return page.substitute(
         style=site_style() + view_style("discovery"),
         riddle=riddle,
+        spoil=spoil,
         script=script(HERE / "birth.js") + view("discovery"),
     ).encode()

@@ -52,7 +52,8 @@ export function makeSwitches({ terms, orders }, { set, point }) {
   return { elements: groups.map(({ box }) => box), members, arrange, draw };
 }
 
-const groupName = (order, count) => `${GROUPS[order] ?? `Through ${order} heads`} (${count})`;
+const groupName = (order, count) =>
+  (GROUPS[order] ?? `Through ${order} heads`) + ` (${count})`;
 const inputsOf = (box) => [...box.querySelectorAll("input")];
 
 function makeSwitch(name, { toggle, enter, leave }) {

@@ -29,9 +29,10 @@ export function sentence({ angle, breaks, turned }, measured, begun, { pos, d_vo
     ...Object.keys(NAMES.turned).filter((name) => !turned.includes(name))
       .map((name) => `${NAMES.turned[name]} not turned`),
   ];
-  return `At ${angle}°${broken.length ? `, with ${broken.join(" and ")}` : ""}: of `
-    + `${pos} × ${d_vocab} logits ${moveWords(measured)}; ${flipWords(measured.flipped, pos)}. The `
-    + `coordinates' kurtosis is ${measured.kurtosis.toFixed(1)}; it was ${begun.toFixed(1)}.`;
+  const spoilt = broken.length ? `, with ${broken.join(" and ")}` : "";
+  return `At ${angle}°${spoilt}: of ${pos} × ${d_vocab} logits ${moveWords(measured)}; `
+    + `${flipWords(measured.flipped, pos)}. The coordinates' kurtosis is `
+    + `${measured.kurtosis.toFixed(1)}; it was ${begun.toFixed(1)}.`;
 }
 
 function moveWords({ change, fine }) {

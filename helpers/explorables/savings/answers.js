@@ -28,9 +28,10 @@ export function makeAnswers() {
       same.style.width = more.style.left = wide(least);
       more.style.width = wide(side.loss - least);
       list.replaceChildren(...side.answers.map((answer) => answerRow(vocabulary, answer)));
-      list.setAttribute("aria-label", `${name.textContent}: ${side.answers.map((answer) =>
+      const said = side.answers.map((answer) =>
         `${answer.place}. ${vocabulary[answer.token]} ${asPercent(answer.probability)}`
-        + (answer.isRight ? ", the right one" : "")).join("; ")}`);
+        + (answer.isRight ? ", the right one" : ""));
+      list.setAttribute("aria-label", `${name.textContent}: ${said.join("; ")}`);
     }
   }
   return { element, draw };

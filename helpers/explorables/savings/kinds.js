@@ -25,7 +25,7 @@ export function makeKinds(choose) {
         value: kind, "aria-pressed": kind === chosen, onclick: () => press(kind),
       }, make("span", {}, kind), make("b", {}, signed(sum)),
       make("span", { class: "track" }, fill),
-      make("small", {}, `${count} tokens${count ? `, ${signed(sum / count)} each` : ""}`));
+      make("small", {}, `${count} tokens` + (count ? `, ${signed(sum / count)} each` : "")));
     }));
   }
   // The kind of the token that is read, if any.

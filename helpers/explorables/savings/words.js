@@ -50,7 +50,7 @@ function lookWords(scene, { row, looks, right }) {
   const match = isTarget(scene.tokens, row, key) ? `, right after an earlier ${from}: an induction `
     + `target, ${comes ? "and it comes again" : "which does not come now"}` : "";
   return `From ${from} ${decimal(weight)} of the attention goes to position ${key} `
-    + `${called(scene, key)}${match}${rests && `; ${rests}`}.`;
+    + `${called(scene, key)}${match}` + (rests && `; ${rests}`) + ".";
 }
 
 // What a screen reader calls one token: with what is saved there, and the attention that it gets.

@@ -55,7 +55,7 @@ function axisTitles({ writer, reader, rows, columns, before, after }, bare) {
 
 function rowTitleOf(writer, rows, kind, fed) {
   if (isHead(writer) && kind)
-    return `${rows} that ${writer} moved${fed ? ` to the ${fed}` : ""}`;
+    return `${rows} that ${writer} moved` + (fed ? ` to the ${fed}` : "");
   if (isHead(writer)) return `${rows} that ${writer} attends to`;
   if (fed) return `${fed} ${rows}`;
   return `${kind ? "attended" : "present"} ${rows}`;
@@ -71,7 +71,7 @@ function shortTitles({ writer, reader }) {
 function formula(told, { writer, reader, rows, columns }, bare) {
   const kind = kindOf(reader), head = headOf(reader), source = { token: "W_E", position: "W_pos" };
   const written = { embed: "W_E", pos: "W_pos" }[writer] ?? `W_O[${writer}]`;
-  const weights = `${written} ${kind ? `W_${kind}[${head}]` : "W_U"}`;
+  const weights = `${written} ` + (kind ? `W_${kind}[${head}]` : "W_U");
   if (bare) return ["", weights, ""];
   const before = isHead(writer) ? `${source[rows]} W_V[${writer}] · ` : "";
   const other = { Q: "K", K: "Q" }[kind];

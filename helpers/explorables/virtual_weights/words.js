@@ -45,7 +45,7 @@ function endWords(told, name) {
   if (name === "pos") return "the positions";
   if (END_WORDS[name]) return `the ${END_WORDS[name]}`;
   const role = roleWords(told.readers.find((reader) => reader.name === name));
-  return `head ${name}${role && ` (${role})`}`;
+  return `head ${name}` + (role && ` (${role})`);
 }
 
 // What wins in the matrix, query by query (or source by source).
@@ -90,6 +90,6 @@ export function entryWords(link, matrix, { row, column }) {
   const larger = line.filter((other) => other > value).length;
   const rank = larger ? `number ${larger + 1}` : "the largest";
   return `Entry: ${matrix.rowTitle} ${matrix.rowNames[row]}, ${matrix.columnTitle} `
-    + `${matrix.columnNames[column]}: ${signed(value)}${unit && ` to the ${unit}`}, ${rank} in its `
-    + `${byColumn ? "column" : "row"}.`;
+    + `${matrix.columnNames[column]}: ${signed(value)}` + (unit && ` to the ${unit}`)
+    + `, ${rank} in its ${byColumn ? "column" : "row"}.`;
 }
