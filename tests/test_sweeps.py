@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
+import uuid
 from collections import Counter
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from importlib.util import find_spec
@@ -45,7 +45,7 @@ def product(base: int, seed: int) -> int:
 
 def started(folder: str, seed: int) -> dict[str, int]:
     """Says in the folder that it ran, and in which process."""
-    Path(folder, f"{seed}-{os.getpid()}-{time.monotonic_ns()}").touch()
+    Path(folder, f"{seed}-{os.getpid()}-{uuid.uuid4()}").touch()
     return dict(square=seed**2)
 
 
