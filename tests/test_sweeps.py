@@ -45,7 +45,7 @@ def product(base: int, seed: int) -> int:
 
 def started(folder: str, seed: int) -> dict[str, int]:
     """Says in the folder that it ran, and in which process."""
-    Path(folder, f"{seed}-{os.getpid()}-{uuid.uuid4()}").touch()
+    Path(folder, f"{seed}-{os.getpid()}-{uuid.uuid4().int}").touch()
     return dict(square=seed**2)
 
 

@@ -37,7 +37,7 @@ def pages(settings: Settings) -> Iterator[Row]:
     """Rows: bytes, first paint, frames while it trains, and seeds that are born in the tab."""
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home)
-        (folder / "birth.html").write_bytes(scripts.birth(command.riddle()))
+        (folder / "birth.html").write_bytes(command.birth())
         size = (folder / "birth.html").stat().st_size
         yield Row(
             "site: the page of the birth, one file",

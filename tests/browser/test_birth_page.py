@@ -22,9 +22,7 @@ MOST_BYTES = 100_000
 def folder(tmp_path_factory):
     """Nothing lies beside it."""
     folder = tmp_path_factory.mktemp("alone")
-    (folder / "birth.html").write_bytes(
-        scripts.birth(command.told("riddle"), command.told("spoil"))
-    )
+    (folder / "birth.html").write_bytes(command.birth())
     return folder
 
 

@@ -47,7 +47,7 @@ def site(notebooks: list[Path], alive: States) -> dict[str, bytes]:
         texts[f"assets/views/{view}.css"] = scripts.view_style(view)
     for name, packed in dict(default=recordings.default(), text=recordings.text()).items():
         texts[f"assets/recordings/{name}.js"] = pages.stored("recordings", name, packed)
-    files = {SHEET: _sheet(), BIRTH: scripts.birth(told("riddle"), told("spoil"))}
+    files = {SHEET: _sheet(), BIRTH: birth()}
     files |= {name: text.encode() for name, text in texts.items()}
     for page in written:
         files |= page.files | {page.name: page.html().encode()}
@@ -90,6 +90,11 @@ def front() -> Page:
     still = pages.image("figures/birth.png", says, moving)
     page.body = page.body.replace(VIEW, pages.place(page, "discovery", still))
     return page
+
+
+def birth() -> bytes:
+    """The page of the birth alone."""
+    return scripts.birth(told("riddle"), told("spoil"))
 
 
 def told(what: str) -> str:
