@@ -10,7 +10,6 @@ from playwright.sync_api import Page, sync_playwright
 
 from helpers.course import build
 from helpers.course.site import __main__ as command
-from helpers.course.site import scripts
 from tests.benchmarks import Row, Settings
 from tests.browser import find, launch
 from tests.browser.visits import Visits

@@ -7,7 +7,6 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from helpers.course.site import __main__ as command
-from helpers.course.site import scripts
 from tests.browser import SCREENSHOTS
 from tests.browser.visits import serving
 from tests.patience import PATIENCE
