@@ -250,6 +250,8 @@ def test_python_shows_another_passage(page, savings):
 def test_what_changes_while_it_is_hidden_has_its_threads_when_it_is_seen(bare, page, savings):
     display = "(how) => { document.querySelector('main').style.display = how; }"
     page.evaluate(display, "none")
+    drawn = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    page.evaluate(drawn)  # what is hidden and seen again before a frame was never hidden
     savings.scene = dict(savings.scene, large=2.0)
     page.evaluate("() => document.querySelector('.savings .threads').replaceChildren()")
     page.evaluate(display, "")
