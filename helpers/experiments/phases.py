@@ -265,12 +265,9 @@ class Training:
     def left_without(self, at: Head) -> float:
         """The share of the in-context learning score that is left without this head alone."""
         (whole,) = self.scores("nothing")
-        alone = self.scores("one head")[[one["heads"][0] for one in self._alone].index([*at])]
-        return (alone.mean() / whole.mean()).item()
-
-    @property
-    def _alone(self) -> list[dict[str, Any]]:
-        return [one for one in self.without if one["out"] == "one head"]
+        alone = [one["heads"] for one in self.without if one["out"] == "one head"]
+        scores = self.scores("one head")[alone.index([[*at]])]
+        return (scores.mean() / whole.mean()).item()
 
     @property
     def matching(self) -> list[Head]:
@@ -342,8 +339,7 @@ def main(arguments: list[str] | None = None) -> None:
         given.scheduler,
         "trainings on text",
     )
-    if given.out == FOLDER:
-        runs.write_manifest()
+    runs.update_manifest(given.out / "sweep.json")
 
 
 if __name__ == "__main__":

@@ -21,13 +21,12 @@ from typing import Any, Literal
 
 import torch
 from torch import Generator
-from tqdm import tqdm
 
 from helpers.model import AttentionOnlyTransformer
 from helpers.sequences import Batch, repeated_block
 from helpers.sequences.batch import permutations
-from helpers.training import runs, sweeps
-from helpers.training.command import as_typed, positive
+from helpers.training import records, runs, sweeps
+from helpers.training.command import as_typed, positive, where_to_run
 from helpers.training.loop import Trainer
 from helpers.training.recipes import RECIPES
 from helpers.training.seeds import seeds
@@ -108,17 +107,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--seeds", type=positive, default=SEEDS, help=f"of each setting (default {SEEDS})"
     )
     parser.add_argument("--steps", type=positive, help="to try it out (default: the recipe's own)")
-    parser.add_argument(
-        "--jobs", type=positive, default=1, help="how many trainings at a time (default 1)"
-    )
+    where_to_run(parser)
     given = parser.parse_args(arguments)
     command = as_typed("helpers.experiments.rarity", arguments)
     asked = [setting | dict(steps=given.steps) for setting in settings(given.seeds)]
-    made = sweeps.sweep(run, asked, given.jobs)
-    results = []
-    for record in tqdm(made, "rarity", len(asked)):
-        results.append(record)
-        sweeps.save(given.out, command, results)  # what is done stands, whatever comes
+    kept = given.out / records.NAME  # what is done stands, whatever comes
+    made = sweeps.sweep(run, asked, given.jobs, given.scheduler, kept, command, "rarity")
+    sweeps.save(given.out, command, list(made))
     runs.update_manifest(given.out / "sweep.json")
 
 

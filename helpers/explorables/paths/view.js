@@ -2,7 +2,7 @@
 
 import { begin, caption, heed, make } from "../shared/common.js";
 import { decimal, nats } from "../shared/formats.js";
-import { changes, holds, tokenStrip } from "../shared/tokens.js";
+import { changes, nextLook, tokenStrip } from "../shared/tokens.js";
 import { makeLosses } from "./losses.js";
 import { makePredictions } from "./predictions.js";
 import { Sums, switched } from "./sums.js";
@@ -44,8 +44,7 @@ function render({ model, el }) {
   // ---- what pointer and keys do
 
   function hear(position, how) {
-    if (how === "press") lookAt({ chosen: position, held: holds(look, position) });
-    else if (position !== null && (how === "move" || !look.held)) lookAt({ chosen: position });
+    lookAt(nextLook(look, position, how));
   }
 
   function lookAt(next) {

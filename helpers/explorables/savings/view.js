@@ -4,7 +4,7 @@
 import { begin, caption, heed, make } from "../shared/common.js";
 import { decimal } from "../shared/formats.js";
 import { clamp, indexOfLargest, largest } from "../shared/numbers.js";
-import { changes, holds, tokenStrip } from "../shared/tokens.js";
+import { changes, nextLook, tokenStrip } from "../shared/tokens.js";
 import { makeAnswers } from "./answers.js";
 import { makeKinds } from "./kinds.js";
 import { CODE, makeThreads } from "./passage.js";
@@ -38,8 +38,7 @@ function render({ model, el }) {
   // ---- what pointer and keys do
 
   function hear(position, how) {
-    if (how === "press") lookAt({ chosen: position, held: holds(look, position) });
-    else if (position !== null && (how === "move" || !look.held)) lookAt({ chosen: position });
+    lookAt(nextLook(look, position, how));
   }
 
   function lookAt(next) {

@@ -85,6 +85,12 @@ export const changes = (look, next) =>
 // A click holds its token, so that the pointer can read others beside it; the next lets go.
 export const holds = ({ chosen, held }, position) => !held || position !== chosen;
 
+// What a strip's pointer or key changes in a view that looks at one token.
+export function nextLook(look, position, how) {
+  if (how === "press") return { chosen: position, held: holds(look, position) };
+  return position !== null && (how === "move" || !look.held) ? { chosen: position } : {};
+}
+
 export const makeChip = (label, after = "") =>
   make("div", { class: "chip", role: "option", tabindex: -1 },
     make("span", {}, label), after, make("small", {}));
