@@ -9,6 +9,7 @@ from threading import Event
 from types import SimpleNamespace
 
 import pytest
+from playwright.sync_api import expect
 
 from helpers.explorables import discovery as module
 from helpers.explorables.discovery import Discovery
@@ -380,6 +381,15 @@ def test_choices_make_another_model(page, discovery):
         "() => document.querySelectorAll('.discovery .board button').length === 2"
     )
     assert discovery.model.cfg.smeared_keys and discovery.model.cfg.n_heads == 2
+
+
+def test_a_number_half_typed_is_not_overwritten_by_an_earlier_choice(bare, page, discovery):
+    page.get_by_label("seed").fill("3")
+    discovery.settings = discovery.settings | dict(n_layers=1)  # the answer to an earlier choice
+    expect(page.get_by_label("layers")).to_have_value("1")
+    expect(page.get_by_label("seed")).to_have_value("3")
+    page.keyboard.press("Tab")
+    bare.until(lambda: discovery.settings["seed"] == 3)
 
 
 def test_sizes_that_come_before_the_first_look_at_them_are_waited_for(page, discovery):

@@ -17,11 +17,15 @@ export function makeControls(on) {
     muon_lr: make("input", { type: "number", min: 0.001, max: 1, step: 0.005 }),
     seed: make("input", { type: "number", min: 0, step: 1 }),
   };
-  for (const [name, input] of Object.entries(inputs))
+  let typing; // the input in which a number is half written: no answer may overwrite it
+  for (const [name, input] of Object.entries(inputs)) {
+    input.addEventListener("input", () => { typing = input; });
     input.addEventListener("change", () => {
+      typing = undefined;
       const { muon_lr, ...others } = settings();
       on.reset(name === "task" ? others : { ...others, muon_lr }); // a task brings its own rate
     });
+  }
   const everything = [train, step, reset, ...Object.values(inputs)];
   const numberIn = ({ value }, empty) => (value === "" ? empty : +value);
 
@@ -41,7 +45,7 @@ export function makeControls(on) {
     if (status !== "loading") // until then they keep what the reader chose
       for (const [name, input] of Object.entries(inputs))
         if (name === "smeared_keys") input.checked = chosen[name];
-        else input.value = chosen[name];
+        else if (input !== typing) input.value = chosen[name];
     return over && held;
   }
 
