@@ -2,8 +2,11 @@
 
 import base64
 import gzip
+import io
 import json
 import re
+import subprocess
+import zipfile
 from collections import Counter
 from functools import cache
 from html import unescape
@@ -96,6 +99,24 @@ def test_every_address_leads_to_a_file_and_a_place_of_the_site():
 def test_the_front_page_leads_to_every_page():
     page = set(read("index.html").all("href"))
     assert {name for name in names() if name != "index.html"} <= page
+
+
+def test_the_front_page_has_the_course_itself_as_git_keeps_it():
+    listed = ["git", "-C", str(build.ROOT), "ls-tree", "-r", "--name-only", "-z", "HEAD"]
+    kept = subprocess.run(listed, capture_output=True, check=True, text=True).stdout
+    with zipfile.ZipFile(io.BytesIO(files()[command.FOLDER])) as packed:
+        held = {name for name in packed.namelist() if not name.endswith("/")}
+        readme = packed.read("induction-course/README.md")
+    assert held == {f"induction-course/{name}" for name in kept.split("\0") if name}
+    assert readme.startswith(b"# Watch a circuit being born")
+    assert command.FOLDER in read("index.html").all("href")
+
+
+def test_no_two_places_of_a_page_have_one_name():
+    doubled = {
+        name: Counter(read(name).all("id")) - Counter({*read(name).all("id")}) for name in names()
+    }
+    assert {name: ids for name, ids in doubled.items() if ids} == {}
 
 
 def test_a_link_without_a_page_is_its_words():

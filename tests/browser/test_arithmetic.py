@@ -46,6 +46,21 @@ def test_the_largest_is_found_among_more_numbers_than_a_stack_holds(ask):
     assert ask("shared/numbers", ends) == 1
 
 
+@pytest.mark.parametrize(
+    ("born", "step", "says"),
+    [
+        ("null", 5, ""),
+        ("null", 400, "Over. No head was born."),
+        ("{ at: 1, head: [1, 2] }", 80, "Head 1.2 was born at step 70."),
+        ("{ at: 1, head: [1, 2] }", 400, "Over. Head 1.2 was born at step 70."),
+    ],
+)
+def test_what_has_happened_is_said(ask, born, step, says):
+    steps = "[{ step: 0 }, { step: 70 }, { step }]"
+    training = f"{{ born: {born}, snapshots: {steps}, shape: () => ({{ steps: 400 }}) }}"
+    assert ask("discovery/words", f"({{ newsWords }}, step) => newsWords({training})", step) == says
+
+
 def test_a_target_is_where_python_says_one_is(ask):
     tokens = heads.probe(64, 48)[3]
     found = ask(

@@ -351,6 +351,7 @@ def test_at_the_end_the_keyboard_stays_in_the_view(page, discovery):
     press(page, "Train")
     page.wait_for_function("() => document.querySelector('.discovery .main').disabled")
     assert page.evaluate("() => document.activeElement.getAttribute('aria-label')") == SCRUB
+    expect(page.locator(".discovery .scrub [role=status]")).to_contain_text("Over. Head 1.")
 
 
 def test_a_bad_choice_is_refused_in_words(page):

@@ -53,7 +53,9 @@ def site(tmp_path_factory) -> Path:
             data = {"image/png": still(), "text/plain": f"{name}, as it opens"}
             cell.outputs = [new_output("execute_result", data, execution_count=1)]
         notebook.cells.append(cell)
-    notebook.cells.append(new_code_cell('asked.came("A")'))  # later than what is on the page
+    came = new_code_cell('asked.came("A")')  # later than what is on the page
+    came.outputs = [new_output("stream", text="measured: 3\nIt was A at ≈ 9.\n")]
+    notebook.cells.append(came)
     folder = tmp_path_factory.mktemp("site")
     path = folder / "00_start_here.ipynb"
     nbformat.write(notebook, path)
@@ -168,6 +170,10 @@ def test_a_prediction_is_taken_and_can_be_changed(page):
     page.locator(".prediction input[type=number]").fill("12")
     page.keyboard.press("Tab")
     assert says_anew(page, "prediction", "").startswith("You say B at 12. ")
+    came = page.locator("main pre").filter(has_text="measured")
+    expect(came).to_have_text("measured: 3\nYou said B at 12; it was A at ≈ 9.\n")
+    page.get_by_role("radio", name="evenly").check()
+    expect(came).to_have_text("measured: 3\nYou said A at 12; it was A at ≈ 9.\n")
 
 
 def train(page: Page) -> None:
@@ -341,10 +347,9 @@ def test_the_training_opens_as_the_notebooks_did(bare):
     bare.page.evaluate("() => model.close()")
 
 
-def test_a_text_is_refused_in_words(page):
-    page.get_by_label("Your text").fill("another")
-    page.keyboard.press("Enter")
-    expect(page.locator(".attention .note").last).to_contain_text("no model to read a text with")
+def test_nothing_is_offered_to_type_in_where_nobody_reads_it(page):
+    expect(page.locator(".attention")).to_have_count(2)
+    expect(page.get_by_label("Your text")).to_have_count(0)
 
 
 def test_the_diagram_has_its_matrices(page):

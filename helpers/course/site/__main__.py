@@ -9,8 +9,10 @@
 import argparse
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from string import Template
 
@@ -27,6 +29,7 @@ GUIDES = {"glossary.md": "Glossary", "facilitator_guide.md": "The facilitator's 
 SHEET = "notation_sheet.html"
 CLAIMS = "claims.html"
 BIRTH = "birth.html"
+FOLDER = "induction-course.zip"
 VIEW = "<!-- Discovery -->"  # where it comes on the front page
 
 States = Mapping[Path, Mapping[tuple[str, int], states.State]]
@@ -47,7 +50,7 @@ def site(notebooks: list[Path], alive: States) -> dict[str, bytes]:
         texts[f"assets/views/{view}.css"] = scripts.view_style(view)
     for name, packed in dict(default=recordings.default(), text=recordings.text()).items():
         texts[f"assets/recordings/{name}.js"] = pages.stored("recordings", name, packed)
-    files = {SHEET: _sheet(), BIRTH: birth()}
+    files = {SHEET: _sheet(), BIRTH: birth()} | folder()
     files |= {name: text.encode() for name, text in texts.items()}
     for page in written:
         files |= page.files | {page.name: page.html().encode()}
@@ -58,7 +61,7 @@ def link(url: str) -> str | None:
     """Where a link of a notebook or of README leads on the site; None where it has no page."""
     path, mark, place = url.partition("#")
     name = Path(path).name
-    if not path or path.startswith("http"):
+    if not path or path == FOLDER or path.startswith("http"):
         return url
     if name == build.README.name:
         return pages.HOME + mark + place
@@ -82,6 +85,7 @@ def front() -> Page:
         notebooks=words["The notebooks"],
         commands=words["Two commands"],
         whom=words["For whom"],
+        folder=f"[the course's folder]({FOLDER})" if folder() else "the course's folder",
     )
     page = pages.of_text(pages.HOME, pages.COURSE, text, link)
     page.headings = []
@@ -95,6 +99,16 @@ def front() -> Page:
 def birth() -> bytes:
     """The page of the birth alone."""
     return scripts.birth(told("riddle"), told("spoil"))
+
+
+@cache
+def folder() -> dict[str, bytes]:
+    """The course itself as git keeps it, packed; nothing where it does not keep it."""
+    if not (build.ROOT / ".git").exists():
+        return {}
+    prefix = f"--prefix={Path(FOLDER).stem}/"
+    command = ["git", "-C", str(build.ROOT), "archive", "--format=zip", prefix, "HEAD"]
+    return {FOLDER: subprocess.run(command, capture_output=True, check=True).stdout}
 
 
 def told(what: str) -> str:

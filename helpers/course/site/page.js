@@ -10,7 +10,8 @@ async function enliven(place) {
   const el = document.createElement("div");
   try {
     const { render } = course.views[view];
-    const model = await modelFor(view, name ? await unpacked(course.states[name]) : {});
+    const stored = name ? await unpacked(course.states[name]) : {};
+    const model = await modelFor(view, stored, place);
     still.replaceWith(el);
     await render({ model, el });
     place.dataset.alive = "";

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import html
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -21,16 +22,18 @@ from helpers.course.site.states import State
 HERE = Path(__file__).parent
 HOME = "index.html"
 COURSE = "Watch a circuit being born"
+TO_HAVE = f"{HOME}#on-your-own-machine"  # where the course's folder is to be had
 
 TO_TRY = (
-    '<aside class="try"><b>To try it:</b> say <code>make lab</code> in the course\'s folder, open '
-    "<code>{notebook}</code>, write in the cell above and run the one below. It names what went "
-    "wrong, and gives hints. The first time, <code>make lab</code> sets everything up.</aside>"
+    '<aside class="try"><b>To try it:</b> say <code>make lab</code> in <a href="{folder}">the '
+    "course's folder</a>, open <code>{notebook}</code>, write in the cell above and run the one "
+    "below. It names what went wrong, and gives hints. The first time, <code>make lab</code> sets "
+    "everything up.</aside>"
 )
 ABOUT = (
     '<p class="about">The notebook <code>{notebook}</code> as a page: its cells have run, and what '
     "is here to press works, the training too. To run and to change cells, with Shift+Enter, say "
-    "<code>make lab</code> in the course's folder.</p>"
+    '<code>make lab</code> in <a href="{folder}">the course\'s folder</a>.</p>'
 )
 
 highlighted = Highlight2HTML()
@@ -88,7 +91,7 @@ def of_notebook(
         else "\n".join(_code_cell(page, path, cell, states))
         for cell in notebook.cells
     ]
-    about = ABOUT.format(notebook=path.name)
+    about = ABOUT.format(notebook=path.name, folder=TO_HAVE)
     page.body = "\n".join(parts).replace("</h1>", f"</h1>\n{about}", 1)
     return page
 
@@ -109,7 +112,7 @@ def _code_cell(
     code = highlighted(cell.source, language="python")
     if "exercise" in cell.metadata.get("tags", []):
         yield f'<div class="code">{code}</div>'
-        yield TO_TRY.format(notebook=path.name)
+        yield TO_TRY.format(notebook=path.name, folder=TO_HAVE)
     else:
         first = html.escape(cell.source.splitlines()[0])
         yield (
@@ -157,11 +160,12 @@ def _output(page: Page, cell: NotebookNode, at: int, output: NotebookNode) -> st
 
 
 def image(source: str, says: str, picture: bytes) -> str:
-    """A PNG with its sentence, and with its size, so that nothing jumps when it comes."""
+    """A PNG with its sentence, and with its size, so that nothing jumps when it comes. It leads to
+    itself: on a phone its letters are small, and alone it can be spread with two fingers."""
     width, height = (int.from_bytes(picture[at : at + 4], "big") for at in (16, 20))
     return (
-        f'<img src="{source}" alt="{html.escape(says)}" width="{width}" height="{height}" '
-        'loading="lazy">'
+        f'<a class="picture" href="{source}"><img src="{source}" alt="{html.escape(says)}" '
+        f'width="{width}" height="{height}" loading="lazy"></a>'
     )
 
 
@@ -186,17 +190,23 @@ class Writing(IPythonRenderer):
 
     def __init__(self, page: Page, link: Link, anchor: Callable[[str], str]):
         super().__init__(escape=False)
-        self.page, self.to, self.anchor = page, link, anchor
+        self.page, self.to, self.anchor, self.ids = page, link, anchor, Counter()
 
     def markdown(self, text: str) -> str:
         return MarkdownWithMath(renderer=self).render(text)
 
     def heading(self, text: str, level: int, **attributes) -> str:
         words = html.unescape(re.sub(r"<[^>]*>", "", text))
-        id = self.anchor(words)
+        id = self._unique(self.anchor(words))
         if level == 2:
             self.page.headings.append((id, text))
         return f'<h{level} id="{html.escape(id)}">{text}</h{level}>\n'
+
+    def _unique(self, id: str) -> str:
+        """As code hosts tell headings of the same words apart: the second has -1 behind its own."""
+        seen = self.ids[id]
+        self.ids[id] += 1
+        return f"{id}-{seen}" if seen else id
 
     def link(self, text: str, url: str, title: str | None = None) -> str:
         to = self.to(url)  # what has no page here is named, and leads nowhere

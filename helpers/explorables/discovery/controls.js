@@ -1,6 +1,7 @@
 // The controls of Discovery: buttons, what there is to choose, and the scrubber.
 
 import { make, options } from "../shared/common.js";
+import { newsWords } from "./words.js";
 
 const GOES = ["ready", "training", "paused"]; // the states in which a training can go on
 
@@ -83,9 +84,12 @@ export function makeScrubber({ goTo, go, toBirth }) {
     },
   });
   const where = make("span", { class: "where" });
+  const news = make("span", { role: "status" });
   const birth = make("button", { disabled: "", onclick: toBirth }, "To the birth");
 
-  function draw({ here, snapshots, index, born, shape }) {
+  function draw(training) {
+    const { here, snapshots, index, born, shape } = training, words = newsWords(training);
+    if (news.textContent !== words) news.textContent = words;
     [at, last] = [index, snapshots.length - 1];
     scrubber.max = shape().steps;
     scrubber.value = here.step;
@@ -93,12 +97,11 @@ export function makeScrubber({ goTo, go, toBirth }) {
       `step ${here.step}, look ${index + 1} of ${snapshots.length}`);
     where.textContent = `step ${here.step} of ${shape().steps}`;
     birth.disabled = !born;
-    birth.title = born ? `step ${snapshots[born.at].step}: the first head passes one half`
-      : "no head has passed one half yet";
+    birth.title = born ? "the first head passes one half" : "no head has passed one half yet";
   }
 
   const element = make("div", { class: "scrub" }, scrubber,
-    make("div", { class: "row" }, where, birth));
+    make("div", { class: "row" }, where, news, birth));
   return { element, draw, focus: () => scrubber.focus({ preventScroll: true }) };
 }
 

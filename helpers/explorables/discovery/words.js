@@ -2,7 +2,7 @@
 
 import { asPercent } from "../shared/formats.js";
 import { indexOfLargest } from "../shared/numbers.js";
-import { isTarget, targetWords } from "../shared/words.js";
+import { headName, isTarget, targetWords } from "../shared/words.js";
 import { BORN } from "./training.js";
 
 const LOADING = "Reading Python's standard library and cutting it into tokens. The first time this "
@@ -29,6 +29,14 @@ function timeLeft({ snapshots, shape }) {
   const minutes = step ? ((shape().steps - step) * seconds) / step / 60 : 0;
   if (minutes <= 0.5) return "";
   return `about ${Math.round(minutes) || 1} minute${minutes < 1.5 ? "" : "s"}`;
+}
+
+// What has happened; read aloud when it changes.
+export function newsWords({ born, snapshots, shape }) {
+  const isOver = snapshots.at(-1).step === shape().steps;
+  if (!born) return isOver ? "Over. No head was born." : "";
+  const birth = `born at step ${snapshots[born.at].step}.`;
+  return `${isOver ? "Over. " : ""}Head ${headName(born.head)} was ${birth}`;
 }
 
 // What stands after an earlier copy of the row's last token, and what the model makes of it: words
