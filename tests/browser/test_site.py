@@ -172,7 +172,7 @@ def test_a_prediction_is_taken_and_can_be_changed(page):
     assert says_anew(page, "prediction", "").startswith("You say B at 12. ")
     came = page.locator("main pre").filter(has_text="measured")
     expect(came).to_have_text("measured: 3\nYou said B at 12; it was A at ≈ 9.\n")
-    page.get_by_role("radio", name="evenly").check()
+    page.get_by_role("radio", name="the same").check()
     expect(came).to_have_text("measured: 3\nYou said A at 12; it was A at ≈ 9.\n")
 
 
