@@ -175,6 +175,21 @@ def test_a_row_that_cannot_be_read_is_refused_in_words_and_stays(page, discovery
     page.locator(".discovery .note").filter(has_text="no token").wait_for(state="detached")
 
 
+def test_a_refused_row_is_marked_and_the_answers_to_another_stand_back(page):
+    asking = page.locator(".discovery .asking")
+    box = page.get_by_label("Your row")
+    box.fill("70 2")
+    box.press("Enter")
+    expect(box).to_have_attribute("aria-invalid", "true")
+    expect(asking.locator("ol")).to_have_css("opacity", "0.3")
+    page.keyboard.press("Tab")
+    expect(box).to_have_value("70 2")  # what was typed is not lost
+    box.fill("5 6 7 5 6")
+    box.press("Enter")
+    expect(box).to_have_attribute("aria-invalid", "false")
+    expect(asking.locator("ol")).to_have_css("opacity", "1")
+
+
 def test_the_scrubber_stands_on_the_axis_of_the_graphs(page, discovery):
     """Its thumb is where the line of the present step is, at any step; keys go from look to
     look."""

@@ -85,7 +85,7 @@ def front() -> Page:
         notebooks=words["The notebooks"],
         commands=words["Two commands"],
         whom=words["For whom"],
-        folder=f"[the course's folder]({FOLDER})" if folder() else "the course's folder",
+        folder=_to_take(),
     )
     page = pages.of_text(pages.HOME, pages.COURSE, text, link)
     page.headings = []
@@ -99,6 +99,12 @@ def front() -> Page:
 def birth() -> bytes:
     """The page of the birth alone."""
     return scripts.birth(told("riddle"), told("spoil"))
+
+
+def _to_take() -> str:
+    size = len(folder().get(FOLDER, b""))
+    download = f"[download the course's folder]({FOLDER}) ({size / 2**20:.0f} MB)"
+    return download if size else "take the course's folder"
 
 
 @cache

@@ -44,10 +44,17 @@ function followWidth() {
   follow();
 }
 
+// Where a picture is drawn smaller than it is, a tap shows it whole, and the next one does not.
+function followPictures() {
+  for (const picture of document.querySelectorAll(".picture"))
+    picture.addEventListener("click", () => picture.classList.toggle("whole"));
+}
+
 globalThis.course = { views: {}, states: {}, recordings: {} };
 followTheme();
 document.addEventListener("DOMContentLoaded", async () => {
   followCode();
   followWidth();
+  followPictures();
   for (const place of document.querySelectorAll("[data-view]")) await enliven(place);
 });

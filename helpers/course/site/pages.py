@@ -32,8 +32,9 @@ TO_TRY = (
 )
 ABOUT = (
     '<p class="about">The notebook <code>{notebook}</code> as a page: its cells have run, and what '
-    "is here to press works, the training too. To run and to change cells, with Shift+Enter, say "
-    '<code>make lab</code> in <a href="{folder}">the course\'s folder</a>.</p>'
+    "is here to press works, the training too, from random numbers of its own. To run and to "
+    'change cells, say <code>make lab</code> in <a href="{folder}">the course\'s folder</a>. '
+    '<span class="narrow">A tap on a picture shows it in full size.</span></p>'
 )
 
 highlighted = Highlight2HTML()
@@ -118,6 +119,13 @@ def _code_cell(
         yield (
             f'<details class="code"><summary>code <code>{first}</code></summary>{code}</details>'
         )
+    outputs = "\n".join(_outputs(page, cell, states))
+    yield f'<div class="came">{outputs}</div>' if ".came(" in cell.source else outputs
+
+
+def _outputs(
+    page: Page, cell: NotebookNode, states: Mapping[tuple[str, int], State]
+) -> Iterator[str]:
     for at, output in enumerate(cell.outputs):
         shown = _output(page, cell, at, output)
         state = states.get((cell.id, at))
@@ -160,12 +168,12 @@ def _output(page: Page, cell: NotebookNode, at: int, output: NotebookNode) -> st
 
 
 def image(source: str, says: str, picture: bytes) -> str:
-    """A PNG with its sentence, and with its size, so that nothing jumps when it comes. It leads to
-    itself: on a phone its letters are small, and alone it can be spread with two fingers."""
+    """A PNG with its sentence, and with its size, so that nothing jumps when it comes. Where it is
+    drawn smaller than it is, a tap shows it whole."""
     width, height = (int.from_bytes(picture[at : at + 4], "big") for at in (16, 20))
     return (
-        f'<a class="picture" href="{source}"><img src="{source}" alt="{html.escape(says)}" '
-        f'width="{width}" height="{height}" loading="lazy"></a>'
+        f'<span class="picture"><img src="{source}" alt="{html.escape(says)}" width="{width}" '
+        f'height="{height}" loading="lazy"></span>'
     )
 
 

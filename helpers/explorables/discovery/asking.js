@@ -26,10 +26,13 @@ export function makeAsking(ask) {
     make("label", {}, "Your row", input), make("span", { class: "next" }, "comes next:"), answers,
     trick);
 
-  // What was typed stays while one types, and when it was refused.
-  function follow({ typed }) {
-    const mine = document.activeElement === input;
-    if (!mine) input.value = typed;
+  // What was typed stays while one types, and when it was refused: the answers below it are then
+  // to another row, and stand back.
+  function follow({ typed }, trouble) {
+    const mine = document.activeElement === input, isRefused = trouble && input.value !== typed;
+    if (!mine && !isRefused) input.value = typed;
+    element.classList.toggle("stale", Boolean(isRefused));
+    input.setAttribute("aria-invalid", Boolean(isRefused));
   }
 
   function draw(training) {

@@ -69,10 +69,11 @@ function render({ model, el }) {
     const fallsOut = controls.follow(state());
     if (fallsOut) scrubber.focus(); // or the keyboard leaves the view
     note.classList.toggle("refused", Boolean(model.get("trouble")));
+    followRow();
     tellNote();
   }
 
-  const followRow = () => asking.follow(model.get("row"));
+  const followRow = () => asking.follow(model.get("row"), model.get("trouble"));
 
   function tellNote() { // read aloud when it changes
     const words = noteWords(state(), training);

@@ -90,8 +90,9 @@ function drawLeader(context, { port, tile, tileAt: [x, y], isNarrow }, { to }, t
   const from = [to.x + port * awayFrom(to.side, to.end) + named, to.y];
   context.beginPath();
   if (isNarrow) {
+    const right = from[0] + 100; // around the names of the readers below
     context.moveTo(from[0], from[1]);
-    context.bezierCurveTo(from[0] + 30, from[1], x + tile / 2, from[1], x + tile / 2, y - tile / 2);
+    context.bezierCurveTo(right, from[1], right, y, x + tile / 2, y);
   } else {
     const end = x - tile / 2 - 20, middle = (from[0] + end) / 2;
     context.moveTo(from[0], from[1]);
