@@ -5,6 +5,7 @@ import { asPercent } from "../shared/formats.js";
 import { trickWords } from "./words.js";
 
 const TYPED_OUT = 350; // milliseconds after the last key, then the row is put to the model
+const LONG = 24; // letters, from which the row gets a line of its own, so that its end is seen
 
 export function makeAsking(ask) {
   let timer = 0;
@@ -32,6 +33,7 @@ export function makeAsking(ask) {
     const mine = document.activeElement === input, isRefused = trouble && input.value !== typed;
     if (!mine && !isRefused) input.value = typed;
     element.classList.toggle("stale", Boolean(isRefused));
+    element.classList.toggle("long", typed.length >= LONG);
     input.setAttribute("aria-invalid", Boolean(isRefused));
   }
 
