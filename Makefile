@@ -25,10 +25,10 @@ LAB += --allow-root
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test bench course site fresh wild cluster clean
+.PHONY: help lab test bench stability course site fresh wild cluster clean
 
 help:  ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 lab: $(STAMP)  ## set up and open JupyterLab on your copy of the first notebook
 	$(BIN)/python -m helpers.course.copies --into "$(COURSE)/my_course"
@@ -37,8 +37,11 @@ lab: $(STAMP)  ## set up and open JupyterLab on your copy of the first notebook
 test: $(STAMP)  ## set up and pass everything: units, every notebook cell, the browser
 	$(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)
 
-bench: $(STAMP)  ## print the table of measured speeds
+bench: $(STAMP)  ## print the table of measured speeds, ARGS=--quick in minutes
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+stability: $(STAMP)  ## run all notebooks 20 times, on 1, 2 and 4 threads and beside a busy process
+	$(BIN)/python -m tests.stability $(ARGS)
 
 course: $(STAMP)  ## run the notebooks again and store their outputs and README's claims table
 	$(BIN)/python -m helpers.course.movie

@@ -1,5 +1,6 @@
 """`make bench` still prints its table: every row is whole, and a missed target is said."""
 
+import json
 import math
 import mmap
 import re
@@ -10,6 +11,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from helpers import real_model
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 from helpers.sequences import Task
 from helpers.training.recipes import RECIPES
@@ -23,10 +25,15 @@ from tests.benchmarks import (
     by_turns,
     discovery,
     explorable,
-    median_ratio,
+    figure,
+    machine,
+    ratios,
     segment,
     speed,
+    spread,
+    suite,
     tab,
+    views,
 )
 from tests.benchmarks.__main__ import GROUPS, main
 from tests.patience import until
@@ -34,14 +41,13 @@ from tests.patience import until
 TINY = replace(
     QUICK,
     births=2,
-    rivals=1,
     patience=0.0,
     seeds=1,
     budget=10,
     rounds=2,
     small=True,
     segment_tokens=2 * 4096,
-    fresh=1,
+    pairs=1,
 )
 
 
@@ -66,11 +72,12 @@ def tiny(monkeypatch):
     monkeypatch.setattr(
         discovery,
         "added_memory",
-        lambda way, settings: dict(ours=1, all_at_once=4, one_by_one=2)[way],
+        lambda way, settings: dict(ours=1, all_at_once=4, one_by_one=2, attending=1)[way],
     )
-    monkeypatch.setattr(births, "first_birth", lambda settings: births.Moment(2.0, 2.0, 80))
-    monkeypatch.setattr(explorable, "fresh", lambda: 2.0)
-    monkeypatch.setattr(explorable, "LIMIT", 0.2)
+    monkeypatch.setattr(machine, "SHAPES", {"as small as they get": (2, 3, 4)})
+    monkeypatch.setattr(machine, "COPIED", 10)
+    monkeypatch.setattr(machine, "import_torch", lambda: None)
+    monkeypatch.setattr(real_model, "is_installed", lambda: False)
     monkeypatch.setattr(browser, "BROWSERS", ())
     store_run(monkeypatch, 0.1, 0.4, 0.6, 0.7)
 
@@ -91,8 +98,8 @@ def store_run(monkeypatch, *best: float) -> None:
 
 # ---- the table
 
-ROWS = dict(sizes=3, birth=4, tab=1, explorable=7, views=1, pages=2, seeds=1, step=5, text=1)
-ROWS |= dict(discover=4, segment=1)
+ROWS = dict(machine=4, sizes=2, birth=3, tab=1, explorable=1, views=1, pages=2, seeds=1, step=3)
+ROWS |= dict(text=1, discover=4, real=1, segment=1, suite=2)
 
 
 def test_every_group_is_known():
@@ -103,16 +110,16 @@ def test_every_group_is_known():
 def test_a_group_prints_whole_rows(name, capsys):
     rows = printed(capsys, "--quick", name)
     assert len(rows) == ROWS[name]
-    for measure, target, measured, met in rows:
-        assert measure and re.search(r"\d", target) and measured
-        assert met in ("yes", "no") or (met == "-" and measured.startswith("no "))
+    for measure, target, measured, met, limit in rows:
+        assert measure and re.search(r"\d|green|a limit", target) and measured and limit
+        assert met in ("yes", "no") or measured.startswith("no ") or name == "machine"
     assert len({measure for measure, *_ in rows}) == len(rows)
 
 
 def test_groups_are_chosen_by_name_and_a_wrong_name_is_refused(capsys):
     with pytest.raises(SystemExit):
         main(["sizes", "speeds"])
-    assert "nothing is called speeds; choose of sizes, birth" in capsys.readouterr().err
+    assert "nothing is called speeds; choose of machine, sizes" in capsys.readouterr().err
 
 
 def test_seeds_can_be_asked_for(monkeypatch, capsys):
@@ -120,13 +127,26 @@ def test_seeds_can_be_asked_for(monkeypatch, capsys):
     monkeypatch.setattr(
         births.joblib, "Parallel", lambda n_jobs: lambda jobs: [f(*given) for f, given, _ in jobs]
     )
-    assert printed(capsys, "--quick", "--seeds", "5", "seeds")[0][2:] == ["4 of 5", "no"]
-    assert printed(capsys, "--quick", "--seeds", "1", "seeds")[0][2:] == ["1 of 1", "yes"]
+    assert printed(capsys, "--quick", "--seeds", "5", "seeds")[0][2:4] == ["4 of 5", "no"]
+    assert printed(capsys, "--quick", "--seeds", "1", "seeds")[0][2:4] == ["1 of 1", "yes"]
 
 
 @pytest.mark.parametrize(("met", "verdict"), [(True, "yes"), (False, "no"), (None, "-")])
 def test_a_row_says_whether_its_target_was_met(met, verdict):
-    assert str(Row("speed", "2", "1.5", met)) == f"| speed | 2 | 1.5 | {verdict} |"
+    assert str(Row("speed", "2", "1.5", met)) == f"| speed | 2 | 1.5 | {verdict} | - |"
+
+
+def test_json_says_the_same_as_the_table(monkeypatch, capsys):
+    rows = [Row("birth", "1 s", "never", False, "0.4 s", (0.5, math.inf)), Row("a", "b", "c", None)]
+    monkeypatch.setitem(GROUPS, "sizes", lambda settings: rows)
+    assert [" | ".join(row) for row in printed(capsys, "--quick", "sizes")] == [
+        str(row).strip("| ") for row in rows
+    ]
+    main(["--quick", "--json", "sizes"])
+    found = json.loads(capsys.readouterr().out)
+    assert "load average" in found["machine"]
+    assert [Row(**row)[:5] for row in found["rows"]] == [row[:5] for row in rows]
+    assert [row["samples"] for row in found["rows"]] == [[0.5, None], []]
 
 
 # ---- how it is measured
@@ -139,8 +159,40 @@ def test_functions_take_turns_and_the_first_round_does_not_count():
     assert len(rounds) == 3 and all(len(seconds) == 2 for seconds in rounds)
 
 
-def test_a_ratio_is_the_median_over_rounds():
-    assert median_ratio([(1.0, 2.0), (1.0, 30.0), (2.0, 6.0)], 1, 0) == 3.0
+def test_ratios_are_taken_round_by_round():
+    assert ratios([(1.0, 2.0), (1.0, 30.0), (2.0, 6.0)], 1, 0) == [2.0, 30.0, 3.0]
+
+
+def test_a_spread_is_the_median_with_its_quartiles():
+    assert spread([5, 1, 4, 2, 3], "ms") == "3 ms (2 to 4, of 5)"
+    assert spread([7]) == "7 (7 to 7, of 1)" and spread([1, math.inf]) == "inf (1 to inf, of 2)"
+    assert [figure(value) for value in (0.01234, 12.34, 99.9, 12345.6)] == [
+        "0.0123",
+        "12.3",
+        "99.9",
+        "12,346",
+    ]
+
+
+def test_a_step_is_taken_apart_into_its_products():
+    """They are what torch counts as work, and no more; the step's own results are not changed."""
+    cfg = ModelConfig(n_layers=1, n_heads=3, d_model=20, d_head=8, n_ctx=12, d_vocab=30)
+    tokens, model = torch.randint(30, (5, 12)), AttentionOnlyTransformer(cfg)
+    step = speed.train_step(model, tokens, tokens)
+    with FlopCounterMode(display=False) as whole:
+        step()
+    before = {name: weight.clone() for name, weight in model.named_parameters()}
+    parts = machine.anatomy(step)
+    after = {name: weight.clone() for name, weight in model.named_parameters()}
+    assert not torch.equal(before["W_E"], after["W_E"])  # it was a step like any
+    with FlopCounterMode(display=False) as products:
+        parts.products()
+    assert products.get_total_flops() == whole.get_total_flops() > 0
+    assert all(torch.equal(weight, after[name]) for name, weight in model.named_parameters())
+    noted = machine.Noted()
+    with noted:
+        parts.products()
+    assert len(noted.calls) == 4 * 3 + 3 + 2 < parts.calls  # matrices, and attention there and back
 
 
 def test_a_clock_runs_in_its_blocks_only(monkeypatch):
@@ -182,40 +234,111 @@ def test_a_run_ends_with_its_steps_or_its_patience(monkeypatch):
 
 def test_half_the_seeds_unborn_is_a_target_missed():
     born = births.Moment(0.5, 0.4, 80)
-    assert births.moment_row("birth", 1, [born, born, births.NEVER])[2:] == (
-        "0.50 s, 80 steps (processor: 0.40 s)",
-        True,
-    )
-    assert births.moment_row("birth", 1, [born, births.NEVER]).met is False
-    assert births.moment_row("birth", 1, [births.Moment(1.5, 0.4, 80)]).met is False
+    row = births.moment_row(0.5, 1, [born, born, births.NEVER], share=0.6)
+    assert row.measured == "0.5 s (0.5 to inf, of 3); 80 steps, processor 0.40 s" and row.met
+    assert row.limit == "0.30 s: the products of as many steps (60% of them)"
+    assert births.moment_row(0.5, 1, [born, births.NEVER], 0.6).met is False
+    assert births.moment_row(0.5, 1, [births.Moment(1.5, 0.4, 80)], 0.6).met is False
 
 
-def test_a_rival_that_is_not_born_in_time_is_said_to_be_at_least_that_slow():
-    row = births.rival_row([12.01, 12.02], [None, None], benchmarks.Settings())
-    assert row.measured.startswith(">= 12.0 (born on 0 of 2 seeds") and row.met
-    row = births.rival_row(
-        [3.0, 12.01, 4.0],
-        [births.Moment(1, 1, 300), None, births.Moment(1, 1, 500)],
-        benchmarks.Settings(),
+def test_a_rival_that_is_not_born_has_the_time_it_got():
+    ours, end = {births.BORN: births.Moment(1, 1, 100)}, births.Moment(30, 30, 900)
+    born = [(ours, {births.BORN: births.Moment(at, at, 300)}, end) for at in (24.0, 12.0)]
+    row = births.rival_row([*born, (ours, {}, end), ({}, {}, end)], share=0.5)
+    assert row.samples == (24, 12, 30) and row.met
+    assert row.measured == (
+        "24 (12 to 30, of 3); born on 2 of 3 seeds; 3 times as many steps, each 6 times as long"
     )
-    assert (
-        row.measured.startswith("4.0 (born on 2 of 3 seeds")
-        and row.measured.endswith("after 400 steps)")
-        and not row.met
-    )
+    assert row.limit.startswith("48: ")
+    assert not births.rival_row(born[1:], share=0.5).met
+    assert births.rival_row([({}, {}, end)], share=0.5).met is None
+
+
+def test_the_share_of_the_products_is_of_a_step():
+    assert all(0 < share for share in births.products_share(rounds=2))
 
 
 def test_the_tab_is_compared_with_torch_seed_by_seed():
     torchs, slow = tab.Birth(1.0, 100), tab.Birth(4.0, 100)
     pairs = [(tab.Birth(0.5, 50), torchs), (tab.Birth(1.0, 80), torchs), (slow, slow)]
-    row = tab.row(tab.Birth(2.0, 50), pairs)
+    row = tab.row(tab.Birth(2.0, 50), pairs, 0.6)
     assert row.measured == (
-        "1.00 (0.50 to 1.00); tab 1.00 s, 80 steps; torch 1.00 s, 100 steps; "
-        "a step 1.00 (1.00 to 1.25); in a fresh page 2.00 s; 3 of 3 seeds born in the tab"
+        "1 (0.5 to 1, of 3); tab 1.00 s, 80 steps; torch 1.00 s, 100 steps; "
+        "a step 1 (1 to 1.25, of 3); in a fresh page 2.00 s; 3 of 3 seeds born in the tab"
     )
-    assert row.met and not tab.row(None, [(slow, torchs)]).met
-    assert not tab.row(None, [*pairs, (None, torchs)]).met
-    assert tab.row(None, [*pairs, (torchs, None)]).met and not tab.row(None, [(None, None)]).met
+    assert row.limit.startswith("0.60: ") and row.samples == (0.5, 1.0, 1.0)
+    assert row.met and not tab.row(None, [(slow, torchs)], 0.6).met
+    assert not tab.row(None, [*pairs, (None, torchs)], 0.6).met
+    assert tab.row(None, [*pairs, (torchs, None)], 0.6).met
+    assert not tab.row(None, [(None, None)], 0.6).met
+
+
+def test_an_explorable_that_is_late_says_what_its_time_went_to():
+    one = dict(imported=3.0, shown=0.5, kernel=5.0, updates=12.0, share=0.1)
+    one |= {births.BORN: 1.5, births.SHARP: 2.5}
+    first, born, sharp, pause, *_ = explorable.rows([(2.0, one)] * 3, [0.1, 0.1, 0.4], [5.0])
+    assert not (first.met or born.met or sharp.met or pause.met)
+    assert first.limit == (
+        "2.0 s: a kernel that starts and imports torch; ours has imported all after 3.0 s, stands "
+        "0.5 s later, and trains 1.5 s"
+    )
+    assert pause.limit.startswith("0.005 s: ")
+
+
+def test_a_view_is_held_to_its_95th_percentile():
+    times = [10.0] * 18 + [60.0] * 2
+    row = views.row("a", 50, times, idle=[8.0] * 20)
+    assert row.measured.startswith("60 ms; 10 ms") and not row.met
+    assert row.limit == "8 ms: an empty page, where nothing changes"
+    assert views.row("a", 150, times, idle=[8.0] * 20).met
+
+
+def test_the_suite_is_started_as_the_makefile_starts_it(monkeypatch):
+    started = []
+
+    def run(command, **_):
+        started.append(command[2:-1])
+        report = command[-1].removeprefix("--junitxml=")
+        with open(report, "w") as file:
+            file.write("<x><testsuite><testcase time='90'/><testcase time='30'><failure/>")
+            file.write("</testcase></testsuite></x>")
+        return SimpleNamespace(returncode=1)
+
+    monkeypatch.setattr(suite.subprocess, "run", run)
+    minutes, work, failed = suite.passed()
+    assert started == [["pytest", "-n", "2", "--dist", "loadscope"]]
+    assert minutes < 1 and work == 2 and failed == "1 of 2 fail"
+
+
+@pytest.mark.parametrize(
+    ("minutes", "failed", "met"),
+    [(5, "", [True] * 2), (7, "", [False, True]), (5, "1", [False] * 2)],
+)
+def test_the_suite_is_green_and_in_time(minutes, failed, met, monkeypatch):
+    monkeypatch.setattr(suite, "passed", lambda: (minutes, 8.0, failed))
+    monkeypatch.setattr(suite, "BUSY", 1)
+    assert [row.met for row in suite.suite(benchmarks.Settings())] == met
+
+
+def test_the_least_that_a_scorer_runs_is_all_attention_and_no_logits():
+    model = discovery.build(small=True)
+    tokens, unembedded = discovery.heads.probe(500, 128, 2), []
+    model.unembed.register_forward_hook(lambda *_: unembedded.append(1))
+    with machine.Noted() as whole:
+        discovery.plain(model, tokens)
+    assert unembedded == [1]
+    with machine.Noted() as least:
+        discovery.attending(model, tokens)
+    assert unembedded == [1] and 0 < len(least.calls) < len(whole.calls)
+
+
+def test_a_real_model_is_timed_where_there_is_one(monkeypatch):
+    from helpers import lens
+
+    monkeypatch.setattr(real_model, "is_installed", lambda: True)
+    monkeypatch.setattr(lens, "language_model", lambda: discovery.build(small=True))
+    (row,) = discovery.real(TINY)
+    assert row.met in (True, False) and len(row.samples) == TINY.pairs
 
 
 def test_both_kinds_of_model_read_the_same_batches_and_are_measured_alike(monkeypatch):
@@ -231,39 +354,6 @@ def test_both_kinds_of_model_read_the_same_batches_and_are_measured_alike(monkey
     first, second, *theirs = (batch.tokens for batch in drawn)
     assert not torch.equal(first, second)
     assert len(theirs) == 2 and torch.equal(theirs[0], first) and torch.equal(theirs[1], second)
-
-
-def test_a_birth_in_this_process_is_printed_for_another_to_read(monkeypatch, capsys):
-    monkeypatch.setattr(births, "best_head", lambda model, recipe: 0.6)
-    births.print_first()
-    seconds, processor, step = map(float, capsys.readouterr().out.split())
-    assert 0 < seconds and 0 < processor and step == births.EVERY
-    births.print_first(budget=3)
-    assert capsys.readouterr().out.split() == ["inf"] * 3
-
-
-@pytest.mark.parametrize("layers", [1, 2])
-def test_the_products_are_counted_as_torch_counts_them(layers):
-    """All but attention's own, of which torch counts every key and we those that a causal row may
-    see."""
-    cfg, batch = (
-        ModelConfig(n_layers=layers, n_heads=3, d_model=20, d_head=8, n_ctx=12, d_vocab=30),
-        5,
-    )
-    tokens = torch.randint(30, (batch, 12))
-    with FlopCounterMode(display=False) as counter:
-        speed.train_step(AttentionOnlyTransformer(cfg), tokens, tokens)()
-    outside = counter.get_flop_counts()["Global"][torch.ops.aten.mm]
-    pairs = batch * 12 * 13 // 2 * layers * 3  # of query and key, in all heads
-    assert speed.step_flops(cfg, batch) == outside + 3 * pairs * 2 * 2 * 8
-
-
-def test_as_many_products_are_timed_as_a_step_has():
-    cfg = ModelConfig(d_model=256, n_heads=8, d_head=32, n_ctx=128)
-    multiply = speed.products(cfg, 2)
-    with FlopCounterMode(display=False) as counter:
-        multiply()
-    assert counter.get_total_flops() == pytest.approx(speed.step_flops(cfg, 2), rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -294,7 +384,7 @@ def test_memory_is_measured_by_a_command_of_its_own(monkeypatch, capsys):
 
 def test_the_detector_reads_the_same_tokens_whichever_way_they_are_cached(monkeypatch):
     model, found = discovery.build(small=True), []
-    tokens = discovery.probe(model.cfg, 2)
+    tokens = discovery.heads.probe(model.cfg.d_vocab, model.cfg.n_ctx, 2)
     detect = discovery.detect
     monkeypatch.setattr(discovery, "detect", lambda *given: found.append(detect(*given)))
     discovery.all_at_once(model, tokens)

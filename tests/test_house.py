@@ -92,16 +92,19 @@ def targets() -> set[str]:
 
 
 def test_the_makefile_has_its_targets_and_names_each_in_its_help():
-    assert set("help lab test bench course site fresh wild cluster clean".split()) == targets()
+    assert (
+        set("help lab test bench stability course site fresh wild cluster clean".split())
+        == targets()
+    )
     helped = subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert set(re.findall(r"^make (\w+)", helped.stdout, re.MULTILINE)) == targets()
 
 
-def test_ci_runs_make_test_with_the_real_model_and_a_cluster():
-    script = ROOT / ".ci" / "run"
-    assert os.access(script, os.X_OK)
-    assert text(".ci/run").rstrip().endswith("make wild\nmake cluster\nmake test")
-    subprocess.run(["bash", "-n", str(script)], check=True)
+def test_ci_runs_make_test_with_the_real_model_and_a_cluster_and_without_the_network():
+    for script in (ROOT / ".ci" / "run", ROOT / ".ci" / "offline"):
+        assert os.access(script, os.X_OK)
+        subprocess.run(["bash", "-n", str(script)], check=True)
+    assert text(".ci/run").rstrip().endswith("make wild\nmake cluster\n.ci/offline make test")
 
 
 def missing_commands(words: str) -> list[str]:

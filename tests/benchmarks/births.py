@@ -2,7 +2,6 @@
 how reliably."""
 
 import statistics
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -16,10 +15,12 @@ import torch.nn.functional as F
 from helpers.instruments import heads
 from helpers.sequences import repeated_block, split_periods
 from helpers.training.recipes import RECIPES, Recipe
-from tests.benchmarks import Clock, Row, Settings, threads
-from tests.course import ROOT
+from tests.benchmarks import Clock, Row, Settings, by_turns, ratios, spread, threads
+from tests.benchmarks.machine import anatomy
 
 BORN, SHARP = 0.5, 0.9
+TARGETS = {BORN: 1, SHARP: 2}  # seconds
+TIMES = 20  # as long as ours, for TransformerLens
 EVERY = 5  # steps between two measurements
 
 
@@ -99,86 +100,67 @@ def transformer_lens(recipe: Recipe) -> tuple:
 
 
 def birth(settings: Settings) -> Iterator[Row]:
-    """Rows: born, sharp, born in a fresh process, and TransformerLens' time over ours."""
+    """Rows: born, sharp, and TransformerLens' time over ours, seed by seed."""
+    pairs = []
     with threads(1):
-        for make in (course, transformer_lens):
-            # imports and first steps are slow; the row on fresh processes has ours
+        for make in (course, transformer_lens):  # imports and first steps are slow
             make(seeded(0))[1]()
-        mine, ratios, theirs = [], [], []
+        share = statistics.median(products_share(settings.rounds))
         for seed in range(settings.births):
             recipe = seeded(seed)
-            mine.append(
-                watch(course, recipe, (BORN, SHARP), settings.budget or recipe.training.steps)[0]
-            )
-            if seed < settings.rivals and BORN in mine[-1]:
-                limit = settings.patience * mine[-1][BORN].seconds
-                passed, end = watch(transformer_lens, recipe, (BORN,), sys.maxsize, limit)
-                theirs.append(passed.get(BORN))
-                ratios.append(passed.get(BORN, end).seconds / mine[-1][BORN].seconds)
-    for name, level, target in (("birth", BORN, 1), ("sharp", SHARP, 5)):
-        measure = (
-            f"{name}: prefix matching > {level} on unseen periods, training time without measuring"
-        )
-        moments = [run.get(level, NEVER) for run in mine]
-        yield moment_row(f"{measure}, median of {settings.births} seeds", target, moments)
-    measure = (
-        "birth in a fresh process, whose first optimiser loads torch's compiler (imports "
-        "excluded), median of"
-    )
-    yield moment_row(
-        f"{measure} {settings.fresh}", 1, [first_birth(settings) for _ in range(settings.fresh)]
-    )
-    yield rival_row(ratios, theirs, settings)
+            steps = settings.budget or recipe.training.steps
+            ours, _ = watch(course, recipe, (BORN, SHARP), steps)
+            limit = settings.patience * ours.get(BORN, Moment(1, 1, 0)).seconds
+            theirs, end = watch(transformer_lens, recipe, (BORN,), sys.maxsize, limit)
+            pairs.append((ours, theirs, end))
+    for level, target in TARGETS.items():
+        yield moment_row(level, target, [ours.get(level, NEVER) for ours, *_ in pairs], share)
+    yield rival_row(pairs, share)
 
 
-def moment_row(measure: str, target: int, moments: list[Moment]) -> Row:
+def products_share(rounds: int) -> list[float]:
+    """The share of a step of the default run that its matrix products take, run alone."""
+    step = course(seeded(0))[1]
+    step()  # the first is slow
+    return ratios(by_turns([step, anatomy(step).products], rounds), 1, 0)
+
+
+def moment_row(level: float, target: int, moments: list[Moment], share: float) -> Row:
     """The median of each number. NEVER counts as later than all others."""
+    measure = (
+        f"birth: prefix matching > {level} on unseen periods, training time without measuring, "
+        f"{len(moments)} seeds"
+    )
+    seconds = tuple(moment.seconds for moment in moments)
     moment = Moment(*map(statistics.median, zip(*moments, strict=True)))
     if moment.seconds == inf:
-        return Row(
-            measure,
-            f"{target} s",
-            f"not within the budget on half or more of {len(moments)} runs",
-            False,
-        )
-    text = f"{moment.seconds:.2f} s, {moment.step:.0f} steps (processor: {moment.processor:.2f} s)"
-    return Row(measure, f"{target} s", text, moment.seconds <= target)
+        return Row(measure, f"{target} s", "not within the budget on half or more", False)
+    text = f"{spread(seconds, 's')}; {moment.step:.0f} steps, processor {moment.processor:.2f} s"
+    limit = f"{share * moment.seconds:.2f} s: the products of as many steps ({share:.0%} of them)"
+    return Row(measure, f"{target} s", text, moment.seconds <= target, limit, seconds)
 
 
-def first_birth(settings: Settings) -> Moment:
-    """The birth of seed 0 as the first thing that a process does after its imports."""
-    program = f"from tests.benchmarks import births; births.print_first({settings.budget})"
-    run = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
-    )
-    return Moment(*map(float, run.stdout.split()))
-
-
-def print_first(budget: int | None = None) -> None:
-    """Seconds, seconds of the processor, and steps to the birth in this process."""
-    torch.set_num_threads(1)
-    recipe = seeded(0)
-    print(*watch(course, recipe, (BORN,), budget or recipe.training.steps)[0].get(BORN, NEVER))
-
-
-def rival_row(ratios: list[float], theirs: list[Moment | None], settings: Settings) -> Row:
+def rival_row(pairs: list[tuple[dict, dict, Moment]], share: float) -> Row:
+    """Over the seeds on which ours is born. A rival that is not has at least the time it got."""
     measure = (
-        "birth: time of TransformerLens native (its defaults, AdamW 1e-3, same data and "
-        "shape) over ours"
+        "birth: time of TransformerLens native (its defaults, AdamW 1e-3, same data and shape) "
+        "over ours"
     )
-    if not ratios:
-        return Row(measure, "10", "no birth of ours to compare with", None)
-    born = [moment for moment in theirs if moment]
-    ratio = statistics.median_low(ratios)
-    at_least = ">= " if ratio >= settings.patience else ""
-    end = (
-        f"born on {len(born)} of {len(theirs)} seeds before it got {settings.patience:g} times "
-        "our time"
-    )
-    steps = f", after {statistics.median(moment.step for moment in born):.0f} steps" if born else ""
-    return Row(
-        measure, "10", f"{at_least}{min(ratio, settings.patience):.1f} ({end}{steps})", ratio >= 10
-    )
+    both = [(ours[BORN], theirs, end) for ours, theirs, end in pairs if BORN in ours]
+    if not both:
+        return Row(measure, str(TIMES), "no birth of ours to compare with", None)
+    times = tuple(theirs.get(BORN, end).seconds / ours.seconds for ours, theirs, end in both)
+    born = [(ours, theirs[BORN]) for ours, theirs, _ in both if BORN in theirs]
+    said = [spread(times), f"born on {len(born)} of {len(both)} seeds"]
+    limit = f"{statistics.median(times) / share:.3g}: if a step of ours were its products alone"
+    if born:
+        steps = statistics.median(theirs.step / ours.step for ours, theirs in born)
+        each = statistics.median(
+            theirs.seconds / theirs.step / (ours.seconds / ours.step) for ours, theirs in born
+        )
+        said += [f"{steps:.3g} times as many steps, each {each:.3g} times as long"]
+    met = statistics.median(times) >= TIMES
+    return Row(measure, str(TIMES), "; ".join(said), met, limit, times)
 
 
 def stands(seed: int, budget: int | None = None) -> bool:
@@ -201,4 +183,5 @@ def seeds(settings: Settings) -> Iterator[Row]:
         "all (64 of 64)",
         f"{formed} of {settings.seeds}",
         formed == settings.seeds,
+        "all",
     )

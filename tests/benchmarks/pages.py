@@ -10,10 +10,12 @@ from playwright.sync_api import Page, sync_playwright
 
 from helpers.course import build
 from helpers.course.site import __main__ as command
-from tests.benchmarks import Row, Settings
+from tests.benchmarks import Row, Settings, spread
 from tests.browser import find, launch
 from tests.browser.visits import Visits
 
+MOST_SEEDS = 16
+EMPTY = "<!doctype html><html lang=en><meta charset=utf-8><title>Empty</title><p>Empty"
 MOST_BYTES, FIRST_PAINT, FRAME = 100_000, 1.0, 34  # seconds; milliseconds
 PAINTED = """() => new Promise((done) => new PerformanceObserver((list) => {
   for (const { name, startTime } of list.getEntries())
@@ -59,13 +61,17 @@ def in_chromium(visits: Visits, folder: Path, settings: Settings) -> Iterator[Ro
         site, of = folder / "site", "with stills, for make site has not run"
         command.write(command.site(build.all_notebooks(), {}), site)
     looks = {
-        path.stem: look(visits, site, path.stem, settings.fresh) for path in site.glob("*.html")
+        path.stem: look(visits, site, path.stem, settings.pairs) for path in site.glob("*.html")
     }
-    slowest = max(looks, key=lambda name: looks[name][0])
+    slowest = max(looks, key=lambda name: statistics.median(looks[name][0]))
+    (folder / "empty.html").write_text(EMPTY, encoding="utf-8")
+    empty, _ = look(visits, folder, "empty", settings.pairs)
     seconds, sizes = looks[slowest][0], {name: size / 1e6 for name, (_, size) in looks.items()}
-    said = f"{seconds:.2f} s ({slowest}, median of {settings.fresh})"
+    said = f"{spread(seconds, 's')}; {slowest}"
     measure = f"site: first paint from a file, slowest of {len(looks)} pages {of}"
-    yield Row(measure, f"{FIRST_PAINT:.0f} s", said, seconds <= FIRST_PAINT)
+    limit = f"{statistics.median(empty):.2f} s: a page of one word"
+    met = statistics.median(seconds) <= FIRST_PAINT
+    yield Row(measure, f"{FIRST_PAINT:.0f} s", said, met, limit, tuple(seconds))
     said = ", ".join(f"{name} {size:.2f}" for name, size in sorted(sizes.items()))
     largest = max(sizes.values())
     yield Row(f"site: a page with all that it asks for, {of}, in MB", "5", said, largest <= 5)
@@ -74,12 +80,13 @@ def in_chromium(visits: Visits, folder: Path, settings: Settings) -> Iterator[Ro
     late, middle = frames[int(0.95 * len(frames))], frames[len(frames) // 2]
     measure = "site: from frame to frame while the page of the birth trains, 95th percentile"
     yield Row(measure, f"{FRAME} ms", f"{late:.0f} ms (median {middle:.0f} ms)", late <= FRAME)
-    born = sum(is_born(page, seed) for seed in range(settings.seeds))
+    seeds = min(settings.seeds, MOST_SEEDS)
+    born = sum(is_born(page, seed) for seed in range(seeds))
     measure = "site: seeds whose head is born in the tab within 120 steps, on unseen periods"
-    yield Row(measure, "all (16 of 16)", f"{born} of {settings.seeds}", born == settings.seeds)
+    yield Row(measure, f"all ({MOST_SEEDS} of {MOST_SEEDS})", f"{born} of {seeds}", born == seeds)
 
 
-def look(visits: Visits, site: Path, name: str, times: int) -> tuple[float, int]:
+def look(visits: Visits, site: Path, name: str, times: int) -> tuple[list[float], int]:
     """Seconds to the first paint, and the bytes of all files that the page asks for."""
     seconds = []
     for _ in range(times):
@@ -89,7 +96,7 @@ def look(visits: Visits, site: Path, name: str, times: int) -> tuple[float, int]
         page.context.close()
     files = {url.partition("#")[0] for url in visits.asked if url.startswith("file://")}
     size = sum(Path(url.removeprefix("file://")).stat().st_size for url in files)
-    return statistics.median(seconds), size
+    return seconds, size
 
 
 def opened(visits: Visits, folder: Path) -> Page:

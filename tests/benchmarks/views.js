@@ -9,6 +9,34 @@ const painted = () => new Promise((done) => requestAnimationFrame(() => {
   port2.postMessage(0);
 }));
 
+// Of each frame in which nothing changes, the milliseconds until it was painted.
+export async function nothing(frames) {
+  const took = [];
+  while (took.length < frames) {
+    const start = performance.now();
+    await painted();
+    took.push(performance.now() - start);
+  }
+  return took;
+}
+
+// Of each word that is typed, the milliseconds until an answer to it was painted.
+export async function ask([spot, words, answers]) {
+  const input = document.querySelector(spot), place = document.querySelector(answers), took = [];
+  for (const word of words) {
+    await new Promise((done) => setTimeout(done, 50));
+    const answered = new Promise((done) =>
+      new MutationObserver(done).observe(place, { childList: true, subtree: true }));
+    const start = performance.now();
+    input.value = word;
+    input.dispatchEvent(new Event("change"));
+    await answered;
+    await painted();
+    took.push(performance.now() - start);
+  }
+  return took;
+}
+
 // From now on `window.seenAfter` holds, of each such event, the milliseconds until it was painted.
 export function watch(kind) {
   window.seenAfter = [];
