@@ -11,7 +11,8 @@ from PIL import Image
 
 from helpers.course import build
 from helpers.explorables.discovery import Discovery
-from helpers.plotting import composing, core, optimizers, palette
+from helpers.plotting import composing, core, optimizers, palette, scaling
+from helpers.training import runs
 
 # WCAG's contrast ratio, at least, on a white page and on a dark one.
 WRITTEN, ON_A_MAP = 4.2, 2.5  # what is written beside a map, and a number in one of its fields
@@ -25,6 +26,7 @@ SERIES = {
     **{f"KIND[{name}]": colour for name, colour in composing.KIND.items()},
     **{f"PART[{name}]": colour for name, colour in composing.PART.items()},
     **{f"OPTIMISER[{name}]": colour for name, colour in optimizers.OPTIMISER.items()},
+    **{f"SIZE[{name}]": colour for name, colour in scaling.SIZE.items()},
     "BELOW": core.BELOW,
     "ABOVE": core.ABOVE,
 }
@@ -120,8 +122,8 @@ def _on(image: Image.Image, page: str) -> Image.Image:
 
 
 def pictures() -> dict[str, bytes]:
-    """Every picture that a notebook stores, by its cell; and the one that moves."""
-    found = {"birth": Discovery().still()}
+    """Every picture that a notebook stores, by its cell; and README's."""
+    found = {"birth": Discovery().still(), "scaling": (runs.DATA / "scaling.png").read_bytes()}
     for path in build.all_notebooks():
         for cell in build.read(path).cells:
             for number, output in enumerate(cell.get("outputs", [])):

@@ -451,6 +451,12 @@ CURVES = {
             at([0, 1], [0.04, 0.04]),
         ],
     ),
+    "scaling": lambda: (
+        plotting.scaling(
+            {"time (ms)": {"heads": ([2, 4, 8], [3, 5, 7]), "width": ([9, 18], [1, 2])}}
+        ),
+        [at([1, 2, 4], [3, 5, 7]), at([1, 2], [1, 2])],
+    ),
     "rounding_cost": lambda: (
         plotting.rounding_cost({"loud": [ROUNDED, ROUNDED]}, 2.9),
         [at([7.0] * 2, [rise] * 2) for rise in (0.4, 0.1, 0.9, 0.3)],
