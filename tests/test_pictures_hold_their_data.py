@@ -451,8 +451,8 @@ CURVES = {
             at([0, 1], [0.04, 0.04]),
         ],
     ),
-    "scaling": lambda: (
-        plotting.scaling(
+    "growth": lambda: (
+        plotting.growth(
             {"time (ms)": {"heads": ([2, 4, 8], [3, 5, 7]), "width": ([9, 18], [1, 2])}}
         ),
         [at([1, 2, 4], [3, 5, 7]), at([1, 2], [1, 2])],

@@ -57,16 +57,16 @@ def test_the_stored_memory_is_counted_again():
 
 
 def test_all_is_measured(monkeypatch):
-    monkeypatch.setattr(scaling, "SIZES", {name: [8, 32] for name in ("heads", "context")})
-    monkeypatch.setattr(scaling, "by_turns", lambda functions, rounds: [(0.25, 0.5), (1.0, 2.0)])
+    monkeypatch.setattr(scaling, "SIZES", dict(heads=[8, 32], context=[24, 48]))
+    monkeypatch.setattr(scaling, "by_turns", lambda *_: [(0.25, 0.5), (1.0, 2.0)])
     found = scaling.measure()
     assert set(found) == set(scaling.WORK)
     for grown in found.values():
         assert grown["heads"]["seconds"] == [0.625, 1.25]
         assert 0 < grown["heads"]["bytes"][0] < grown["heads"]["bytes"][1]
-    (lines,) = {len(axes.get_lines()) for axes in scaling.picture(found)[0].get_axes()}
+    (lines,) = {len(costs) for costs in scaling.panels(found).values()}
     assert lines == 2
-    assert "| heads | 8, 32 | 625 ms, " in scaling.words(found)
+    assert "| heads, 8 to 32 | 625 to 1,250, 0.5 | 625 to 1,250, 0.5 | " in scaling.words(found)
 
 
 def test_one_size_grows_at_a_time():

@@ -45,7 +45,7 @@ from helpers.plotting.phases import (
 from helpers.plotting.plateau import first_layer_story, fits, lottery
 from helpers.plotting.reading import look_back, passage, sequences
 from helpers.plotting.rotation import turned
-from helpers.plotting.scaling import scaling
+from helpers.plotting.scaling import growth
 from helpers.plotting.skip_trigrams import final_losses, skip_trigram_board
 from helpers.plotting.stream import stream_diagram
 from helpers.plotting.training import answer_story, bars, birth_frame, movie, training_story

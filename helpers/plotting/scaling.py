@@ -28,7 +28,7 @@ def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
 
 
 @styled
-def scaling(panels: Mapping[str, Costs]) -> Picture:
+def growth(panels: Mapping[str, Costs]) -> Picture:
     """A panel each, named "what (unit)": its costs over the size, as multiples of the smallest. The
     legend has the exponent of each."""
     rows = (len(panels) + 1) // 2
@@ -58,4 +58,5 @@ def scaling(panels: Mapping[str, Costs]) -> Picture:
         told.append(f"{title}: {', '.join(f'{name} {of:.1f}' for name, of in powers.items())}")
     for ax in axes[-2:]:
         ax.set_xlabel("times the smallest size")
-    return fig, f"Exponents over the three largest sizes. {'; '.join(told)}."
+    said = "How costs grow with one size of a model, as exponents over its three largest values"
+    return fig, f"{said}. {'; '.join(told)}."

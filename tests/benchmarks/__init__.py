@@ -76,13 +76,17 @@ class Clock:
         self.processor += time.process_time() - processor
 
 
-def by_turns(functions: Sequence[Callable[[], object]], rounds: int) -> list[tuple[float, ...]]:
+def by_turns(
+    functions: Sequence[Callable[[], object]],
+    rounds: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> list[tuple[float, ...]]:
     """The seconds of each function, one tuple a round, after a round that is not counted."""
 
     def seconds(function: Callable[[], object]) -> float:
-        start = time.perf_counter()
+        start = clock()
         function()
-        return time.perf_counter() - start
+        return clock() - start
 
     return [tuple(map(seconds, functions)) for _ in range(rounds + 1)][1:]
 

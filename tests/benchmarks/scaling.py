@@ -2,17 +2,19 @@
 measures both against heads, layers, context and width, and writes the numbers, the picture and the
 words of README.
 
-Seconds are medians over rounds in which all sizes take turns. Memory is that of the tensors that
-are alive at once beyond what was there before: it is counted, not sampled, so it is the same on
-every machine.
+Seconds are the processor's, medians over rounds in which all sizes take turns. Memory is that of
+the tensors that are alive at once beyond what was there before: it is counted, not sampled, so it
+is the same on every machine.
 """
 
 import json
 import statistics
+import time
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -24,7 +26,7 @@ from helpers.files import write_atomically
 from helpers.instruments import heads
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 from helpers.plotting.core import png
-from helpers.plotting.scaling import exponent
+from helpers.plotting.scaling import Costs, exponent
 from helpers.training.recipes import RECIPES
 from helpers.training.runs import DATA
 from tests.benchmarks import by_turns, figure, threads
@@ -111,7 +113,7 @@ def measure(rounds: int = ROUNDS) -> dict[str, dict[str, dict[str, list[float]]]
             found[work] = {}
             for name, sizes in SIZES.items():
                 functions = [make(shape(name, size)) for size in sizes]
-                seconds = zip(*by_turns(functions, rounds), strict=True)
+                seconds = zip(*by_turns(functions, rounds, time.process_time), strict=True)
                 found[work][name] = dict(
                     sizes=list(sizes),
                     seconds=[float(f"{statistics.median(one):.3g}") for one in seconds],
@@ -120,40 +122,46 @@ def measure(rounds: int = ROUNDS) -> dict[str, dict[str, dict[str, list[float]]]
     return found
 
 
-def picture(found: Mapping) -> plotting.core.Picture:
-    """The panels: milliseconds above, megabytes below."""
-    panels = {
-        f"{work} ({unit})": {
-            name: (of["sizes"], [times * value for value in of[key]]) for name, of in grown.items()
+class Cost(NamedTuple):
+    """What is told of each work: by its name in the numbers, in units of so much."""
+
+    key: str
+    unit: str
+    of_one: float
+
+
+COSTS = (Cost("seconds", "ms", 1e-3), Cost("bytes", "MB", 1e6))
+
+
+def panels(found: Mapping) -> dict[str, Costs]:
+    """By work and cost: for each size that grows its values, and what each cost."""
+    return {
+        f"{work} ({cost.unit})": {
+            name: (of["sizes"], [value / cost.of_one for value in of[cost.key]])
+            for name, of in grown.items()
         }
-        for key, times, unit in (("seconds", 1e3, "ms"), ("bytes", 1e-6, "MB"))
+        for cost in COSTS
         for work, grown in found.items()
     }
-    return plotting.scaling(panels)
 
 
 def words(found: Mapping) -> str:
     """README's part: the picture with its sentence, and a row a size."""
+    told = panels(found)
     lines = [
-        f"![{picture(found)[1]}]({PICTURE.relative_to(build.ROOT).as_posix()})",
+        f"![{plotting.growth(told)[1]}]({PICTURE.relative_to(build.ROOT).as_posix()})",
         "",
-        "| what grows | from, to | "
-        + " | ".join(f"{work}: time, memory" for work in found)
-        + " | exponents |",
-        "|---|---|" + "---|" * (len(found) + 1),
+        f"| what grows | {' | '.join(f'{title}, exponent' for title in told)} |",
+        "|---" * (1 + len(told)) + "|",
     ]
-    for name, sizes in SIZES.items():
-        cells, powers = [], []
-        for grown in found.values():
-            of = grown[name]
-            first, last = (
-                f"{figure(1e3 * of['seconds'][at])} ms, {figure(of['bytes'][at] / 1e6)} MB"
-                for at in (0, -1)
-            )
-            cells.append(f"{first} to {last}")
-            powers += [f"{exponent(sizes, of[key])}" for key in ("seconds", "bytes")]
-        ends = f"{sizes[0]}, {sizes[-1]}"
-        lines.append(f"| {name} | {ends} | {' | '.join(cells)} | {', '.join(powers)} |")
+    for name in SIZES:
+        sizes, _ = told[next(iter(told))][name]
+        cells = [f"{name}, {sizes[0]} to {sizes[-1]}"]
+        for costs in told.values():
+            values = costs[name][1]
+            ends = f"{figure(values[0])} to {figure(values[-1])}"
+            cells.append(f"{ends}, {exponent(sizes, values)}")
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -166,7 +174,7 @@ def with_words(readme: str, found: Mapping) -> str:
 def main() -> None:
     found = measure()
     write_atomically(NUMBERS, json.dumps(found, indent=1).encode())
-    write_atomically(PICTURE, png(picture(found)[0]))
+    write_atomically(PICTURE, png(plotting.growth(panels(found))[0]))
     readme = build.README.read_text(encoding="utf-8")
     write_atomically(build.README, with_words(readme, found).encode())
     print(words(found))
