@@ -78,7 +78,8 @@ def rows(
     )
     for level, target in TARGETS.items():
         measure = f"Train pressed to a head above {level} on the screen"
-        yield row(measure, target, tuple(one[level] for one in trained))
+        alone = "see birth: the same training without looks, browser and screen"
+        yield row(measure, target, tuple(one[level] for one in trained), alone)
     yield row(
         "Pause pressed to paused, while it trains",
         PAUSED,
@@ -98,7 +99,7 @@ def row(
     measure: str,
     target: float,
     seconds: tuple[float, ...],
-    limit: str = "-",
+    limit: str,
     held: Callable[[Sequence[float]], float] = statistics.median,
 ) -> Row:
     """The median or the largest is held to the target."""
