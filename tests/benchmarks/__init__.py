@@ -44,7 +44,8 @@ HEADER = (
 
 @dataclass(frozen=True)
 class Settings:
-    """How much to measure. The defaults take about twenty minutes on two idle cores."""
+    """How much to measure. The defaults take about twenty minutes on two idle cores, and the suite
+    most of an hour more."""
 
     births: int = 8  # seeds of the default run, each ours and TransformerLens'
     patience: float = 30.0  # how many times our own seconds TransformerLens gets
