@@ -73,33 +73,26 @@ def runs(path: Path, setting: Setting, times: int) -> tuple[list[float], list[st
     return passed, failed
 
 
-def cell(passed: list[float], times: int) -> str:
-    """How many runs passed, and how long they took."""
-    took = f": {statistics.median(passed):.0f} s, at most {max(passed):.0f} s" if passed else ""
-    return f"{len(passed)} of {times}{took}"
-
-
 def main(arguments: list[str] | None = None) -> int:
-    """The table, a line a notebook as it comes. Returns 1 if a run has failed."""
+    """The table, a line as it comes. Returns 1 if a run has failed."""
     parser = argparse.ArgumentParser("python -m tests.stability", description=__doc__.split(":")[0])
     parser.add_argument("notebook", nargs="*", type=Path, help="default: all")
     parser.add_argument("--times", type=int, default=20, help="how often each (default 20)")
     given = parser.parse_args(arguments)
     build.CELL_TIMEOUT = TEST  # nothing is cut short because the machine is busy
     failures = []
-    print(f"| notebook | {' | '.join(map(str, SETTINGS))} |")
-    print("|---" * (1 + len(SETTINGS)) + "|", flush=True)
+    print("| notebook | on | passed | median, longest |\n|---|---|---|---|", flush=True)
     for path in given.notebook or NOTEBOOKS:
         if not real_model.is_installed() and build.needing_the_real_model(build.read(path)):
-            print(f"| {path.stem} | not run: the real model comes with `make wild` |")
+            print(f"| {path.stem} | not run: the real model comes with `make wild` | - | - |")
             continue
-        cells = []
         for setting in SETTINGS:
             with busy(setting.busy):
                 passed, failed = runs(path, setting, given.times)
-            cells.append(cell(passed, given.times))
+            took = f"{statistics.median(passed):.0f} s, {max(passed):.0f} s" if passed else "-"
+            share = f"{len(passed)} of {given.times}"
+            print(f"| {path.stem} | {setting} | {share} | {took} |", flush=True)
             failures += [f"{path.stem}, {setting}: {why}" for why in failed]
-        print(f"| {path.stem} | {' | '.join(cells)} |", flush=True)
     print("\n".join(["", f"failures: {len(failures)}", *failures]))
     return int(bool(failures))
 

@@ -32,10 +32,16 @@ def test_a_table_and_a_status_tell_what_failed(notebook, capsys, monkeypatch):
     monkeypatch.setattr(stability, "SETTINGS", (Setting(1), Setting(2)))
     path = notebook("assert torch.get_num_threads() == 1, 'too many'")
     assert main([str(path), "--times", "1"]) == 1
-    head, _, line, _, count, why = capsys.readouterr().out.splitlines()
-    assert head == "| notebook | 1 thread | 2 threads |"
-    assert line.startswith("| asked | 1 of 1: ") and line.endswith(" | 0 of 1 |")
+    _, _, one, two, _, count, why = capsys.readouterr().out.splitlines()
+    assert one.startswith("| asked | 1 thread | 1 of 1 | ") and one.endswith(" s |")
+    assert two == "| asked | 2 threads | 0 of 1 | - |"
     assert count == "failures: 1" and why == "asked, 2 threads: AssertionError: too many"
+
+
+def test_a_kernel_that_dies_is_a_failure_like_any(notebook, capsys, monkeypatch):
+    monkeypatch.setattr(stability, "SETTINGS", (Setting(1),))
+    assert main([str(notebook("os._exit(1)")), "--times", "2"]) == 1
+    assert "| asked | 1 thread | 0 of 2 | - |" in capsys.readouterr().out
 
 
 def test_nothing_failed_is_status_zero(monkeypatch, capsys):
@@ -43,7 +49,7 @@ def test_nothing_failed_is_status_zero(monkeypatch, capsys):
     monkeypatch.setattr(stability.real_model, "is_installed", lambda: True)
     assert main(["--times", "3"]) == 0
     out = capsys.readouterr().out
-    assert out.count("3 of 3: 3 s, at most 4 s") == len(NOTEBOOKS) * len(SETTINGS)
+    assert out.count("| 3 of 3 | 3 s, 4 s |") == len(NOTEBOOKS) * len(SETTINGS)
     assert out.endswith("\nfailures: 0\n")
 
 
