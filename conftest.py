@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -34,16 +35,40 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         real_model.folder(tell=lambda words: None)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Units first, then the notebooks, then the browser: the quickest answer comes first. Cells
-    that need the real model are left out where it is not installed, and in CI they fail there."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Alone, units come first, then the notebooks, then the browser: the quickest answer first.
+    Shared out among workers, the longest comes first, so that none idles at the end. Cells that
+    need the real model are left out where it is not installed, and in CI they fail there."""
     without = not (real_model.is_installed() or os.environ.get("CI"))
     for item in items:
         if is_cell(item.nodeid):
             item.output_timeout = PATIENCE  # nbval's own, for what a cell has said, is 5 seconds
             if without and item.cell.id in build.needing_the_real_model(item.parent.nb):
                 item.add_marker(pytest.mark.skip("no real model found: `make wild` installs it"))
-    items.sort(key=lambda item: 2 * bool(item.get_closest_marker("browser")) + is_cell(item.nodeid))
+    items.sort(key=kind)
+    if hasattr(config, "workerinput"):
+        tests = Counter(item.path for item in items)
+        items.sort(key=lambda item: (-kind(item), -tests[item.path]))
+
+
+def kind(item: pytest.Item) -> int:
+    """0 for a unit, 1 for a cell of a notebook, 2 for what needs a browser: from quick to slow."""
+    return 2 * bool(item.get_closest_marker("browser")) + is_cell(item.nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log):
+    """A file at a time, in the order above. All that needs JupyterLab goes to one worker, because
+    each worker that gets a part of it starts a server of its own."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Sharing(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            scope = super()._split_scope(nodeid)
+            return "JupyterLab" if "browser/test_lab" in scope else scope
+
+    config.option.loadscopereorder = False  # by the number of tests, which says little of the time
+    return Sharing(config, log)
 
 
 def is_cell(nodeid: str) -> bool:

@@ -46,8 +46,13 @@ def opened(lab) -> dict:
     return lab.page.evaluate(OPEN)
 
 
-def test_the_lab_opens_on_the_readers_copy_without_outputs_and_clean(tab, lab):
+@pytest.fixture(scope="module")
+def first(tab):
+    """JupyterLab as it opens, once it stands."""
     tab.begin()
+
+
+def test_the_lab_opens_on_the_readers_copy_without_outputs_and_clean(first, lab):
     found = opened(lab)
     assert (found["path"], found["outputs"]) == (f"my_course/{FIRST}", [])
     assert not found["dirty"], found["language"]
@@ -55,8 +60,7 @@ def test_the_lab_opens_on_the_readers_copy_without_outputs_and_clean(tab, lab):
     lab.screenshot("lab_copy")
 
 
-def test_from_the_copy_ours_opens_with_its_outputs_and_clean(tab, lab):
-    tab.begin()
+def test_from_the_copy_ours_opens_with_its_outputs_and_clean(first, tab, lab):
     lab.page.get_by_role("link", name="Ours, with its outputs").click()
     lab.page.wait_for_function(
         "path => jupyterapp.shell.currentWidget?.context?.path === path", arg=f"notebooks/{FIRST}"
@@ -96,9 +100,10 @@ def says(page, words: str) -> None:
 # A notebook that is opened again
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def saved(tab, course_copy):
-    """A notebook with two explorables that was run and saved, open; its name."""
+    """A notebook with two explorables that was run and saved, open; its name. Its kernel is slow to
+    start, so the tests that need it stand before those that end it."""
     name = write_notebook(course_copy, "again.ipynb", PREDICT, PATHS)
     tab.open(name)
     for cell, view in enumerate((".prediction .says", ".paths .switch")):
@@ -107,29 +112,6 @@ def saved(tab, course_copy):
     tab.page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
     assert WIDGET_VIEW in (course_copy / "notebooks" / name).read_text()
     return name
-
-
-def test_without_its_kernel_each_output_shows_its_other_form(saved, tab, lab):
-    lab.page.evaluate("() => jupyterapp.serviceManager.sessions.shutdownAll()")
-    shows_the_other_forms(saved, tab, lab)
-
-
-def test_nor_is_there_an_error_where_the_kernel_was_restarted(saved, tab, lab):
-    lab.restart()
-    shows_the_other_forms(saved, tab, lab)
-
-
-def shows_the_other_forms(name: str, tab, lab) -> None:
-    tab.open(name)
-    page = lab.page
-    page.locator(".jp-RenderedHTML").filter(has_text="How will it fall?").wait_for()
-    page.locator(".jp-OutputArea-output").nth(1).wait_for()
-    assert page.get_by_text("Error displaying widget").count() == 0
-    assert page.get_by_text("Loading widget").count() == 0
-    assert page.locator(".explorable").count() == 0
-    lab.screenshot("lab_reopened")
-    tab.run_cell(0)
-    page.locator(".prediction .says").wait_for()
 
 
 def test_with_its_kernel_alive_a_reload_keeps_the_view(saved, tab, lab):
@@ -151,3 +133,26 @@ def test_a_kernel_that_computes_is_not_waited_for(saved, tab, lab):
     assert [WIDGET_VIEW in output["data"] for output in outputs] == [True, True]
     lab.page.evaluate("() => window.kernel.interrupt()")
     until(lambda: lab.ask("1 + 1") == "2", lab.page)
+
+
+def test_where_the_kernel_was_restarted_each_output_shows_its_other_form(saved, tab, lab):
+    lab.restart()
+    shows_the_other_forms(saved, tab, lab)
+
+
+def test_without_its_kernel_each_output_shows_its_other_form(saved, tab, lab):
+    lab.page.evaluate("() => jupyterapp.serviceManager.sessions.shutdownAll()")
+    shows_the_other_forms(saved, tab, lab)
+
+
+def shows_the_other_forms(name: str, tab, lab) -> None:
+    tab.open(name)
+    page = lab.page
+    page.locator(".jp-RenderedHTML").filter(has_text="How will it fall?").wait_for()
+    page.locator(".jp-OutputArea-output").nth(1).wait_for()
+    assert page.get_by_text("Error displaying widget").count() == 0
+    assert page.get_by_text("Loading widget").count() == 0
+    assert page.locator(".explorable").count() == 0
+    lab.screenshot("lab_reopened")
+    tab.run_cell(0)
+    page.locator(".prediction .says").wait_for()
