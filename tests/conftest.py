@@ -23,9 +23,17 @@ hypothesis.settings.load_profile("course")
 
 
 @pytest.fixture
-def shapes_unchecked(monkeypatch):
-    """The shape checks off, as readers have it: for tests of what helpers say to bad input."""
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+def uncheck_shapes(monkeypatch):
+    """`uncheck_shapes()`: from then on the shape checks are off, as readers have it. Of a hundred
+    draws the first shows what the shapes are, and checking them takes as long as all the rest."""
+    return lambda: monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
+@pytest.fixture
+def shapes_unchecked(uncheck_shapes):
+    """The same from the beginning: for what helpers say to bad input, and for trainings of hundreds
+    of steps, of which shorter ones show the shapes."""
+    uncheck_shapes()
 
 
 @pytest.fixture(autouse=True)

@@ -15,11 +15,13 @@ TEST = 6 * PATIENCE  # for one test with all its waits, so that a wait that fail
 
 def until(condition: Callable[[], Any], page: Page | None = None) -> Any:
     """Wait until something holds, and give it back. With a page, that and the event loop of this
-    process go on meanwhile. AssertionError once patience is lost."""
-    end = time.monotonic() + PATIENCE
+    process go on meanwhile. What is long in coming is asked for ever more seldom, up to ten times a
+    second, for asking takes from it. AssertionError once patience is lost."""
+    end, pause = time.monotonic() + PATIENCE, 10  # milliseconds
     while not (found := condition()):
         assert time.monotonic() < end, f"it never came, in {PATIENCE} s"
-        page.wait_for_timeout(10) if page else time.sleep(0.01)
+        page.wait_for_timeout(pause) if page else time.sleep(pause / 1000)
+        pause = min(1.2 * pause, 100)
     return found
 
 

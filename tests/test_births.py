@@ -39,6 +39,7 @@ def test_the_head_comes_in_every_seed_and_in_one_layer_only_with_smeared_keys():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("shapes_unchecked")
 @pytest.mark.parametrize("seed", range(8))
 def test_training_a_seed_again_gives_its_birth(seed):
     """Sums differ between processors, so a birth may move by a few steps."""

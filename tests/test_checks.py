@@ -85,17 +85,19 @@ every_mistake = pytest.mark.parametrize(
 
 
 @every_exercise
-def test_the_solution_passes_on_a_hundred_draws(exercise):
+def test_the_solution_passes_on_a_hundred_draws(exercise, uncheck_shapes):
     for seed in range(math.ceil(100 / exercise.draws)):
         assert exercise(exercise.solution, seed=seed), exercise(exercise.solution, seed=seed)
+        uncheck_shapes()
 
 
 @every_mistake
-def test_every_mistake_is_told_by_its_name(exercise, why):
+def test_every_mistake_is_told_by_its_name(exercise, why, uncheck_shapes):
     for seed in range(5):
         verdict = exercise(exercise.mistakes[why], seed=seed)
         assert (verdict.state, verdict.diagnosis) == (FAILED, why)
         assert why in repr(verdict) and f"seed {seed}" in repr(verdict)
+        uncheck_shapes()
 
 
 @every_exercise

@@ -68,6 +68,7 @@ def test_it_opens_with_the_untrained_model(explorable):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("shapes_unchecked")
 def test_run_trains_to_the_end_and_the_head_is_there(explorable):
     assert explorable.run() is explorable
     first, last = explorable.snapshots[0], explorable.snapshots[-1]

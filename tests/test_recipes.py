@@ -53,6 +53,7 @@ def test_the_default_run_forms_the_head_on_unseen_periods(seed):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("shapes_unchecked")
 def test_one_layer_does_not_form_it_within_the_same_budget():
     recipe = seeded("one_layer", 0)
     snapshots = list(train(recipe.trainer(), recipe.measure(), range(0, 401, 40)))

@@ -120,15 +120,22 @@ def server(course_copy, tmp_path_factory):
         yield address
 
 
-@pytest.fixture(scope="module")
-def tab(browser, server):
-    """JupyterLab in a tab of its own, for the tests of one file. Its kernels end with it."""
+@pytest.fixture(scope="session")
+def context(browser):
+    """Where all tabs of JupyterLab open: what one has loaded and compiled, the others need not."""
     context = browser.new_context(viewport=WINDOW)
+    yield context
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def tab(context, server):
+    """JupyterLab in a tab of its own, for the tests of one file. Its kernels end with it."""
     tab = Lab(context.new_page(), *server)
     yield tab
     tab.page.evaluate("() => window.jupyterapp?.serviceManager.sessions.shutdownAll()")
     tab.page.goto("about:blank")
-    context.close()
+    tab.page.close()
     tab.check()
 
 

@@ -14,10 +14,13 @@ FIRST = "00_start_here.ipynb"
 
 
 @pytest.fixture(scope="module")
-def first(tab):
-    """JupyterLab as it opens, once it stands."""
+def first(tab, course_copy):
+    """JupyterLab as it opens, once it stands. The reader's copy is left as it was found."""
+    mine = course_copy / "my_course" / FIRST
+    found = mine.read_bytes()
     tab.begin()
-    return tab
+    yield tab
+    mine.write_bytes(found)
 
 
 def test_the_lab_opens_on_the_first_notebook(first, lab):
