@@ -189,30 +189,30 @@ def test_a_view_answers_to_the_pointer(page, name):
 # ---- what a kernel would answer
 
 
-def test_a_prediction_is_taken_and_can_be_changed(page):
-    came = page.locator(".came pre")
-    page.get_by_role("radio", name="another").check()
-    assert says(page, "prediction").startswith("You say B. ")
+def test_a_prediction_is_taken_and_can_be_changed(fresh):
+    came = fresh.locator(".came pre")
+    fresh.get_by_role("radio", name="another").check()
+    assert says(fresh, "prediction").startswith("You say B. ")
     expect(came).not_to_be_visible()  # the number is still wanted
-    page.locator(".prediction input[type=number]").fill("12")
-    page.keyboard.press("Tab")
-    assert says_anew(page, "prediction", "").startswith("You say B at 12. ")
+    fresh.locator(".prediction input[type=number]").fill("12")
+    fresh.keyboard.press("Tab")
+    assert says_anew(fresh, "prediction", "").startswith("You say B at 12. ")
     expect(came).to_have_text("measured: 3\nYou said B at 12; it was A at ≈ 9.\n")
-    page.get_by_role("radio", name="the same").check()
+    fresh.get_by_role("radio", name="the same").check()
     expect(came).to_have_text("measured: 3\nYou said A at 12; it was A at ≈ 9.\n")
 
 
-def test_what_came_is_covered_until_one_looks(page):
-    came = page.locator(".came pre")
+def test_what_came_is_covered_until_one_looks(fresh):
+    came = fresh.locator(".came pre")
     expect(came).not_to_be_visible()
-    page.get_by_role("button", name="Show what came").click()
+    fresh.get_by_role("button", name="Show what came").click()
     expect(came).to_have_text("measured: 3\nIt was A at ≈ 9.\n")
-    expect(page.get_by_role("button", name="Show what came")).to_have_count(0)
+    expect(fresh.get_by_role("button", name="Show what came")).to_have_count(0)
 
 
-def test_what_came_stands_on_paper_and_without_a_script(page, visit, site):
-    page.emulate_media(media="print")
-    expect(page.locator(".came pre")).to_be_visible()
+def test_what_came_stands_on_paper_and_without_a_script(fresh, visit, site):
+    fresh.emulate_media(media="print")
+    expect(fresh.locator(".came pre")).to_be_visible()
     bare = visit("00_start_here", whole=False, java_script_enabled=False)
     expect(bare.locator(".came pre")).to_be_visible()
 
