@@ -8,7 +8,6 @@ they are read from then on, as long as they are the ones that were written.
 Source: Allal et al. 2025, SmolLM2: When Smol Goes Big. Licence of the weights: Apache-2.0.
 """
 
-import functools
 import hashlib
 import importlib.util
 import json
@@ -16,7 +15,6 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from unittest.mock import patch
 
 import torch
 
@@ -88,23 +86,17 @@ def packed_file() -> Path:
 
 def unpack(packed: Path, into: Path) -> None:
     """The weights of a GGUF file in single precision, with their tokenizer."""
-    import gguf
     from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 
     where = dict(gguf_file=packed.name, local_files_only=True)
-    # transformers opens the file three times, and asks for its names once a module; each takes as
-    # long as all the rest
-    slow = ("GGUFReader", "get_tensor_name_map")
-    with patch.multiple(gguf, **{name: functools.cache(getattr(gguf, name)) for name in slow}):
-        read = AutoModelForCausalLM.from_pretrained(packed.parent, dtype=torch.float32, **where)
-        tokenizer = AutoTokenizer.from_pretrained(packed.parent, **where)
+    read = AutoModelForCausalLM.from_pretrained(packed.parent, dtype=torch.float32, **where)
     config = read.config
     if hasattr(config, "quantization_config"):  # or nothing can be saved
         del config.quantization_config
     plain = LlamaForCausalLM(config)
     plain.load_state_dict(read.state_dict())
     plain.save_pretrained(into)
-    tokenizer.save_pretrained(into)
+    AutoTokenizer.from_pretrained(packed.parent, **where).save_pretrained(into)
 
 
 def seal(place: Path) -> None:
