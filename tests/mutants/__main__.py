@@ -1,9 +1,9 @@
 """Seed every fault in a copy of what is checked out, one at a time, and show the test that sees it.
 
-    python -m tests.mutants                   all: those by hand and those that a tool draws
+    python -m tests.mutants                   all: those by hand, and those that a tool draws
     python -m tests.mutants optimizers seed   those with one of these words in their name or file
 
-Exit status 1 when a fault is seen by no test; 2 when the tests are red without any.
+Exit status 1 when a fault is seen by no test, 2 when the tests are red without any.
 """
 
 import argparse
@@ -14,24 +14,67 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import SimpleQueue
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
-from tests.course import ROOT, repository_files
-from tests.mutants import Mutant
-from tests.mutants.by_hand import BY_HAND
+from tests.course import repository_files
+from tests.mutants import ROOT, Mutant
+from tests.mutants.by_hand import by_hand
+from tests.mutants.drawn import drawn
 
 PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "tests.mutants.hurried")
-FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+?)(?:\[|\s|$)", re.MULTILINE)
+FAILED = re.compile(r"^(?:FAILED|ERROR) tests/(\S+?)(?:\[|\s|$)", re.MULTILINE)
 LONGEST = 900  # seconds, for a run that a fault keeps from ending
+ROW = "{:<66} {:<50} {:>7}  {}"
 
 
-def copy_of_the_course(into: Path) -> Path:
-    """What git tracks, and would track, with the changes that are not committed."""
+class Outcome(NamedTuple):
+    """`test`: the first that failed, or None. `words`: in that case, what happened instead."""
+
+    mutant: Mutant
+    test: str | None
+    words: str
+    seconds: float
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser("python -m tests.mutants", description=__doc__)
+    parser.add_argument("words", nargs="*", help="only faults with one of these in name or file")
+    parser.add_argument("--jobs", type=int, default=2, help="copies at a time (default 2)")
+    parser.add_argument("--by-hand", action="store_true", help="without those that a tool draws")
+    parser.add_argument("--at-once", action="store_true", help="trust that all is green without")
+    given = parser.parse_args(arguments)
+    mutants = by_hand() if given.by_hand else by_hand() + drawn()
+    if given.words:
+        mutants = [
+            one for one in mutants if any(word in one.name + one.file for word in given.words)
+        ]
+    for mutant in mutants:
+        mutant.check()
+    began = time.monotonic()
+    with TemporaryDirectory(prefix="mutants-") as folder:
+        copies = [copied(Path(folder) / str(number) / "course") for number in range(given.jobs)]
+        if not given.at_once and not green(mutants, copies[0], given.jobs):
+            return 2
+        outcomes = shown(mutants, copies)
+    survivors = [outcome for outcome in outcomes if outcome.test is None]
+    minutes = (time.monotonic() - began) / 60
+    print(f"\n{len(mutants)} faults, {len(survivors)} of them unseen, in {minutes:.0f} minutes")
+    for mutant, _, words, _ in survivors:
+        print(
+            f"UNSEEN: {mutant.name} ({mutant.file}): {words}\n- {mutant.text}\n+ {mutant.becomes}"
+        )
+    return 1 if survivors else 0
+
+
+def copied(into: Path) -> Path:
+    """What git tracks, and would track, as it stands now."""
     for path in repository_files():
         place = into / path.relative_to(ROOT)
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -39,19 +82,59 @@ def copy_of_the_course(into: Path) -> Path:
     return into
 
 
-@contextmanager
-def environment(copy: Path) -> Iterator[dict[str, str]]:
-    """That of one run: it imports the copy, leaves no bytecode, which might outlive a fault, and
-    has a cache and a temporary folder that go with it."""
-    with TemporaryDirectory(dir=copy.parent, ignore_cleanup_errors=True) as fresh:
-        mine = dict(PYTHONPATH=str(copy), PYTHONDONTWRITEBYTECODE="1", OMP_NUM_THREADS="1")
-        without = os.environ.keys() - {"COURSE_DATA", "CI"}
-        kept = {name: os.environ[name] for name in without}
-        yield kept | mine | dict(TMPDIR=fresh, INDUCTION_COURSE_CACHE=str(Path(fresh) / "cache"))
+def green(mutants: Sequence[Mutant], copy: Path, jobs: int) -> bool:
+    """Whether all their tests pass without a fault, or one that fails would show nothing."""
+    tests = sorted({test for mutant in mutants for test in mutant.tests})
+    print("First all their tests without any fault ...", flush=True)
+    status, printed = run(copy, "-n", str(jobs), "--dist", "loadscope", *tests)
+    print("... which pass.\n" if status == 0 else f"{printed}\n... which do not pass.", flush=True)
+    return status == 0
 
 
-def run(copy: Path, *arguments: str, limit: float | None = None) -> tuple[int, str]:
-    """pytest's exit status and what it printed. No process of it is left."""
+def shown(mutants: Sequence[Mutant], copies: Sequence[Path]) -> list[Outcome]:
+    """What became of each, and a row for it as it comes. One at a time in each of the copies."""
+    free: SimpleQueue[Path] = SimpleQueue()
+    for copy in copies:
+        free.put(copy)
+
+    def in_a_copy(mutant: Mutant) -> Outcome:
+        copy = free.get()
+        try:
+            return seen(mutant, copy)
+        finally:
+            free.put(copy)
+
+    outcomes = []
+    print(ROW.format("fault", "file", "seconds", "the test that saw it"))
+    with ThreadPoolExecutor(len(copies)) as pool:
+        for future in as_completed([pool.submit(in_a_copy, mutant) for mutant in mutants]):
+            outcome = future.result()
+            outcomes.append(outcome)
+            seen_by = outcome.test or "UNSEEN"
+            row = outcome.mutant.name, outcome.mutant.file, f"{outcome.seconds:.0f}", seen_by
+            print(ROW.format(*row), flush=True)
+    return outcomes
+
+
+def seen(mutant: Mutant, copy: Path) -> Outcome:
+    """Its tests with the fault in the copy, which is then as it was."""
+    place, start = copy / mutant.file, time.monotonic()
+    whole = place.read_text(encoding="utf-8")
+    place.write_text(mutant.seeded(whole), encoding="utf-8")
+    try:
+        status, printed = run(copy, "-x", "-rfE", "-n", "0", *mutant.tests, limit=LONGEST)
+    finally:
+        place.write_text(whole, encoding="utf-8")
+    failed, seconds = FAILED.search(printed), time.monotonic() - start
+    if status == 1 and failed:
+        return Outcome(mutant, failed[1], "", seconds)
+    words = "all tests pass" if status == 0 else f"none ran to its end:\n{printed[-2000:]}"
+    return Outcome(mutant, None, words, seconds)
+
+
+def run(copy: Path, *arguments: str, limit: float | None = None) -> tuple[int | None, str]:
+    """pytest's exit status and what it printed; None where it did not end. Nothing that it started
+    is left."""
     with environment(copy) as variables:
         process = subprocess.Popen(
             [sys.executable, *PYTEST, *arguments],
@@ -64,107 +147,23 @@ def run(copy: Path, *arguments: str, limit: float | None = None) -> tuple[int, s
         )
         try:
             printed, _ = process.communicate(timeout=limit)
+            return process.returncode, printed
         except subprocess.TimeoutExpired:
-            return -1, f"no end after {limit} s"
+            return None, f"no end in {limit} s"
         finally:
-            if process.poll() is None or arguments:
-                stop(process)
-    return process.returncode, printed
+            with suppress(ProcessLookupError):  # a browser may be left
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
-def stop(process: subprocess.Popen) -> None:
-    """End it with all that it started, such as a browser."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    process.wait()
-
-
-def seen_by(mutant: Mutant, copy: Path) -> str | None:
-    """The first test that fails with this fault; None where none does."""
-    place = copy / mutant.file
-    place.write_text(mutant.seeded(), encoding="utf-8")
-    try:
-        status, printed = run(copy, "-x", "-rfE", "-n", "0", *mutant.tests.split(), limit=LONGEST)
-    finally:
-        place.write_text(mutant.source, encoding="utf-8")
-    failed = FAILED.search(printed)
-    if status == 0:
-        return None
-    if status != 1 or failed is None:  # it failed no test, but kept them from running
-        raise RuntimeError(f"{mutant.name}: pytest ended with status {status}\n{printed[-3000:]}")
-    return failed[1]
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser("python -m tests.mutants", description=__doc__)
-    parser.add_argument("words", nargs="*", help="only faults with one of these in name or file")
-    parser.add_argument("--jobs", type=int, default=2, help="copies at a time (default 2)")
-    parser.add_argument("--by-hand", action="store_true", help="without those that a tool draws")
-    parser.add_argument("--at-once", action="store_true", help="trust that they are green without")
-    given = parser.parse_args(arguments)
-    mutants = list(BY_HAND)
-    if not given.by_hand:
-        from tests.mutants.drawn import drawn
-
-        mutants += drawn()
-    asked = [
-        mutant
-        for mutant in mutants
-        if not given.words or any(word in mutant.name + mutant.file for word in given.words)
-    ]
-    for mutant in asked:
-        mutant.seeded()
-    began = time.monotonic()
-    with TemporaryDirectory(prefix="mutants-") as folder:
-        copies = [
-            copy_of_the_course(Path(folder) / str(number) / "course")
-            for number in range(given.jobs)
-        ]
-        if not given.at_once:
-            print(f"The tests of {len(asked)} faults, without any fault ...", flush=True)
-            tests = sorted({test for mutant in asked for test in mutant.tests.split()})
-            status, printed = run(copies[0], "-n", str(given.jobs), "--dist", "loadscope", *tests)
-            if status:
-                print(printed, "\nThese tests are red without any fault.")
-                return 2
-            print(f"... are green, after {time.monotonic() - began:.0f} s.\n", flush=True)
-        survivors = show(asked, copies)
-    minutes = (time.monotonic() - began) / 60
-    print(f"\n{len(asked)} faults, {len(asked) - len(survivors)} seen, in {minutes:.0f} minutes")
-    for mutant in survivors:
-        print(f"SURVIVED: {mutant.name} ({mutant.file}): {mutant.text!r} -> {mutant.becomes!r}")
-    return 1 if survivors else 0
-
-
-def show(mutants: list[Mutant], copies: list[Path]) -> list[Mutant]:
-    """A row a fault as it comes; gives those that no test saw."""
-    free: SimpleQueue[Path] = SimpleQueue()
-    for copy in copies:
-        free.put(copy)
-
-    def judged(mutant: Mutant) -> tuple[Mutant, str | None, float]:
-        copy, start = free.get(), time.monotonic()
-        try:
-            return mutant, seen_by(mutant, copy), time.monotonic() - start
-        finally:
-            free.put(copy)
-
-    survivors = []
-    print(f"{'fault':<60} {'file':<50} {'seconds':>7}  the test that saw it")
-    with ThreadPoolExecutor(len(copies)) as pool:
-        futures = [pool.submit(judged, mutant) for mutant in mutants]
-        try:
-            for future in as_completed(futures):
-                mutant, test, seconds = future.result()
-                survivors += [] if test else [mutant]
-                where = (test or "NONE, IT SURVIVED").removeprefix("tests/")
-                print(f"{mutant.name:<60} {mutant.file:<50} {seconds:>7.0f}  {where}", flush=True)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return survivors
+@contextmanager
+def environment(copy: Path) -> Iterator[dict[str, str]]:
+    """That of one run: it imports the copy, leaves no bytecode, which might outlive a fault, and
+    has a cache and a folder for what is temporary that go with it."""
+    ours = {name: value for name, value in os.environ.items() if name not in ("CI", "COURSE_DATA")}
+    ours |= dict(PYTHONPATH=str(copy), PYTHONDONTWRITEBYTECODE="1", OMP_NUM_THREADS="1")
+    with TemporaryDirectory(dir=copy.parent, ignore_cleanup_errors=True) as fresh:
+        yield ours | dict(TMPDIR=fresh, INDUCTION_COURSE_CACHE=str(Path(fresh) / "cache"))
 
 
 if __name__ == "__main__":
