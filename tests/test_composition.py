@@ -15,6 +15,7 @@ from helpers.instruments.composition import (
     composition_scores,
     p_values,
     published_bug_scores,
+    turned_readers,
 )
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 
@@ -219,6 +220,12 @@ def test_the_null_is_what_turning_the_readers_weights_gives(kind):
     assert_close(null.std(0), brute.std(0), rtol=0.2, atol=0)
 
 
+def test_a_turned_reader_keeps_its_singular_values():
+    strengths = torch.tensor([3.0, 1.0, 0.2])
+    turned = turned_readers(strengths, 5, 20, torch.Generator().manual_seed(0))
+    assert_close(torch.linalg.svdvals(turned), strengths.expand(20, 3))
+
+
 def test_uneven_spectra_have_a_wider_null():
     generator = torch.Generator().manual_seed(0)
     wide, narrow = (
@@ -254,7 +261,9 @@ def test_pairs_out_of_order_stay_out():
         composition_null(model, "K", 50, torch.Generator().manual_seed(0)),
     )
     p = p_values(scores, null)
-    assert (null.isnan() == scores.isnan()).all() and (p.isnan() == scores.isnan()).all()
+    stay_out = [[False] * 4] * 2 + [[True] * 2 + [False] * 2] * 2  # within the middle layer
+    assert scores.isnan().tolist() == p.isnan().tolist() == stay_out
+    assert (null.isnan() == scores.isnan()).all()
     assert p.nan_to_num(1).min() > 0
 
 
@@ -267,6 +276,12 @@ def test_a_p_value_counts_the_draws_whose_largest_pair_is_as_large():
     p = p_values(scores, null)
     assert p[0, 1].item() == pytest.approx(1 / 5)
     assert p[0, 0].item() == pytest.approx(4 / 5)  # only the draw that is low in both is below
+
+
+def test_a_p_value_counts_draws_in_which_another_pair_is_as_large():
+    scores = torch.tensor([[3.0, 0.0]])
+    null = torch.tensor([[[1.0, 0.0]], [[-1.0, 0.0]], [[1.0, 0.0]], [[-1.0, 5.0]]])
+    assert p_values(scores, null)[0, 0].item() == pytest.approx(2 / 5)  # itself, and the last draw
 
 
 def test_a_wide_pair_does_not_drown_a_narrow_one():
