@@ -207,6 +207,24 @@ def test_the_story_says_what_other_trainings_and_guesses_come_to():
     assert {"guessing: 4.10", "among the last: 2.20", "one layer"} <= set(written)
 
 
+def test_a_pattern_is_lighter_where_there_is_more_attention():
+    fig, _ = plotting.pattern_row({"one": pattern()[0]})
+    image = fig.axes[0].images[0]
+    light = image.to_rgba([0.0, 0.25, 0.5, 0.75, 1.0])[:, :3] @ (0.299, 0.587, 0.114)
+    assert (np.diff(light) > 0.1).all()
+
+
+def test_a_signed_map_is_blue_below_zero_and_red_above():
+    (red, _, blue, _), (more_red, _, less_blue, _) = core.SIGNED([0.0, 1.0])
+    assert red < blue and more_red > less_blue
+
+
+def test_each_line_bears_the_name_of_its_own_curve():
+    fig, _ = plotting.lines({"up": {0: 0, 1: 1}, "down": {0: 1, 1: 0}}, "time", "height")
+    called = {line.get_label(): line.get_ydata().tolist() for line in fig.axes[0].lines}
+    assert called == {"up": [0, 1], "down": [1, 0]}
+
+
 @pytest.mark.parametrize("count, grid", [(2, (1, 2)), (4, (1, 4)), (5, (2, 3)), (6, (2, 3))])
 def test_many_patterns_stand_three_to_a_row(count, grid):
     fig, says = plotting.pattern_row({f"step {i}": pattern()[0] for i in range(count)})

@@ -97,6 +97,19 @@ def test_every_weight_moves_at_the_first_step(optimizer):
     ] == []
 
 
+def test_a_step_takes_the_gradient_of_its_own_batch_alone():
+    """On one batch, and with steps too small to move a weight, it is the same again."""
+
+    def again(batch, generator):
+        return BLOCKS(batch, torch.Generator().manual_seed(0))
+
+    trainer, gradients = small_trainer(task=again, lr=1e-30), []
+    for _ in range(2):
+        trainer.step()
+        gradients.append(trainer.model.W_U.grad.clone())
+    assert torch.equal(*gradients) and gradients[0].any()
+
+
 def test_the_loss_is_that_of_the_determined_rows_before_the_update():
     trainer = small_trainer()
     batch = BLOCKS(4, torch.Generator().manual_seed(0))

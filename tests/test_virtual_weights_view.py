@@ -285,7 +285,8 @@ def test_an_unknown_model_has_no_picture(diagram):
         diagram.picture("x")
 
 
-def test_a_diagram_counts_only_what_the_level_lets_through():
+def three_links() -> tuple[list[dict], list[dict], list[dict]]:
+    """Writers, readers, and links, two of them strong."""
     ends = [
         dict(name="embed", layer=-1),
         dict(name="0.0", layer=0),
@@ -297,7 +298,11 @@ def test_a_diagram_counts_only_what_the_level_lets_through():
         link | dict(reader="1.0.Q", p=0.06),
         link | dict(writer="embed", reader="unembed", p=0.04),
     ]
-    readers = [*ends[1:], dict(name="unembed", layer=2)]
+    return ends, [*ends[1:], dict(name="unembed", layer=2)], links
+
+
+def test_a_diagram_counts_only_what_the_level_lets_through():
+    ends, readers, links = three_links()
     assert plotting.stream_diagram(ends, readers, links)[1] == (
         "2 of 3 links stand above chance: 1 from embedding to unembedding, 1 from heads to K. "
         "Chance alone brings any of them so far with probability 0.05 at most."
@@ -306,3 +311,11 @@ def test_a_diagram_counts_only_what_the_level_lets_through():
         "0 of 3 links stand above chance. "
         "Chance alone brings any of them so far with probability 0.001 at most."
     )
+
+
+def test_a_diagram_draws_every_link_and_the_weak_ones_faintly():
+    fig, _ = plotting.stream_diagram(*three_links())
+    [ax] = fig.axes
+    faint = [line for line in ax.lines if len(line.get_xdata()) > 1]  # the others are ends
+    assert (len(faint), len(ax.collections)) == (1, 2)
+    assert faint[0].get_linewidth() < ax.collections[0].get_linewidth()[0]
