@@ -92,6 +92,16 @@ export function laidOut({ layOut, portsOf, whatIsAt }, [told, width]) {
   };
 }
 
+// Of each weak link, the kinds among whose faint links its middle lies.
+export async function faint({ makePaths }, [told, width]) {
+  const { layOut, onCurve } = await import("/helpers/explorables/virtual_weights/scene.js");
+  const { curves, faint } = makePaths(layOut(told, width), told);
+  const context = document.createElement("canvas").getContext("2d");
+  return curves.filter(({ link }) => link.p > told.level).map(({ points }) =>
+    Object.keys(faint).filter((kind) =>
+      context.isPointInStroke(faint[kind], ...onCurve(points, 0.5))));
+}
+
 // The matrix of every link, its numbers as bytes.
 export function matrices({ makeMatrix }, [told, packed, bare]) {
   const histograms = new Set(told.links.map((link) => link.null.at));

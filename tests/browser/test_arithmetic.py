@@ -230,6 +230,20 @@ def test_a_training_shows_the_newest_until_the_reader_scrubs_back(ask):
     assert found == [2, 1, 1, 4, 0.7, 0.5]
 
 
+def test_a_share_of_attention_is_the_chosen_heads(ask):
+    """Of two layers of three heads on two tokens, whose entries count up."""
+    script = """({ Training }) => {
+        const training = new Training(() => ({ n_layers: 2, n_heads: 3, pos: 2, steps: 1 }));
+        const scores = [[0, 0, 0], [0, 0, 0]], pattern = Uint8Array.from(Array(24).keys());
+        training.add({ step: 0, prefix_matching: scores, previous_token: scores, pattern });
+        return [[0, 2], [1, 0]].map((head) => {
+            training.pick(head);
+            return Math.round(255 * training.attention(1, 0));
+        });
+    }"""
+    assert ask("discovery/training", script) == [10, 14]
+
+
 LONG = """async ({ default: { render } }, shape) => {
     const { n_layers, n_heads, pos, steps } = shape, heard = {}, el = document.createElement("div");
     const row = { typed: "1 2", copied: null };

@@ -228,6 +228,15 @@ def test_everything_has_its_place_and_is_found_there(probe, diagram, width):
     assert 0 < x - side / 2 and x + side / 2 < width and y + side / 2 < laid["height"]
 
 
+def test_every_weak_link_is_drawn_faintly_with_those_of_its_kind(probe, diagram):
+    told, _ = diagram._sent["model"]
+    lying = probe("virtual_weights/diagram", "faint", [told, 980])
+    weak = [link["reader"] for link in told["links"] if link["p"] > told["level"]]
+    for reader, kinds in zip(weak, lying, strict=True):
+        assert set("QKV" if reader == "unembed" else reader[-1]) <= set(kinds)
+    assert len(weak) > 10
+
+
 @pytest.mark.parametrize("bare_weights", [False, True])
 def test_every_matrix_is_the_product_that_python_takes(probe, diagram, bare_weights):
     told, blocks = diagram._sent["model"]

@@ -224,6 +224,12 @@ def test_a_row_is_put_to_every_look_whose_weights_are_kept(ask):
     assert [again[at] for at in (0, 2, 3)] == [before[at] for at in (0, 2, 3)]
 
 
+@pytest.mark.parametrize(("row", "copied"), [("3 5 3 7 3", "7"), ("9 8 9", "8"), ("1 2", None)])
+def test_what_is_copied_is_the_latest(ask, row, copied):
+    found = answering(ask, f"hear('ask', {{ row: '{row}' }}); return made.row;")
+    assert found == dict(typed=row, copied=copied)
+
+
 def test_of_too_many_weights_every_second_goes(ask):
     found = answering(
         ask,

@@ -7,16 +7,15 @@ Exit status 1 when a fault is seen by no test, 2 when the tests are red without 
 """
 
 import argparse
+import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import SimpleQueue
 from tempfile import TemporaryDirectory
@@ -27,9 +26,7 @@ from tests.mutants import ROOT, Mutant
 from tests.mutants.by_hand import by_hand
 from tests.mutants.drawn import drawn
 
-PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "tests.mutants.hurried")
 FAILED = re.compile(r"^(?:FAILED|ERROR) tests/(\S+?)(?:\[|\s|$)", re.MULTILINE)
-LONGEST = 900  # seconds, for a run that a fault keeps from ending
 ROW = "{:<66} {:<50} {:>7}  {}"
 
 
@@ -59,10 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         mutant.check()
     began = time.monotonic()
     with TemporaryDirectory(prefix="mutants-") as folder:
-        copies = [copied(Path(folder) / str(number) / "course") for number in range(given.jobs)]
-        if not given.at_once and not green(mutants, copies[0], given.jobs):
+        copies = [copied(Path(folder) / str(number)) for number in range(given.jobs)]
+        nurseries = [*map(Nursery, copies)]
+        if not given.at_once and not green(mutants, nurseries[0], given.jobs):
             return 2
-        outcomes = shown(mutants, copies)
+        outcomes = shown(mutants, nurseries)
     survivors = [outcome for outcome in outcomes if outcome.test is None]
     minutes = (time.monotonic() - began) / 60
     print(f"\n{len(mutants)} faults, {len(survivors)} of them unseen, in {minutes:.0f} minutes")
@@ -82,31 +80,54 @@ def copied(into: Path) -> Path:
     return into
 
 
-def green(mutants: Sequence[Mutant], copy: Path, jobs: int) -> bool:
+class Nursery:
+    """A copy of the course, and the process in it that runs its tests."""
+
+    def __init__(self, copy: Path):
+        self.copy = copy
+        ours = {name: os.environ[name] for name in os.environ.keys() - {"CI", "COURSE_DATA"}}
+        # without bytecode, which might outlive a fault
+        ours |= dict(PYTHONPATH=str(copy), PYTHONDONTWRITEBYTECODE="1", OMP_NUM_THREADS="1")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.mutants.nursery"],
+            cwd=copy,
+            env=ours,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        """pytest's exit status, and what it printed."""
+        print(json.dumps(arguments), file=self.process.stdin, flush=True)
+        return tuple(json.loads(self.process.stdout.readline()))
+
+
+def green(mutants: Sequence[Mutant], nursery: Nursery, jobs: int) -> bool:
     """Whether all their tests pass without a fault, or one that fails would show nothing."""
     tests = sorted({test for mutant in mutants for test in mutant.tests})
     print("First all their tests without any fault ...", flush=True)
-    status, printed = run(copy, "-n", str(jobs), "--dist", "loadscope", *tests)
+    status, printed = nursery.run("-n", str(jobs), "--dist", "loadscope", *tests)
     print("... which pass.\n" if status == 0 else f"{printed}\n... which do not pass.", flush=True)
     return status == 0
 
 
-def shown(mutants: Sequence[Mutant], copies: Sequence[Path]) -> list[Outcome]:
+def shown(mutants: Sequence[Mutant], nurseries: Sequence[Nursery]) -> list[Outcome]:
     """What became of each, and a row for it as it comes. One at a time in each of the copies."""
-    free: SimpleQueue[Path] = SimpleQueue()
-    for copy in copies:
-        free.put(copy)
+    free: SimpleQueue[Nursery] = SimpleQueue()
+    for nursery in nurseries:
+        free.put(nursery)
 
     def in_a_copy(mutant: Mutant) -> Outcome:
-        copy = free.get()
+        nursery = free.get()
         try:
-            return seen(mutant, copy)
+            return seen(mutant, nursery)
         finally:
-            free.put(copy)
+            free.put(nursery)
 
     outcomes = []
     print(ROW.format("fault", "file", "seconds", "the test that saw it"))
-    with ThreadPoolExecutor(len(copies)) as pool:
+    with ThreadPoolExecutor(len(nurseries)) as pool:
         for future in as_completed([pool.submit(in_a_copy, mutant) for mutant in mutants]):
             outcome = future.result()
             outcomes.append(outcome)
@@ -116,13 +137,13 @@ def shown(mutants: Sequence[Mutant], copies: Sequence[Path]) -> list[Outcome]:
     return outcomes
 
 
-def seen(mutant: Mutant, copy: Path) -> Outcome:
+def seen(mutant: Mutant, nursery: Nursery) -> Outcome:
     """Its tests with the fault in the copy, which is then as it was."""
-    place, start = copy / mutant.file, time.monotonic()
+    place, start = nursery.copy / mutant.file, time.monotonic()
     whole = place.read_text(encoding="utf-8")
     place.write_text(mutant.seeded(whole), encoding="utf-8")
     try:
-        status, printed = run(copy, "-x", "-rfE", "-n", "0", *mutant.tests, limit=LONGEST)
+        status, printed = nursery.run("-x", "-rfE", "-n", "0", *mutant.tests)
     finally:
         place.write_text(whole, encoding="utf-8")
     failed, seconds = FAILED.search(printed), time.monotonic() - start
@@ -130,40 +151,6 @@ def seen(mutant: Mutant, copy: Path) -> Outcome:
         return Outcome(mutant, failed[1], "", seconds)
     words = "all tests pass" if status == 0 else f"none ran to its end:\n{printed[-2000:]}"
     return Outcome(mutant, None, words, seconds)
-
-
-def run(copy: Path, *arguments: str, limit: float | None = None) -> tuple[int | None, str]:
-    """pytest's exit status and what it printed; None where it did not end. Nothing that it started
-    is left."""
-    with environment(copy) as variables:
-        process = subprocess.Popen(
-            [sys.executable, *PYTEST, *arguments],
-            cwd=copy,
-            env=variables,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        try:
-            printed, _ = process.communicate(timeout=limit)
-            return process.returncode, printed
-        except subprocess.TimeoutExpired:
-            return None, f"no end in {limit} s"
-        finally:
-            with suppress(ProcessLookupError):  # a browser may be left
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-@contextmanager
-def environment(copy: Path) -> Iterator[dict[str, str]]:
-    """That of one run: it imports the copy, leaves no bytecode, which might outlive a fault, and
-    has a cache and a folder for what is temporary that go with it."""
-    ours = {name: value for name, value in os.environ.items() if name not in ("CI", "COURSE_DATA")}
-    ours |= dict(PYTHONPATH=str(copy), PYTHONDONTWRITEBYTECODE="1", OMP_NUM_THREADS="1")
-    with TemporaryDirectory(dir=copy.parent, ignore_cleanup_errors=True) as fresh:
-        yield ours | dict(TMPDIR=fresh, INDUCTION_COURSE_CACHE=str(Path(fresh) / "cache"))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from tests.mutants import ROOT, Mutant
 PER_FILE = 2
 # By file, the tests that are to see whatever is drawn in it.
 FILES = {
-    "helpers/model.py": "test_model",
+    "helpers/model.py": "test_model test_circuits against_transformer_lens/test_equations",
     "helpers/hooks.py": "test_model",
     "helpers/handmade.py": "test_handmade",
     "helpers/claims.py": "test_claims",
@@ -99,7 +99,7 @@ def in_file(file: str) -> list[Mutant]:
     from cosmic_ray.mutating import mutate_code
 
     source, found = (ROOT / file).read_text(encoding="utf-8"), {}
-    tests = (f"tests/{FILES[file]}.py",)
+    tests = tuple(f"tests/{name}.py" for name in FILES[file].split())
     for place in sorted(places(source), key=lambda place: place.rank):
         if place.operator in found or source.count(place.text) > 1:
             continue

@@ -1,17 +1,12 @@
-"""A plugin of pytest for runs beside a fault, which start by the hundred. What never comes is
-waited for less long, and an example that fails is not made smaller. Two things that take seconds at
-every start are left out: the real model, whose weights are read anew, and a grammar of web
-addresses that jsonschema builds."""
+"""A plugin of pytest for runs beside a fault, which start by the hundred: what never comes is
+waited for less long, an example that fails is not made smaller, and the real model, whose weights
+are read anew at every start, is left out."""
 
-import sys
+import hypothesis
+from hypothesis import Phase
 
-sys.modules["rfc3987_syntax"] = None  # as where it is not installed: jsonschema does without
-
-import hypothesis  # noqa: E402
-from hypothesis import Phase  # noqa: E402
-
-from helpers import real_model  # noqa: E402
-from tests import patience  # noqa: E402
+from helpers import real_model
+from tests import patience
 
 patience.PATIENCE = 45
 patience.TEST = 6 * patience.PATIENCE
