@@ -61,8 +61,11 @@ def test_what_has_happened_is_said(ask, born, step, says):
     assert ask("discovery/words", f"({{ newsWords }}, step) => newsWords({training})", step) == says
 
 
-def test_a_target_is_where_python_says_one_is(ask):
-    tokens = heads.probe(64, 48)[3]
+BOS_AGAIN = torch.tensor([0, 3, 0, 3, 0, 5])
+
+
+@pytest.mark.parametrize("tokens", [heads.probe(64, 48)[3], BOS_AGAIN], ids=["probe", "BOS again"])
+def test_a_target_is_where_python_says_one_is(ask, tokens):
     found = ask(
         "shared/words",
         "({ isTarget }, tokens) => tokens.map((_, query) =>"

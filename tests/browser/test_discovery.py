@@ -106,6 +106,10 @@ def test_one_trains_pauses_steps_scrubs_and_resets_by_keyboard(bare, page, disco
     assert "No head matches prefixes" in says(page)
     page.keyboard.press("End")
     reach(page, at + 1)
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_function(f"() => ({STEP})() < {at + 1}")
+    page.keyboard.press("ArrowRight")
+    reach(page, at + 1)
 
     page.locator(".discovery canvas").focus()
     page.keyboard.press("ArrowUp")
