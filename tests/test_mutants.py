@@ -84,12 +84,12 @@ def test_a_test_that_is_not_there_is_seen():
     ]
 
 
-def test_a_tool_changes_code_and_neither_annotations_nor_messages():
+def test_a_tool_changes_code_and_neither_annotations_nor_messages_nor_guards():
     tree = parso.parse(
-        'A = 1\ndef f(x: g[2] = 3) -> h[4]:\n    y: i[5] = f"{x[6]}"\n    return 7\n'
+        'A = 1\ndef f(x: g[2] = 3) -> h[4]:\n    y: i[5] = f"{x[6]}"\n    return zip(z, strict=7)[8]\n'
     )
     numbers = [leaf for leaf in leaves(tree) if leaf.type == "number"]
-    assert [leaf.value for leaf in numbers if is_code(leaf)] == ["7"]
+    assert [leaf.value for leaf in numbers if is_code(leaf)] == ["8"]
 
 
 def leaves(tree) -> list:
@@ -108,24 +108,30 @@ def test_what_is_drawn_depends_on_the_line_and_not_on_its_place():
 
 @pytest.fixture
 def course(tmp_path, monkeypatch):
-    """A course of one file; `course(*results)` are what the next runs of pytest come to. What was
-    in the file at each is kept."""
-    (tmp_path / "a.py").write_text("x = 3\n")
+    """A course of one file; `course(*results)` is the command's status, where the runs of pytest
+    come to these results, and what was in the file at each run."""
+    place = tmp_path / "a.py"
+    place.write_text("x = 3\n")
     monkeypatch.setattr(__main__, "by_hand", lambda: [FAULT._replace(name="one"), FAULT])
     monkeypatch.setattr(Mutant, "check", lambda mutant: None)
     monkeypatch.setattr(__main__, "copied", lambda into: tmp_path)
-    found = []
 
     def told(*results):
-        left = iter(results)
+        left, found = iter(results), []
 
-        def run(copy, *arguments, limit=None):
-            found.append((copy / "a.py").read_text())
-            return next(left)
+        class Nursery:
+            copy = tmp_path
 
-        monkeypatch.setattr(__main__, "run", run)
+            def __init__(self, copy):
+                pass
+
+            def run(self, *arguments):
+                found.append(place.read_text())
+                return next(left)
+
+        monkeypatch.setattr(__main__, "Nursery", Nursery)
         status = __main__.main(["--by-hand", "--jobs=1"])
-        assert (tmp_path / "a.py").read_text() == "x = 3\n"
+        assert place.read_text() == "x = 3\n"
         return status, found
 
     return told
@@ -142,7 +148,7 @@ def test_every_fault_is_seeded_alone_and_the_test_that_saw_it_is_shown(course, c
 
 @pytest.mark.parametrize(
     ("result", "words"),
-    [((0, ""), "all tests pass"), ((2, "ERROR tests/test_a.py"), "none ran"), ((None, ""), "none")],
+    [((0, ""), "all tests pass"), ((2, "ERROR tests/test_a.py"), "none ran"), ((-24, ""), "none")],
 )
 def test_a_fault_that_no_test_sees_is_told_and_gives_status_1(course, capsys, result, words):
     assert course((0, ""), SEEN, result)[0] == 1

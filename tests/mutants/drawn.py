@@ -19,7 +19,6 @@ FILES = {
     "helpers/model.py": "test_model test_circuits against_transformer_lens/test_equations",
     "helpers/hooks.py": "test_model test_interventions",
     "helpers/handmade.py": "test_handmade test_composition",
-    "helpers/claims.py": "test_claims",
     "helpers/tables.py": "test_tables",
     "helpers/without.py": "test_without",
     "helpers/sequences/batch.py": "test_sequences test_heads",
@@ -71,15 +70,30 @@ OPERATORS = {
 # reason. They are passed over.
 EQUIVALENT: dict[tuple[str, str, str], str] = {
     (
-        "helpers/claims.py",
-        '(13, (_grey("control ") if control else "") + html.escape(name)),',
-        '( 14, (_grey("control ") if control else "") + html.escape(name)),',
-    ): "A column of a card is a fourteenth wider, and wraps as it did.",
+        "helpers/sequences/chains.py",
+        "return F.pad(rows / rows.sum(-1, keepdim=True), (1, 0))",
+        "return F.pad(rows / rows.sum(1, keepdim=True), (1, 0))",
+    ): "A matrix has two axes, and the last of them is number 1.",
     (
-        "helpers/tables.py",
-        "for value, width, right in zip(line, wide, self.numeric, strict=True)",
-        "for value, width, right in zip(line, wide, self.numeric, strict=False)",
-    ): "The three are of one length: rows that are not were refused when the table was made.",
+        "helpers/instruments/patterns.py",
+        "return back.transpose(0, 1)[:, tokens[:, 2:] != PAD].mean(-1)",
+        "return back.transpose(0, 1)[:, tokens[:, 2:] != PAD].mean(1)",
+    ): "Heads and rows are two axes, and the last of them is number 1.",
+    (
+        "helpers/instruments/patterns.py",
+        "times = (tokens[:, :, None] == tokens[:, None, :]).sum(-1)",
+        "times = (tokens[:, :, None] == tokens[:, None, :]).sum(1)",
+    ): "Which tokens are equal is symmetric: its rows have the sums of its columns.",
+    (
+        "helpers/instruments/interventions.py",
+        "_set_pattern(at, lambda pattern: shift_pattern(pattern.shape[-1], back).to(pattern))",
+        "_set_pattern(at, lambda pattern: shift_pattern(pattern.shape[1], back).to(pattern))",
+    ): "A head's pattern has as many queries as keys.",
+    (
+        "helpers/instruments/basis.py",
+        'weights["W_pos"] = model.W_pos.double() / gain[0]',
+        'weights["W_pos"] = model.W_pos.double() / gain[ -1]',
+    ): "The gains of all layers are the same there, or it was refused before.",
 }
 
 
@@ -147,7 +161,10 @@ def places(source: str) -> Iterator[Place]:
 
 
 def is_code(node) -> bool:
-    """Whether a node stands in the body of a function, in neither an annotation nor a message."""
-    body = node.search_ancestor("suite")
+    """Whether a node stands in the body of a function, in neither an annotation nor a message, and
+    is not what the writer of the code guards himself with."""
+    body, argument = node.search_ancestor("suite"), node.search_ancestor("argument")
     inside = body and body.search_ancestor("funcdef")
-    return bool(inside) and not node.search_ancestor("param", "annassign", "fstring")
+    is_guard = argument and argument.get_first_leaf().value in ("strict", "stacklevel")
+    apart = node.search_ancestor("param", "annassign", "fstring")
+    return bool(inside) and not is_guard and not apart
