@@ -86,7 +86,8 @@ def test_a_test_that_is_not_there_is_seen():
 
 def test_a_tool_changes_code_and_neither_annotations_nor_messages_nor_guards():
     tree = parso.parse(
-        'A = 1\ndef f(x: g[2] = 3) -> h[4]:\n    y: i[5] = f"{x[6]}"\n    return zip(z, strict=7)[8]\n'
+        "A = 1\ndef f(x: g[2] = 3) -> h[4]:\n"
+        '    y: i[5] = f"{x[6]}"\n    return zip(z, strict=7)[8]\n'
     )
     numbers = [leaf for leaf in leaves(tree) if leaf.type == "number"]
     assert [leaf.value for leaf in numbers if is_code(leaf)] == ["8"]
@@ -141,14 +142,16 @@ SEEN = (1, "FAILED tests/test_a.py::test_three[2] - assert 4 == 3\n")
 
 
 def test_every_fault_is_seeded_alone_and_the_test_that_saw_it_is_shown(course, capsys):
-    assert course((0, ""), SEEN, SEEN) == (0, ["x = 3\n", "x = 4\n", "x = 4\n"])
+    as_it_is_read = 2, "ERROR tests/test_b.py - ValueError\n"
+    assert course((0, ""), SEEN, as_it_is_read) == (0, ["x = 3\n", "x = 4\n", "x = 4\n"])
     shown = capsys.readouterr().out
-    assert "test_a.py::test_three\n" in shown and "2 faults, 0 of them unseen" in shown
+    assert "  test_a.py::test_three\n" in shown and "  test_b.py\n" in shown
+    assert "2 faults, 0 of them unseen" in shown
 
 
 @pytest.mark.parametrize(
     ("result", "words"),
-    [((0, ""), "all tests pass"), ((2, "ERROR tests/test_a.py"), "none ran"), ((-24, ""), "none")],
+    [((0, ""), "all tests pass"), ((4, "ERROR: not found"), "none ran"), ((-24, ""), "none ran")],
 )
 def test_a_fault_that_no_test_sees_is_told_and_gives_status_1(course, capsys, result, words):
     assert course((0, ""), SEEN, result)[0] == 1

@@ -57,6 +57,12 @@ def test_every_score_is_its_definition(sizes):
         )
 
 
+def test_z_is_how_many_standard_deviations_a_score_lies_above_the_nulls_mean():
+    null = torch.tensor([0.1, 0.2, 0.3])
+    link = virtual_weights.Link("embed", "unembed", 0.5, null, ceiling=1.0, p=0.01)
+    assert link.z == pytest.approx(3)
+
+
 @pytest.mark.parametrize("kind", ["Q", "K", "V"])
 def test_between_heads_it_is_the_composition_score_and_its_ceiling(kind):
     model = random_model(5, n_layers=3)

@@ -399,6 +399,15 @@ def test_the_command_takes_over_what_another_machine_did(tmp_path, capsys):
     assert [record.setting["recipe"] for record in held] == ["one_layer", "chain"]
 
 
+def test_a_row_tells_the_end_of_a_training_and_the_birth_before_it():
+    looks = [(0, 4.0, 0.1), (5, 2.0, 0.6), (9, 1.0, 0.8)]
+    found = [dict(step=at, loss=loss, prefix_matching=[[best]]) for at, loss, best in looks]
+    setting = dict(recipe="two_layers", seed=3, steps=9)
+    row = sweeps.born(records.Record(setting, "", {}, None, found))
+    told = {"loss at the end": "1.000", "best prefix matching": "0.80", "head born at step": 5}
+    assert row == setting | told
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -1,5 +1,6 @@
 """Faults that are seeded on purpose, to prove that the tests can fail: `make mutants`."""
 
+import ast
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,5 +29,8 @@ class Mutant(NamedTuple):
         return source.replace(self.text, self.becomes)
 
     def check(self) -> None:
-        """ValueError where the fault cannot be seeded in what is checked out."""
-        self.seeded((ROOT / self.file).read_text(encoding="utf-8"))
+        """ValueError where the fault cannot be seeded in what is checked out, SyntaxError where
+        what comes of it is no Python."""
+        seeded = self.seeded((ROOT / self.file).read_text(encoding="utf-8"))
+        if self.file.endswith(".py"):
+            ast.parse(seeded)

@@ -147,7 +147,7 @@ def seen(mutant: Mutant, nursery: Nursery) -> Outcome:
     finally:
         place.write_text(whole, encoding="utf-8")
     failed, seconds = FAILED.search(printed), time.monotonic() - start
-    if status == 1 and failed:
+    if status in (1, 2) and failed:  # 2: a file of tests is red as soon as it is read
         return Outcome(mutant, failed[1], "", seconds)
     words = "all tests pass" if status == 0 else f"none ran to its end:\n{printed[-2000:]}"
     return Outcome(mutant, None, words, seconds)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-PYTEST = ("-q", "-p", "no:cacheprovider", "-p", "tests.mutants.hurried")
+PYTEST = ("-q", "--disable-warnings", "-p", "no:cacheprovider", "-p", "tests.mutants.hurried")
 PRELOADED = (
     "anywidget",
     "hypothesis",
