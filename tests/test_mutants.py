@@ -161,3 +161,9 @@ def test_a_fault_that_no_test_sees_is_told_and_gives_status_1(course, capsys, re
 def test_tests_that_are_red_without_a_fault_show_nothing(course, capsys):
     assert course((1, "FAILED tests/test_a.py::test_b"))[0] == 2
     assert "do not pass" in capsys.readouterr().out
+
+
+def test_words_that_no_fault_has_are_refused(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        __main__.main(["--by-hand", "no such fault"])
+    assert "no fault has one of ['no such fault']" in capsys.readouterr().err

@@ -52,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         mutants = [
             one for one in mutants if any(word in one.name + one.file for word in given.words)
         ]
+    if not mutants:
+        parser.error(f"no fault has one of {given.words} in its name or file")
     for mutant in mutants:
         mutant.check()
     began = time.monotonic()
