@@ -163,6 +163,15 @@ def test_tests_that_are_red_without_a_fault_show_nothing(course, capsys):
     assert "do not pass" in capsys.readouterr().out
 
 
+def test_without_a_browser_its_faults_are_left_out(course, capsys, monkeypatch):
+    seen_there = FAULT._replace(tests=("tests/browser/test_a.py",))
+    monkeypatch.setattr(__main__, "by_hand", lambda: [seen_there, FAULT])
+    monkeypatch.setattr(__main__.browser, "find", lambda: None)
+    assert course((0, ""), SEEN)[0] == 0
+    shown = capsys.readouterr().out
+    assert "No Chromium found" in shown and "1 faults, 0 of them unseen" in shown
+
+
 def test_words_that_no_fault_has_are_refused(capsys):
     with pytest.raises(SystemExit, match="2"):
         __main__.main(["--by-hand", "no such fault"])

@@ -21,6 +21,7 @@ from queue import SimpleQueue
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from tests import browser
 from tests.course import repository_files
 from tests.mutants import ROOT, Mutant
 from tests.mutants.by_hand import by_hand
@@ -52,6 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         mutants = [
             one for one in mutants if any(word in one.name + one.file for word in given.words)
         ]
+    if not browser.find():
+        print("No Chromium found: faults that are seen in a browser are left out.")
+        mutants = [one for one in mutants if not any("/browser/" in test for test in one.tests)]
     if not mutants:
         parser.error(f"no fault has one of {given.words} in its name or file")
     for mutant in mutants:
