@@ -54,6 +54,13 @@ class Reader(HTMLParser):
         return [attributes[name] for _, attributes in self.tags if attributes.get(name)]
 
 
+def test_without_git_the_site_is_written_and_offers_no_folder(monkeypatch):
+    monkeypatch.setattr(command.shutil, "which", lambda name: None)
+    monkeypatch.setattr(command, "folder", command.folder.__wrapped__)
+    assert command.folder() == {}
+    assert command.FOLDER not in command.front().html()
+
+
 @cache
 def files() -> dict[str, bytes]:
     """The site as `--stills` makes it."""

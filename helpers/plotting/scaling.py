@@ -15,9 +15,8 @@ SIZE = {
 }
 DASH = dict(heads="solid", layers=(0, (5, 1.5)), context=(0, (1, 1.2)), width="dashdot")
 MARK = dict(heads="o", layers="s", context="^", width="v")
-Costs = Mapping[
-    str, tuple[Sequence[float], Sequence[float]]
-]  # by the size: how large, what it cost
+# by the size: how large, what it cost
+Costs = Mapping[str, tuple[Sequence[float], Sequence[float]]]
 
 
 def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:

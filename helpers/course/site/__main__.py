@@ -102,19 +102,21 @@ def birth() -> bytes:
 
 
 def _to_take() -> str:
-    size = len(folder().get(FOLDER, b""))
-    download = f"[download the course's folder]({FOLDER}) ({size / 2**20:.0f} MB)"
-    return download if size else "take the course's folder"
+    if not folder():
+        return "take the course's folder"
+    return f"[download the course's folder]({FOLDER}) ({len(folder()[FOLDER]) / 2**20:.0f} MB)"
 
 
 @cache
 def folder() -> dict[str, bytes]:
-    """The course itself as git keeps it, packed; nothing where it does not keep it."""
-    if not (build.ROOT / ".git").exists():
+    """The course itself as git keeps it, packed; nothing where git does not keep it, or is not
+    there, or does not answer."""
+    if not (build.ROOT / ".git").exists() or not shutil.which("git"):
         return {}
     prefix = f"--prefix={Path(FOLDER).stem}/"
     command = ["git", "-C", str(build.ROOT), "archive", "--format=zip", prefix, "HEAD"]
-    return {FOLDER: subprocess.run(command, capture_output=True, check=True).stdout}
+    packed = subprocess.run(command, capture_output=True)
+    return {} if packed.returncode else {FOLDER: packed.stdout}
 
 
 def told(what: str) -> str:

@@ -14,30 +14,27 @@ export function hearPrediction(model, place) {
     const words = [choice, number].filter((word) => word !== "" && word !== null).join(" at ");
     model.change("said", { choice, number });
     model.change("says", words ? `You say ${words}. ${BELOW}` : SAY);
-    if (outcome) tell(outcome, words ? `You said ${words}; it was ` : "It was ");
+    const told = words ? `You said ${words}; it was ` : "It was ";
+    if (outcome) outcome.textContent = outcome.textContent.replace(CAME, () => told);
     if (choice && (number !== null || !isNumberAsked)) uncover();
     model.tell("msg:custom", { heard: view }, []);
   };
 }
 
-const outcomeBelow = (place) => [...document.querySelectorAll(".came")].find((outcome) =>
-  place.compareDocumentPosition(outcome) & Node.DOCUMENT_POSITION_FOLLOWING);
+const outcomeBelow = (place) => [...document.querySelectorAll(".came pre")].find((output) =>
+  place.compareDocumentPosition(output) & Node.DOCUMENT_POSITION_FOLLOWING
+  && CAME.test(output.textContent));
 
-function tell(outcome, words) {
-  const line = [...outcome.querySelectorAll("pre")].find(({ textContent }) =>
-    CAME.test(textContent));
-  line.textContent = line.textContent.replace(CAME, () => words);
-}
-
+// All that its cell shows.
 function cover(outcome) {
-  const button = document.createElement("button");
+  const cell = outcome.closest(".came"), button = document.createElement("button");
   const uncover = () => {
-    outcome.classList.remove("covered");
+    cell.classList.remove("covered");
     button.remove();
   };
   button.textContent = "Show what came";
   button.addEventListener("click", uncover);
-  outcome.classList.add("covered");
-  outcome.prepend(button);
+  cell.classList.add("covered");
+  cell.prepend(button);
   return uncover;
 }
