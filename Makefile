@@ -35,7 +35,7 @@ lab: $(STAMP)  ## set up and open JupyterLab on your copy of the first notebook
 	$(LAB) $(ARGS)
 
 test: $(STAMP)  ## set up and pass everything: units, every notebook cell, the browser
-	$(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadscope $(ARGS)
 
 bench: $(STAMP)  ## print the table of measured speeds, ARGS=--quick in minutes
 	$(BIN)/python -m tests.benchmarks $(ARGS)

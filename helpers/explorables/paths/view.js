@@ -2,7 +2,7 @@
 
 import { begin, caption, heed, make } from "../shared/common.js";
 import { decimal, nats } from "../shared/formats.js";
-import { changes, nextLook, tokenStrip } from "../shared/tokens.js";
+import { looking, tokenStrip } from "../shared/tokens.js";
 import { makeLosses } from "./losses.js";
 import { makePredictions } from "./predictions.js";
 import { Sums, switched } from "./sums.js";
@@ -13,12 +13,13 @@ const WORTH_A_NUMBER = 0.05; // probability from which a token carries it as a n
 function render({ model, el }) {
   let scene, sums, switches;
   let on, pointed = null, bySize = false; // pointed: the term under pointer or focus
-  let look = { chosen: 0, held: false }; // at a position
+  const look = { chosen: 0, held: false }; // at a position
   let logits, probabilities, loss, worths; // of what is on; worths are null while being computed
   let later; // the timer of what can wait for the next frame
 
   // ---- the page
 
+  const { hear } = looking(el, look, drawTokens);
   const strip = tokenStrip("Tokens: choose one to see what is predicted after it", hear);
   const losses = makeLosses(), predictions = makePredictions();
   const lossTitle = make("h4"), says = caption(el), hint = make("p", { class: "hint" });
@@ -37,21 +38,8 @@ function render({ model, el }) {
     make("div", { class: "sums" }, lossTitle, losses.element, says, predictions.title,
       predictions.list),
     make("div", {}, controls, groups, explanation())));
-  el.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") lookAt({ held: false });
-  });
 
   // ---- what pointer and keys do
-
-  function hear(position, how) {
-    lookAt(nextLook(look, position, how));
-  }
-
-  function lookAt(next) {
-    if (!changes(look, next)) return; // the pointer also moves within a token
-    look = { ...look, ...next };
-    drawTokens();
-  }
 
   function set(wanted) {
     on = wanted;
@@ -131,7 +119,7 @@ function render({ model, el }) {
       direct: sums.lossWith(scene.orders.map((order) => order === 0)),
       none: sums.lossWith(scene.terms.map(() => false)),
     };
-    look = { ...look, chosen: scene.rows.lastIndexOf(true) };
+    look.chosen = scene.rows.lastIndexOf(true);
     hint.textContent = hintWords(scene);
     strip.set(scene.labels);
     on = told();

@@ -4,7 +4,7 @@
 import { begin, caption, heed, make } from "../shared/common.js";
 import { decimal } from "../shared/formats.js";
 import { clamp, indexOfLargest, largest } from "../shared/numbers.js";
-import { changes, nextLook, tokenStrip } from "../shared/tokens.js";
+import { looking, tokenStrip } from "../shared/tokens.js";
 import { makeAnswers } from "./answers.js";
 import { makeKinds } from "./kinds.js";
 import { CODE, makeThreads } from "./passage.js";
@@ -15,13 +15,14 @@ import {
 
 function render({ model, el }) {
   let scene, saved; // saved: nats, of each token but the first
-  let look = { chosen: 0, held: false, kind: null };
+  const look = { chosen: 0, held: false, kind: null };
 
   // ---- the page
 
+  const { at, hear } = looking(el, look, draw);
   const strip = tokenStrip("Passage: choose a token", hear, CODE);
   const threads = makeThreads(strip.element), answers = makeAnswers();
-  const kinds = makeKinds((kind) => lookAt({ kind }));
+  const kinds = makeKinds((kind) => at({ kind }));
   const heading = make("h4"), legend = makeLegend();
   const title = make("span"), worth = make("b"), says = caption(el);
   const mean = make("p", { class: "mean" });
@@ -31,21 +32,6 @@ function render({ model, el }) {
       make("div", { class: "reading" }, make("h4", { class: "titled" }, title, worth),
         answers.element, says, make("p", { class: "hint" }, HINT)),
       make("div", { class: "sums" }, mean, kinds.element)));
-  el.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") lookAt({ held: false });
-  });
-
-  // ---- what pointer and keys do
-
-  function hear(position, how) {
-    lookAt(nextLook(look, position, how));
-  }
-
-  function lookAt(next) {
-    if (!changes(look, next)) return; // the pointer also moves within a token
-    look = { ...look, ...next };
-    draw();
-  }
 
   // ---- drawing
 
@@ -92,7 +78,7 @@ function render({ model, el }) {
     legend.draw(scene);
     mean.textContent = meanWords(scene);
     kinds.set(sumsOf(scene, saved));
-    look = { ...look, chosen: 1 + indexOfLargest(saved), held: false };
+    Object.assign(look, { chosen: 1 + indexOfLargest(saved), held: false });
     draw();
     strip.reveal();
   }

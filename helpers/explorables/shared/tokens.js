@@ -79,16 +79,28 @@ export function tokenStrip(name, at, style = LIT) {
 }
 
 // Whether something that one looks at becomes another by what is next.
-export const changes = (look, next) =>
+const changes = (look, next) =>
   Object.entries(next).some(([name, value]) => look[name] !== value);
 
 // A click holds its token, so that the pointer can read others beside it; the next lets go.
 export const holds = ({ chosen, held }, position) => !held || position !== chosen;
 
-// What a strip's pointer or key changes in a view that looks at one token.
-export function nextLook(look, position, how) {
-  if (how === "press") return { chosen: position, held: holds(look, position) };
-  return position !== null && (how === "move" || !look.held) ? { chosen: position } : {};
+// How a view that looks at one token, and may hold it, comes to look at another: `at` whatever is
+// next, `hear` a strip's pointer or key. Escape lets go. What changes in `look` is drawn.
+export function looking(el, look, draw) {
+  function at(next) {
+    if (!changes(look, next)) return; // the pointer also moves within a token
+    Object.assign(look, next);
+    draw();
+  }
+  function hear(position, how) {
+    if (how === "press") at({ chosen: position, held: holds(look, position) });
+    else if (position !== null && (how === "move" || !look.held)) at({ chosen: position });
+  }
+  el.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") at({ held: false });
+  });
+  return { at, hear };
 }
 
 export const makeChip = (label, after = "") =>
