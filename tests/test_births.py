@@ -50,7 +50,10 @@ def test_training_a_seed_again_gives_its_birth(seed):
     assert again.first("prefix_matching").item() == pytest.approx(
         stored.first("prefix_matching")[seed].item(), abs=8
     )
-    assert torch.allclose(again.loss[0, :3], stored.loss[seed, :3], atol=0.02)
+    for name in ("matching_weights", "copying_weights"):  # no two seeds begin alike
+        found, kept = getattr(again, name)[0, :3], getattr(stored, name)[:, :3]
+        apart = (kept - found).abs().flatten(1).amax(1)
+        assert apart.argmin() == seed and apart[seed] < 0.05
 
 
 @pytest.mark.parametrize("condition", ["clamped", "clamped wrong", "one layer, smeared keys"])
