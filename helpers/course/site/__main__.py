@@ -83,8 +83,7 @@ def front() -> Page:
         question=_question(first),
         first=first.name,
         notebooks=words["The notebooks"],
-        commands=words["Two commands"],
-        whom=words["For whom"],
+        commands=words["On your own machine"],
         folder=_to_take(),
     )
     page = pages.of_text(pages.HOME, pages.COURSE, text, link)
@@ -138,8 +137,8 @@ def _readme_parts() -> dict[str, str]:
     parts = {"intro": intro} | {
         heading: text for heading, _, text in (part.partition("\n\n") for part in rest)
     }
-    commands = parts["Two commands"].split("```")
-    parts["Two commands"] = f"```{commands[1]}```"
+    commands = parts["On your own machine"].split("```")
+    parts["On your own machine"] = f"```{commands[1]}```"
     return parts
 
 
