@@ -25,15 +25,15 @@ COURSE = "Watch a circuit being born"
 TO_HAVE = f"{HOME}#on-your-own-machine"  # where the course's folder is to be had
 
 TO_TRY = (
-    '<aside class="try"><b>To try it:</b> say <code>make lab</code> in <a href="{folder}">the '
+    '<aside class="try"><b>To try it:</b> type <code>make lab</code> in <a href="{folder}">the '
     "course's folder</a>, open <code>{notebook}</code>, write in the cell above and run the one "
-    "below. It names what went wrong, and gives hints. The first time, <code>make lab</code> sets "
-    "everything up.</aside>"
+    "below. It names what went wrong, and gives hints.</aside>"
 )
 ABOUT = (
-    '<p class="about">The notebook <code>{notebook}</code> as a page: its cells have run, and what '
-    "is here to press works, the training too, from random numbers of its own. To run and to "
-    'change cells, say <code>make lab</code> in <a href="{folder}">the course\'s folder</a>. '
+    '<p class="about">This is the notebook <code>{notebook}</code> as a page. Its cells have run, '
+    "and what can be pressed works; a training in this page draws random numbers of its own. To "
+    'run and change cells, type <code>make lab</code> in <a href="{folder}">the course\'s folder'
+    "</a>, which sets everything up the first time. "
     '<span class="narrow">A tap on a picture shows it in full size.</span></p>'
 )
 
