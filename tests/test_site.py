@@ -248,6 +248,16 @@ def test_a_view_stands_where_the_cell_showed_it():
     assert f'src="{source}"' in page.html() and "views/prediction.js" in page.html()
 
 
+@pytest.mark.parametrize("view", ["discovery", "paths"])
+def test_a_page_that_trains_says_that_its_figures_are_its_own(view):
+    notebook = new_notebook(cells=[new_markdown_cell("# Why?"), new_code_cell("show()")])
+    shown = new_output("display_data", {"text/plain": "it"})
+    notebook.cells[1].update(id="here", outputs=[shown])
+    state = {("here", 0): states.State(view, b"packed")}
+    page = pages.of_notebook(Path("05_x.ipynb"), notebook, state, command.link)
+    assert (pages.OWN in page.body) == (view == "discovery")
+
+
 # ---- the folder
 
 

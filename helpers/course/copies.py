@@ -43,7 +43,7 @@ After a restart of the kernel nothing is remembered: choose Run, then Run All Ab
 `{predictions}` keeps what you predicted. A reading group collects these files, each renamed to its
 reader, as in `anna.json`.
 
-To make a copy anew, say in the folder above this one
+To make a copy anew, type in the folder above this one
 `.venv/bin/python -m helpers.course.copies --refresh 00_start_here.ipynb`; yours then goes into the
 folder `{kept}`. All other files here, this one too, are written again at every start.
 """

@@ -31,11 +31,11 @@ TO_TRY = (
 )
 ABOUT = (
     '<p class="about">This is the notebook <code>{notebook}</code> as a page. Its cells have run, '
-    "and what can be pressed works; a training in this page draws random numbers of its own. To "
-    'run and change cells, type <code>make lab</code> in <a href="{folder}">the course\'s folder'
-    "</a>, which sets everything up the first time. "
+    "and what can be pressed works{own}. To run and change cells, type <code>make lab</code> in "
+    '<a href="{folder}">the course\'s folder</a>, which sets everything up the first time. '
     '<span class="narrow">A tap on a picture shows it in full size.</span></p>'
 )
+OWN = "; a training here draws random numbers of its own, so its figures are not the notebook's"
 
 highlighted = Highlight2HTML()
 
@@ -92,7 +92,8 @@ def of_notebook(
         else "\n".join(_code_cell(page, path, cell, states))
         for cell in notebook.cells
     ]
-    about = ABOUT.format(notebook=path.name, folder=TO_HAVE)
+    own = OWN if "discovery" in page.views else ""
+    about = ABOUT.format(notebook=path.name, folder=TO_HAVE, own=own)
     page.body = "\n".join(parts).replace("</h1>", f"</h1>\n{about}", 1)
     return page
 

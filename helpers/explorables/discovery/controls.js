@@ -58,7 +58,7 @@ export function makeControls(on) {
 
   const names = {
     task: ["data", "what the model reads"],
-    n_layers: ["layers", "one reads what the other has written"],
+    n_layers: ["layers", "each reads what earlier ones have written"],
     n_heads: ["heads", "of each layer, side by side"],
     smeared_keys: ["smeared keys", "each key has a bit of the key before it mixed in"],
     muon_lr: ["learning rate", "how large the steps are"],

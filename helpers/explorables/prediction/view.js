@@ -4,7 +4,7 @@ import { begin, caption, heed, make, newName } from "../shared/common.js";
 import { onArrows } from "../shared/keys.js";
 
 const NO_NUMBER = "That is no number. Write one with digits alone, such as 200.";
-const GONE = "Nobody heard that: the kernel has gone. Run this cell again, and say it anew.";
+const GONE = "Nobody heard that: the kernel has gone. Run this cell again, and answer again.";
 
 function render({ model, el }) {
   const { question, choices, number } = model.get("scene"), group = newName();
