@@ -1,0 +1,138 @@
+"""How many tokens does it take, until a head copies what stands twice among noise? Of 128 random
+tokens 24 in a row come a second time, and the loss counts every row, so that four rows of five ask
+for what nobody can know.
+
+One run that gets there, and runs that differ from it in one thing: what the loss counts, what the
+keys know, how wide the model is and how it learns. Each ends when half of the rows that can be
+known are answered rightly, or after 9 million tokens.
+
+`data/sweeps/segment` holds five seeds of each:
+
+    python -m helpers.experiments.segment
+
+Source: the task, and the same count for another training of a model of these sizes (89 million
+tokens), are carloslfu's induction-heads-from-scratch.
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Generator
+
+from helpers.instruments import heads
+from helpers.model import AttentionOnlyTransformer, ModelConfig
+from helpers.sequences import Batch, Task
+from helpers.training import records, runs, sweeps
+from helpers.training.command import as_typed, positive, where_to_run
+from helpers.training.loop import TrainingConfig
+from helpers.training.recipes import Recipe
+from helpers.training.seeds import seeds
+
+FOLDER = runs.DATA / "sweeps" / "segment"
+SEEDS = 5
+MOST = 9_000_000  # tokens
+LOOK_EVERY = 2**17  # tokens
+
+BASE = Recipe(
+    ModelConfig(d_model=128, d_head=32, n_ctx=128, normalization="RMS"),
+    dict(name="copied_segment", options=dict(n_ctx=128, d_vocab=64, segment=24, distinct=False)),
+    TrainingConfig(batch=32, lr=0.001, muon_lr=0.005, rows="all"),
+)
+CONDITIONS = {
+    "as it is": BASE,
+    "the loss counts only rows that can be known": replace(
+        BASE, training=replace(BASE.training, rows="determined")
+    ),
+    "keys know the token before": replace(BASE, model=replace(BASE.model, smeared_keys=True)),
+    "one layer": replace(BASE, model=replace(BASE.model, n_layers=1)),
+    "no norm": replace(BASE, model=replace(BASE.model, normalization=None)),
+    "half as wide": replace(BASE, model=replace(BASE.model, d_model=64, d_head=16)),
+    "AdamW alone": replace(BASE, training=replace(BASE.training, optimizer="AdamW")),
+    "copied tokens stand nowhere else": replace(
+        BASE, task=BASE.task | dict(options=BASE.task["options"] | dict(distinct=True))
+    ),
+    "rates three times as high": replace(
+        BASE, training=replace(BASE.training, lr=0.003, muon_lr=0.015)
+    ),
+}
+
+
+@torch.no_grad()
+def accuracy(model: AttentionOnlyTransformer, batch: Batch) -> float:
+    """The share of the rows that can be known whose likeliest token is the right one. The latest
+    earlier copy of a token is by chance often another than the segment's, so that even a perfect
+    head stays below 1."""
+    right = model(batch.tokens).argmax(-1) == batch.targets
+    return right[batch.determined].float().mean().item()
+
+
+def run(condition: str, seed: int, most: int = MOST) -> dict[str, Any]:
+    """Train one seed of a condition on at most so many tokens. Looks at it, LOOK_EVERY tokens
+    apart, give the accuracy on sequences that are the same for all, and the best head's prefix
+    matching and previous-token score on repeated random tokens. `tokens`: how many were read when
+    half of the rows were answered rightly; None if that never was so."""
+    torch.set_num_threads(1)
+    recipe = CONDITIONS[condition].seeded(seed)
+    a_step = recipe.training.batch * recipe.model.n_ctx
+    recipe = replace(recipe, training=replace(recipe.training, steps=most // a_step))
+    test = Task(**recipe.task)(128, Generator().manual_seed(1_000_000))
+    trainer, probe, looks = recipe.trainer(), recipe.probe(), []
+    answered = 0.0
+    while answered < 0.5 and trainer.step_number < recipe.training.steps:
+        trainer.step()
+        if trainer.step_number * a_step % LOOK_EVERY == 0:
+            answered = accuracy(trainer.model, test)
+            matching, back, _ = heads.score(trainer.model, probe)
+            looks.append(
+                [round(x, 3) for x in (answered, matching.max().item(), back.max().item())]
+            )
+    tokens = trainer.step_number * a_step if answered >= 0.5 else None
+    return dict(condition=condition, seed=seed, tokens=tokens, looks=looks)
+
+
+def settings(n_seeds: int = SEEDS) -> list[dict[str, Any]]:
+    """What is trained."""
+    return [
+        dict(condition=condition, seed=seed) for seed in seeds(n_seeds) for condition in CONDITIONS
+    ]
+
+
+def load(folder: Path = FOLDER) -> dict[str, list[dict[str, Any]]]:
+    """What `run` found, by condition, for every seed."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for record in sweeps.load(folder).results:
+        found.setdefault(record["condition"], []).append(record)
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line: trains all that `data/sweeps/segment` holds."""
+    parser = argparse.ArgumentParser(
+        "python -m helpers.experiments.segment", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("--out", type=Path, default=FOLDER)
+    parser.add_argument(
+        "--seeds", type=positive, default=SEEDS, help=f"of each condition (default {SEEDS})"
+    )
+    parser.add_argument(
+        "--most", type=positive, default=MOST, help=f"tokens a training (default {MOST:,})"
+    )
+    where_to_run(parser)
+    given = parser.parse_args(arguments)
+    command = as_typed("helpers.experiments.segment", arguments)
+    asked = [setting | dict(most=given.most) for setting in settings(given.seeds)]
+    kept = given.out / records.NAME  # what is done stands, whatever comes
+    made = sweeps.sweep(run, asked, given.jobs, given.scheduler, kept, command, "segment")
+    sweeps.save(given.out, command, list(made))
+    runs.update_manifest(given.out / "sweep.json")
+
+
+if __name__ == "__main__":
+    # by its full name, so that the processes of --jobs find it too
+    from helpers.experiments.segment import main
+
+    main()
