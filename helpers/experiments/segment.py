@@ -24,7 +24,7 @@ import torch
 from torch import Generator
 
 from helpers.instruments import heads
-from helpers.model import AttentionOnlyTransformer, ModelConfig
+from helpers.model import ModelConfig
 from helpers.sequences import Batch, Task
 from helpers.training import records, runs, sweeps
 from helpers.training.command import as_typed, positive, where_to_run
@@ -62,7 +62,7 @@ CONDITIONS = {
 
 
 @torch.no_grad()
-def accuracy(model: AttentionOnlyTransformer, batch: Batch) -> float:
+def accuracy(model, batch: Batch) -> float:
     """The share of the rows that can be known whose likeliest token is the right one. The latest
     earlier copy of a token is by chance often another than the segment's, so that even a perfect
     head stays below 1."""

@@ -19,7 +19,7 @@ from helpers.plotting.clinic import namings, ward
 from helpers.plotting.composing import boards, composition_panels, matching_and_copying, score_row
 from helpers.plotting.core import COLOUR, show
 from helpers.plotting.curves import beside_others, lines
-from helpers.plotting.in_context import memories, nearest_rules, rarity
+from helpers.plotting.in_context import memories, nearest_rules, rarity, tokens_needed
 from helpers.plotting.interventions import (
     accuracy_by_period,
     recovered,

@@ -146,6 +146,47 @@ def rarity(
     )
 
 
+@styled
+def tokens_needed(
+    trainings: Mapping[str, Sequence[float | None]],
+    most: float,
+    levels: Mapping[str, float],
+    title: str = "",
+) -> Picture:
+    """How many tokens trainings read until something happened: a row for each kind, a dot for each
+    training, an open triangle at `most` for one in which it never did (None). `levels`: vertical
+    lines, by their name."""
+    fig = figure(height=1.1 + 0.32 * len(trainings))
+    ax = fig.subplots()
+    told = []
+    for row, (name, tokens) in enumerate(trainings.items()):
+        reached = np.array([count for count in tokens if count is not None])
+        never = len(tokens) - len(reached)
+        spread = 0.09 * (np.arange(len(tokens)) - (len(tokens) - 1) / 2)  # that all can be counted
+        marks = dict(ls="none", color=COLOUR["prefix_matching"], clip_on=False, ms=5.5)
+        ax.plot(reached, row + spread[: len(reached)], "o", mew=0, alpha=0.85, **marks)
+        ax.plot([most] * never, row + spread[len(reached) :], ">", mfc="none", **marks)
+        often = f"{reached.min():.2g} to {reached.max():.2g}" if len(reached) else ""
+        told.append(f"{name} {', '.join(filter(None, [often, never and f'{never} never']))}")
+    for name, level in levels.items():
+        ax.axvline(level, **CHANCE)
+        ax.annotate(
+            name,
+            (level, -0.75),
+            xytext=(-4, 0),
+            textcoords="offset points",
+            ha="right",
+            va="center",
+        )
+    ax.set(xscale="log", xlabel="tokens read (million)", ylim=(len(trainings) - 0.4, -1.1))
+    ax.set_yticks(range(len(trainings)), list(trainings))
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    ax.set_title(title)
+    return fig, f"Tokens read (million), of each kind the least and the most: {'; '.join(told)}."
+
+
 def _seeds(ax: Axes, steps: Sequence[int], curves, colour, dash, label: str) -> None:
     """Curves [seed, snapshot]: thin lines, and the median thick."""
     curves = array(curves)

@@ -1,0 +1,85 @@
+"""Each condition differs from the first in one thing, an answer is counted where it can be known,
+and what was stored was all that was asked."""
+
+import json
+from dataclasses import asdict
+
+import pytest
+import torch
+
+from helpers.experiments import segment
+from helpers.sequences import Task
+from helpers.training import sweeps
+
+
+def test_every_condition_changes_one_thing():
+    def flat(recipe):
+        return {
+            (part, name): value
+            for part, of in dict(
+                model=asdict(recipe.model),
+                data=recipe.task["options"],
+                training=asdict(recipe.training),
+            ).items()
+            for name, value in of.items()
+        }
+
+    base = flat(segment.CONDITIONS["as it is"])
+    changed = {
+        condition: {name: value for name, value in flat(recipe).items() if value != base[name]}
+        for condition, recipe in segment.CONDITIONS.items()
+    }
+    assert changed == {
+        "as it is": {},
+        "the loss counts only rows that can be known": {("training", "rows"): "determined"},
+        "keys know the token before": {("model", "smeared_keys"): True},
+        "one layer": {("model", "n_layers"): 1},
+        "no norm": {("model", "normalization"): None},
+        "half as wide": {("model", "d_model"): 64, ("model", "d_head"): 16},
+        "AdamW alone": {("training", "optimizer"): "AdamW"},
+        "copied tokens stand nowhere else": {("data", "distinct"): True},
+        "rates three times as high": {("training", "lr"): 0.003, ("training", "muon_lr"): 0.015},
+    }
+
+
+def test_an_answer_is_counted_where_it_can_be_known():
+    batch = Task(**segment.BASE.task)(4, torch.Generator().manual_seed(0))
+    known = batch.determined & (torch.arange(4) < 2)[:, None]
+    answers = torch.where(known, batch.targets, (batch.targets + 1) % 64)
+
+    def oracle(tokens):
+        return torch.nn.functional.one_hot(answers, 64).float()
+
+    assert segment.accuracy(oracle, batch) == pytest.approx(0.5)
+
+
+def test_a_training_ends_when_half_is_answered(monkeypatch):
+    found = iter([0.1, 0.4999, 0.5, 0.9])
+    monkeypatch.setattr(segment, "accuracy", lambda model, batch: next(found))
+    monkeypatch.setattr(segment, "LOOK_EVERY", 4096)  # one batch
+    monkeypatch.setitem(segment.CONDITIONS, "as it is", segment.CONDITIONS["half as wide"])
+    made = segment.run("as it is", 3, most=20_000)
+    assert made["tokens"] == 3 * 4096 and [look[0] for look in made["looks"]] == [0.1, 0.5, 0.5]
+    assert made["condition"] == "as it is" and made["seed"] == 3
+
+
+def test_a_training_that_never_answers_ends_with_its_tokens(monkeypatch):
+    monkeypatch.setattr(segment, "LOOK_EVERY", 4096)
+    made = segment.run("half as wide", 0, most=10_000)
+    assert made["tokens"] is None and len(made["looks"]) == 2
+
+
+def test_the_folder_is_small_and_holds_all_that_is_to_be_trained():
+    assert sum(path.stat().st_size for path in segment.FOLDER.glob("*")) < 120_000
+    stored = sweeps.load(segment.FOLDER).results
+    asked = segment.settings()
+    assert [{name: of[name] for name in asked[0]} for of in stored] == asked
+
+
+def test_the_command_trains_all_of_them(tmp_path):
+    segment.main(["--most", "4096", "--seeds", "1", "--out", str(tmp_path)])
+    record = json.loads((tmp_path / "sweep.json").read_text(encoding="utf-8"))
+    assert record["command"].startswith("python -m helpers.experiments.segment --most 4096")
+    found = segment.load(tmp_path)
+    assert list(found) == list(segment.CONDITIONS)
+    assert all(one["tokens"] is None for (one,) in found.values())
