@@ -451,6 +451,21 @@ CURVES = {
             at([0, 1], [0.04, 0.04]),
         ],
     ),
+    "tokens_needed": lambda: (
+        plotting.tokens_needed(
+            {"p": [3, 2, 4.0], "q": [np.inf, 5.0], "r": [np.inf]}, 9, {"given up": 9, "public": 89}
+        ),
+        [
+            at([2, 3, 4], [-0.13, 0, 0.13]),
+            at([], []),
+            at([5], [1 - 0.065]),
+            at([9], [1 + 0.065]),
+            at([], []),
+            at([9], [2]),
+            at([9, 9], [0, 1]),
+            at([89, 89], [0, 1]),
+        ],
+    ),
     "growth": lambda: (
         plotting.growth(
             {"time (ms)": {"heads": ([2, 4, 8], [3, 5, 7]), "width": ([9, 18], [1, 2])}}

@@ -41,3 +41,10 @@ def test_the_phases_of_every_training_are_told():
 def test_heads_that_form_are_counted_at_every_share():
     _, says = plotting.rarity({"repeats": {0.125: [0.1, 0.2], 1.0: [0.9, 0.4]}}, 0.04)
     assert says.endswith("repeats, 0.125 0 of 2, 1 1 of 2.")
+
+
+def test_trainings_that_never_get_there_are_told():
+    _, says = plotting.tokens_needed(
+        {"as it is": [3.0, 2.0], "half as wide": [8.0, torch.inf], "one layer": [torch.inf]}, 9, {}
+    )
+    assert says.endswith("as it is 2 to 3; half as wide 8 to never; one layer never.")

@@ -71,15 +71,27 @@ def test_a_training_that_never_answers_ends_with_its_tokens(monkeypatch):
 
 def test_the_folder_is_small_and_holds_all_that_is_to_be_trained():
     assert sum(path.stat().st_size for path in segment.FOLDER.glob("*")) < 120_000
-    stored = sweeps.load(segment.FOLDER).results
     asked = segment.settings()
+    stored = sweeps.load(segment.FOLDER).results
     assert [{name: of[name] for name in asked[0]} for of in stored] == asked
 
 
+def test_what_is_loaded_is_by_condition_and_every_seed(tmp_path):
+    looks = [[0.1, 0.2, 0.3], [0.6, 0.4, 0.5]]
+    made = [
+        dict(condition="as it is", seed=0, tokens=3_000_000, looks=looks),
+        dict(condition="as it is", seed=1, tokens=None, looks=looks[:1]),
+    ]
+    sweeps.save(tmp_path, "made up", made)
+    found = segment.load(tmp_path)["as it is"]
+    assert found.million.tolist() == [3, torch.inf]
+    assert found.answered.tolist() == pytest.approx([0.6, 0.1])
+
+
 def test_the_command_trains_all_of_them(tmp_path):
-    segment.main(["--most", "4096", "--seeds", "1", "--out", str(tmp_path)])
+    segment.main(["--most", "140000", "--seeds", "1", "--out", str(tmp_path)])
     record = json.loads((tmp_path / "sweep.json").read_text(encoding="utf-8"))
-    assert record["command"].startswith("python -m helpers.experiments.segment --most 4096")
+    assert record["command"].startswith("python -m helpers.experiments.segment --most 140000")
     found = segment.load(tmp_path)
     assert list(found) == list(segment.CONDITIONS)
-    assert all(one["tokens"] is None for (one,) in found.values())
+    assert all(of.million.isinf().all() and 0 <= of.answered < 0.2 for of in found.values())

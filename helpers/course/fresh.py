@@ -43,6 +43,7 @@ TEXT = {
     "sweeps/text": REPLICAS,
     "sweeps/text_one_layer": REPLICAS,
     "sweeps/phases": "helpers.experiments.phases --out {out}",
+    "sweeps/segment": "helpers.experiments.segment --seeds 1 --out {out}",  # which takes as long
 }
 
 

@@ -15,13 +15,15 @@ tokens), are carloslfu's induction-heads-from-scratch.
 """
 
 import argparse
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from torch import Generator
+from jaxtyping import Float
+from torch import Generator, Tensor
 
 from helpers.instruments import heads
 from helpers.model import ModelConfig
@@ -101,12 +103,26 @@ def settings(n_seeds: int = SEEDS) -> list[dict[str, Any]]:
     ]
 
 
-def load(folder: Path = FOLDER) -> dict[str, list[dict[str, Any]]]:
-    """What `run` found, by condition, for every seed."""
+class Ended(NamedTuple):
+    """How the trainings of a condition ended: the tokens read until half of the rows were answered
+    (million; inf where that never was so), and the share that was answered at the last look."""
+
+    million: Float[Tensor, " seed"]
+    answered: Float[Tensor, " seed"]
+
+
+def load(folder: Path = FOLDER) -> dict[str, Ended]:
+    """How every training ended, by condition."""
     found: dict[str, list[dict[str, Any]]] = {}
     for record in sweeps.load(folder).results:
         found.setdefault(record["condition"], []).append(record)
-    return found
+    return {
+        condition: Ended(
+            torch.tensor([(one["tokens"] or math.inf) / 1e6 for one in trainings]),
+            torch.tensor([one["looks"][-1][0] for one in trainings]),
+        )
+        for condition, trainings in found.items()
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

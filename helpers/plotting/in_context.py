@@ -148,43 +148,39 @@ def rarity(
 
 @styled
 def tokens_needed(
-    trainings: Mapping[str, Sequence[float | None]],
-    most: float,
+    trainings: Mapping[str, Sequence[float]],
+    given_up: float,
     levels: Mapping[str, float],
     title: str = "",
 ) -> Picture:
-    """How many tokens trainings read until something happened: a row for each kind, a dot for each
-    training, an open triangle at `most` for one in which it never did (None). `levels`: vertical
-    lines, by their name."""
-    fig = figure(height=1.1 + 0.32 * len(trainings))
+    """How many million tokens trainings read until something happened: a row for each kind, a dot
+    for each training, an open triangle at `given_up` for one in which it never did (inf). `levels`:
+    vertical lines, by their name."""
+    fig = figure(height=1.3 + 0.34 * len(trainings))
     ax = fig.subplots()
+    marks = dict(ls="none", color=COLOUR["prefix_matching"], clip_on=False)
     told = []
-    for row, (name, tokens) in enumerate(trainings.items()):
-        reached = np.array([count for count in tokens if count is not None])
-        never = len(tokens) - len(reached)
-        spread = 0.09 * (np.arange(len(tokens)) - (len(tokens) - 1) / 2)  # that all can be counted
-        marks = dict(ls="none", color=COLOUR["prefix_matching"], clip_on=False, ms=5.5)
-        ax.plot(reached, row + spread[: len(reached)], "o", mew=0, alpha=0.85, **marks)
-        ax.plot([most] * never, row + spread[len(reached) :], ">", mfc="none", **marks)
-        often = f"{reached.min():.2g} to {reached.max():.2g}" if len(reached) else ""
-        told.append(f"{name} {', '.join(filter(None, [often, never and f'{never} never']))}")
+    for row, (name, million) in enumerate(trainings.items()):
+        million = np.sort(array(million))
+        beside = row + 0.13 * (np.arange(len(million)) - (len(million) - 1) / 2)  # to be counted
+        never = np.isinf(million)
+        ax.plot(million[~never], beside[~never], "o", ms=5, mew=0, alpha=0.85, **marks)
+        ax.plot(np.full(never.sum(), given_up), beside[never], ">", ms=4, mfc="none", **marks)
+        ends = ["never" if np.isinf(count) else f"{count:.2g}" for count in million[[0, -1]]]
+        told.append(f"{name} {' to '.join(dict.fromkeys(ends))}")
     for name, level in levels.items():
         ax.axvline(level, **CHANCE)
         ax.annotate(
-            name,
-            (level, -0.75),
-            xytext=(-4, 0),
-            textcoords="offset points",
-            ha="right",
-            va="center",
+            name, (level, -0.9), xytext=(-4, 0), textcoords="offset points", ha="right", va="center"
         )
-    ax.set(xscale="log", xlabel="tokens read (million)", ylim=(len(trainings) - 0.4, -1.1))
+    ax.set(xscale="log", ylim=(len(trainings) - 0.4, -1.2))
+    ax.set_xlabel(f"million tokens read (triangles: not within {given_up:g})")
     ax.set_yticks(range(len(trainings)), list(trainings))
     ax.xaxis.set_major_formatter("{x:g}")
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
     ax.set_title(title)
-    return fig, f"Tokens read (million), of each kind the least and the most: {'; '.join(told)}."
+    return fig, f"Million tokens read, the least and the most: {'; '.join(told)}."
 
 
 def _seeds(ax: Axes, steps: Sequence[int], curves, colour, dash, label: str) -> None:
