@@ -8,11 +8,14 @@ import pytest
 import torch
 
 from helpers.experiments import segment
+from helpers.instruments import circuits
 from helpers.sequences import Task
 from helpers.training import sweeps
 
+NOWHERE_ELSE = {("training", "rows"): "determined", ("data", "distinct"): True}
 
-def test_every_condition_changes_one_thing():
+
+def test_every_condition_changes_what_it_says():
     def flat(recipe):
         return {
             (part, name): value
@@ -39,6 +42,9 @@ def test_every_condition_changes_one_thing():
         "AdamW alone": {("training", "optimizer"): "AdamW"},
         "copied tokens stand nowhere else": {("data", "distinct"): True},
         "rates three times as high": {("training", "lr"): 0.003, ("training", "muon_lr"): 0.015},
+        "nowhere else, only known rows count": NOWHERE_ELSE,
+        "nowhere else, only known rows count, 127 kinds": NOWHERE_ELSE
+        | {("model", "d_vocab"): 128, ("data", "d_vocab"): 128},
     }
 
 
@@ -51,6 +57,34 @@ def test_an_answer_is_counted_where_it_can_be_known():
         return torch.nn.functional.one_hot(answers, 64).float()
 
     assert segment.accuracy(oracle, batch) == pytest.approx(0.5)
+
+
+def test_even_shares_count_the_next_token_among_those_before(monkeypatch):
+    tokens = torch.tensor([[0, 1, 2, 1], [0, 3, 3, 3]])
+    targets = torch.tensor([[1, 2, 1, 2], [3, 3, 3, 1]])
+    known = torch.tensor([[False, False, True, True], [False, True, True, False]])
+    batch = segment.Batch(tokens, targets, known)
+    monkeypatch.setattr(segment, "Task", lambda name, options: lambda *given: batch)
+    of_rows = [0, 0, 1 / 3, 1 / 4, 0, 1 / 2, 2 / 3, 0]
+    assert segment.even_shares(segment.BASE) == pytest.approx(63 * sum(of_rows) / 8)
+    assert segment.even_shares(segment.KNOWN_ROWS) == pytest.approx(63 * sum(of_rows) / 4)
+
+
+def test_the_first_steps_are_those_of_the_stored_training():
+    condition = "half as wide"
+    found = segment.first_steps(condition, [0, 2])
+    trainer = segment.CONDITIONS[condition].trainer()
+    assert trainer.config.steps == 2197 and list(found) == [0, 2]
+
+    def mean_statistic():
+        places = [(layer, head) for layer in (0, 1) for head in range(4)]
+        return sum(circuits.copying_statistic(trainer.model, *place) for place in places) / 8
+
+    assert found[0] == pytest.approx(mean_statistic())
+    trainer.step(), trainer.step()
+    assert (
+        found[2] == pytest.approx(mean_statistic(), abs=1e-4) != pytest.approx(found[0], abs=1e-4)
+    )
 
 
 def test_a_training_ends_when_half_is_answered(monkeypatch):
@@ -88,10 +122,12 @@ def test_what_is_loaded_is_by_condition_and_every_seed(tmp_path):
     assert found.answered.tolist() == pytest.approx([0.6, 0.1])
 
 
-def test_the_command_trains_all_of_them(tmp_path):
-    segment.main(["--most", "140000", "--seeds", "1", "--out", str(tmp_path)])
+@pytest.mark.usefixtures("shapes_unchecked")
+def test_the_command_trains_all_of_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(segment, "LOOK_EVERY", 4096)
+    segment.main(["--most", "4096", "--seeds", "1", "--jobs", "1", "--out", str(tmp_path)])
     record = json.loads((tmp_path / "sweep.json").read_text(encoding="utf-8"))
-    assert record["command"].startswith("python -m helpers.experiments.segment --most 140000")
+    assert record["command"].startswith("python -m helpers.experiments.segment --most 4096")
     found = segment.load(tmp_path)
     assert list(found) == list(segment.CONDITIONS)
     assert all(of.million.isinf().all() and 0 <= of.answered < 0.2 for of in found.values())

@@ -25,7 +25,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from helpers.instruments import heads
+from helpers.instruments import circuits, heads
 from helpers.model import ModelConfig
 from helpers.sequences import Batch, Task
 from helpers.training import records, runs, sweeps
@@ -42,25 +42,50 @@ LOOK_EVERY = 2**17  # tokens
 BASE = Recipe(
     ModelConfig(d_model=128, d_head=32, n_ctx=128, normalization="RMS"),
     dict(name="copied_segment", options=dict(n_ctx=128, d_vocab=64, segment=24, distinct=False)),
-    TrainingConfig(batch=32, lr=0.001, muon_lr=0.005, rows="all"),
+    TrainingConfig(steps=MOST // 4096, batch=32, lr=0.001, muon_lr=0.005, rows="all"),
 )
-CONDITIONS = {
+KNOWN_ROWS = replace(BASE, training=replace(BASE.training, rows="determined"))
+
+
+def nowhere_else(recipe: Recipe, kinds: int = 63) -> Recipe:
+    """The same, where the copied tokens stand nowhere else, and there are so many kinds of
+    tokens."""
+    options = recipe.task["options"] | dict(distinct=True, d_vocab=kinds + 1)  # and BOS
+    return replace(
+        recipe,
+        model=replace(recipe.model, d_vocab=kinds + 1),
+        task=recipe.task | dict(options=options),
+    )
+
+
+ONE_THING = {
     "as it is": BASE,
-    "the loss counts only rows that can be known": replace(
-        BASE, training=replace(BASE.training, rows="determined")
-    ),
+    "the loss counts only rows that can be known": KNOWN_ROWS,
     "keys know the token before": replace(BASE, model=replace(BASE.model, smeared_keys=True)),
     "one layer": replace(BASE, model=replace(BASE.model, n_layers=1)),
     "no norm": replace(BASE, model=replace(BASE.model, normalization=None)),
     "half as wide": replace(BASE, model=replace(BASE.model, d_model=64, d_head=16)),
     "AdamW alone": replace(BASE, training=replace(BASE.training, optimizer="AdamW")),
-    "copied tokens stand nowhere else": replace(
-        BASE, task=BASE.task | dict(options=BASE.task["options"] | dict(distinct=True))
-    ),
+    "copied tokens stand nowhere else": nowhere_else(BASE),
     "rates three times as high": replace(
         BASE, training=replace(BASE.training, lr=0.003, muon_lr=0.015)
     ),
 }
+CONDITIONS = ONE_THING | {
+    "nowhere else, only known rows count": nowhere_else(KNOWN_ROWS),
+    "nowhere else, only known rows count, 127 kinds": nowhere_else(KNOWN_ROWS, 127),
+}
+
+
+def even_shares(recipe: Recipe) -> float:
+    """How many times its even share the next token has of those up to its row, on average over the
+    rows that the loss counts. A head that looks anywhere gains by saying again what it sees where
+    this is above 1, and by the opposite where it is below."""
+    tokens, targets, determined = Task(**recipe.task)(2000, Generator().manual_seed(1_000_001))
+    again = (targets[:, :, None] == tokens[:, None, :]).tril()
+    share = again.sum(-1) / torch.arange(1, tokens.shape[1] + 1)
+    counted = determined if recipe.training.rows == "determined" else determined | True
+    return share[counted].mean().item() * (recipe.model.d_vocab - 1)
 
 
 @torch.no_grad()
@@ -94,6 +119,22 @@ def run(condition: str, seed: int, most: int = MOST) -> dict[str, Any]:
             )
     tokens = trainer.step_number * a_step if answered >= 0.5 else None
     return dict(condition=condition, seed=seed, tokens=tokens, looks=looks)
+
+
+def first_steps(condition: str, steps: Sequence[int]) -> dict[int, float]:
+    """The mean copying statistic of all heads at each of these steps of a training."""
+    trainer, found = CONDITIONS[condition].seeded(seeds(1)[0]).trainer(), {}
+    for step in steps:
+        while trainer.step_number < step:
+            trainer.step()
+        cfg = trainer.model.cfg
+        every = [
+            circuits.copying_statistic(trainer.model, layer, head)
+            for layer in range(cfg.n_layers)
+            for head in range(cfg.n_heads)
+        ]
+        found[step] = sum(every) / len(every)
+    return found
 
 
 def settings(n_seeds: int = SEEDS) -> list[dict[str, Any]]:
