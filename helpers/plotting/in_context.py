@@ -1,6 +1,7 @@
 """Pictures of what the data teach: what is stored first, which rule is followed, and how often
 something must repeat."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -156,13 +157,13 @@ def tokens_needed(
     """How many million tokens trainings read until something happened: a row for each kind, a dot
     for each training, an open triangle at `given_up` for one in which it never did (inf). `levels`:
     vertical lines, by their name."""
-    fig = figure(height=1.3 + 0.34 * len(trainings))
+    fig = figure(6.3, 1.3 + 0.38 * len(trainings))
     ax = fig.subplots()
     marks = dict(ls="none", color=COLOUR["prefix_matching"], clip_on=False)
     told = []
     for row, (name, million) in enumerate(trainings.items()):
         million = np.sort(array(million))
-        beside = row + 0.13 * (np.arange(len(million)) - (len(million) - 1) / 2)  # to be counted
+        beside = row + 0.17 * (np.arange(len(million)) - (len(million) - 1) / 2)  # to be counted
         never = np.isinf(million)
         ax.plot(million[~never], beside[~never], "o", ms=5, mew=0, alpha=0.85, **marks)
         ax.plot(np.full(never.sum(), given_up), beside[never], ">", ms=4, mfc="none", **marks)
@@ -175,7 +176,7 @@ def tokens_needed(
         )
     ax.set(xscale="log", ylim=(len(trainings) - 0.4, -1.2))
     ax.set_xlabel(f"million tokens read (triangles: not within {given_up:g})")
-    ax.set_yticks(range(len(trainings)), list(trainings))
+    ax.set_yticks(range(len(trainings)), [textwrap.fill(name, 26) for name in trainings])
     ax.xaxis.set_major_formatter("{x:g}")
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
