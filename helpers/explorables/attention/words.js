@@ -12,8 +12,8 @@ export const HINTS = {
   attention: "Attention: each row sums to 1. A head with nothing to do must still look somewhere, "
     + "often at BOS; switch to value-weighted to hide what moves little.",
   weighted: "Value-weighted: attention times the length of the value vector that it moves. This "
-    + "hides attention that rests where there is little to move, as on BOS. Rows no longer sum to 1, "
-    + "and it says nothing about what is moved.",
+    + "hides attention that rests where there is little to move, as on BOS. Rows no longer sum to "
+    + "1, and it says nothing about what is moved.",
   keys: "Point at a token, or use ← and →. A click or Enter holds it, so that the pointer can read "
     + "the others; Esc lets go. Shift and arrows: another head.",
 };

@@ -61,5 +61,5 @@ export function tokenWords({ vocabulary, tokens }, saved, i, attention) {
 }
 
 export const HINT = "Point at a token, or use the arrow keys; a click or Enter holds it, Esc lets "
-  + "go. Green: where the heads looked, from the token before, which has green dots. Grey dots: where "
-  + "that token stood earlier; a copy of what followed it there is right, or wrong.";
+  + "go. Green: where the heads looked, from the token before, which has green dots. Grey dots: "
+  + "where that token stood earlier; a copy of what followed it there is right, or wrong.";

@@ -79,7 +79,7 @@ export function tokenStrip(name, at, style = LIT) {
 }
 
 // Whether something that one looks at becomes another by what is next.
-const changes = (look, next) =>
+export const changes = (look, next) =>
   Object.entries(next).some(([name, value]) => look[name] !== value);
 
 // A click holds its token, so that the pointer can read others beside it; the next lets go.
