@@ -3,8 +3,9 @@ tokens 24 in a row come a second time, and the loss counts every row, so that fo
 for what nobody can know.
 
 One run that gets there, and runs that differ from it in one thing: what the loss counts, what the
-keys know, how wide the model is and how it learns. Each ends when half of the rows that can be
-known are answered rightly, or after 9 million tokens.
+keys know, how wide the model is and how it learns. Two more differ in what a head can earn that
+attends evenly. Each ends when half of the rows that can be known are answered rightly, or after
+9 million tokens.
 
 `data/sweeps/segment` holds five seeds of each:
 
