@@ -333,13 +333,12 @@ def main(arguments: list[str] | None = None) -> None:
         given.out,
         run,
         settings,
-        lambda record: f"{record['kind']}/{record['seed']}",
         as_typed("helpers.experiments.phases", arguments),
         given.jobs,
         given.scheduler,
         "trainings on text",
+        name=lambda record: f"{record['kind']}/{record['seed']}",
     )
-    runs.update_manifest(given.out / "sweep.json")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from torch import Generator
 from helpers.model import AttentionOnlyTransformer
 from helpers.sequences import Batch, repeated_block
 from helpers.sequences.batch import permutations
-from helpers.training import records, runs, sweeps
+from helpers.training import runs, sweeps
 from helpers.training.command import as_typed, positive, where_to_run
 from helpers.training.loop import Trainer
 from helpers.training.recipes import RECIPES
@@ -111,10 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     command = as_typed("helpers.experiments.rarity", arguments)
     asked = [setting | dict(steps=given.steps) for setting in settings(given.seeds)]
-    kept = given.out / records.NAME  # what is done stands, whatever comes
-    made = sweeps.sweep(run, asked, given.jobs, given.scheduler, kept, command, "rarity")
-    sweeps.save(given.out, command, list(made))
-    runs.update_manifest(given.out / "sweep.json")
+    sweeps.sweep_into(given.out, run, asked, command, given.jobs, given.scheduler, "rarity")
 
 
 if __name__ == "__main__":

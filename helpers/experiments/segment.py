@@ -29,7 +29,7 @@ from torch import Generator, Tensor
 from helpers.instruments import circuits, heads
 from helpers.model import ModelConfig
 from helpers.sequences import Batch, Task
-from helpers.training import records, runs, sweeps
+from helpers.training import runs, sweeps
 from helpers.training.command import as_typed, positive, where_to_run
 from helpers.training.loop import TrainingConfig
 from helpers.training.recipes import Recipe
@@ -183,10 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     command = as_typed("helpers.experiments.segment", arguments)
     asked = [setting | dict(most=given.most) for setting in settings(given.seeds)]
-    kept = given.out / records.NAME  # what is done stands, whatever comes
-    made = sweeps.sweep(run, asked, given.jobs, given.scheduler, kept, command, "segment")
-    sweeps.save(given.out, command, list(made))
-    runs.update_manifest(given.out / "sweep.json")
+    sweeps.sweep_into(given.out, run, asked, command, given.jobs, given.scheduler, "segment")
 
 
 if __name__ == "__main__":

@@ -82,14 +82,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             given.out / recipe,
             train,
             settings,
-            lambda record: str(record["seed"]),
             command,
             given.jobs,
             given.scheduler,
             recipe,
+            name=lambda record: str(record["seed"]),
         )
-    if given.out == FOLDER:
-        runs.write_manifest()
 
 
 if __name__ == "__main__":

@@ -229,22 +229,25 @@ def save(
 
 def sweep_into(
     folder: Path,
-    run: Callable[..., tuple[dict[str, Any], dict[str, Tensor]]],
+    run: Callable[..., Any],
     settings: Iterable[Mapping[str, Any]],
-    name: Callable[[dict[str, Any]], str],
     command: str,
     jobs: int | None = None,
     scheduler: str | None = None,
     progress: str | None = None,
+    name: Callable[[dict[str, Any]], str] | None = None,
 ) -> None:
-    """`sweep` and `save`, of a run that returns a record and tensors: these are stored as
-    name(record)/their own name. What is done is kept in the folder on the way; what the folder held
-    stands until all is done."""
+    """`sweep` and `save`, and the manifest where the folder lies in the data. The run returns a
+    record; with `name`, a record and tensors, stored as name(record)/their own name. What is done
+    is kept in the folder on the way; what the folder held stands until all is done."""
     made = list(sweep(run, settings, jobs, scheduler, folder / records.NAME, command, progress))
-    tensors = {
-        f"{name(record)}/{part}": tensor for record, found in made for part, tensor in found.items()
-    }
-    save(folder, command, [record for record, _ in made], tensors)
+    tensors = {}
+    if name is not None:
+        for record, found in made:
+            tensors |= {f"{name(record)}/{part}": tensor for part, tensor in found.items()}
+        made = [record for record, _ in made]
+    save(folder, command, made, tensors)
+    runs.update_manifest(folder / "sweep.json")
 
 
 def load(folder: str | Path) -> Sweep:

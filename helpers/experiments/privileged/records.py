@@ -120,13 +120,12 @@ def main(arguments: list[str] | None = None) -> None:
         given.out,
         experiment,
         settings,
-        lambda record: _name(record["optimizer"], record["lr"], record["seed"]),
         command,
         given.jobs,
         given.scheduler,
         "runs",
+        name=lambda record: _name(record["optimizer"], record["lr"], record["seed"]),
     )
-    runs.update_manifest(given.out / "sweep.json")
 
 
 def _kept(record: dict[str, Any]) -> bool:
