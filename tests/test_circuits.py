@@ -1,6 +1,6 @@
 """Circuits are what the forward pass does, and sums over paths are its logits and scores."""
 
-from itertools import combinations
+from itertools import combinations, product
 from types import SimpleNamespace
 
 import pytest
@@ -150,6 +150,14 @@ def test_a_head_that_does_not_exist_is_named(function, at):
         ValueError, match=f"no head {at[1]} in layer {at[0]}: the model has 2 layers of 3 heads"
     ):
         function(lively(**SMALL), *at)
+
+
+def test_every_heads_copying_at_once_is_that_of_each():
+    model = lively(**SMALL)
+    every = circuits.copying_statistics(model)
+    assert every.shape == (2, 3)
+    for layer, head in product(range(2), range(3)):
+        assert every[layer, head] == pytest.approx(circuits.copying_statistic(model, layer, head))
 
 
 def test_whatever_has_transformer_lens_names_will_do():

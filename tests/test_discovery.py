@@ -345,7 +345,10 @@ def test_a_snapshot_carries_the_scores_of_the_helpers(explorable):
     for name in ("prefix_matching", "previous_token"):
         assert torch.allclose(torch.tensor(seen[name]), getattr(scores, name), atol=1e-4)
     assert max(map(max, seen["prefix_matching"])) > 0.9
-    assert seen["copying"][1][2] == pytest.approx(circuits.copying_statistic(model, 1, 2), abs=1e-4)
+    for at in ((0, 1), (1, 2)):
+        assert seen["copying"][at[0]][at[1]] == pytest.approx(
+            circuits.copying_statistic(model, *at), abs=1e-4
+        )
     assert torch.allclose(
         torch.tensor(seen["composition"]).double(),
         composition.composition_scores(model, "K"),

@@ -171,7 +171,7 @@ def _read_off(model: AttentionOnlyTransformer) -> dict[str, list[float]]:
             circuits.matching_statistic(model, last, head, previous) if last else 0.0
             for head in n_heads
         ],
-        copying_weights=[circuits.copying_statistic(model, last, head) for head in n_heads],
+        copying_weights=circuits.copying_statistics(model)[-1].tolist(),
         gate=model.smear[0].sigmoid().tolist()
         if model.cfg.smeared_keys
         else [1.0 for _ in n_heads],

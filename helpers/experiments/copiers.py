@@ -16,14 +16,6 @@ from torch import Generator, Tensor
 from helpers.instruments import circuits
 from helpers.model import AttentionOnlyTransformer
 
-
-def statistics(model) -> Float[Tensor, " head"]:
-    """The copying statistic of every head, from -1 to 1."""
-    return torch.tensor(
-        [circuits.copying_statistic(model, 0, head) for head in range(model.cfg.n_heads)]
-    )
-
-
 # ---- heads to compare with
 
 
@@ -56,7 +48,7 @@ def mixed_heads(model: AttentionOnlyTransformer) -> Float[Tensor, "shift head"]:
     found = []
     for shift in range(1, model.cfg.n_heads):
         mixed.W_O = torch.nn.Parameter(model.W_O.roll(shift, 1), requires_grad=False)
-        found.append(statistics(mixed))
+        found.append(circuits.copying_statistics(mixed)[0])
     return torch.stack(found)
 
 

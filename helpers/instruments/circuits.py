@@ -23,7 +23,7 @@ import torch
 from jaxtyping import Complex, Float, Int
 from torch import Generator, Tensor
 
-from helpers.instruments.weights import of_head
+from helpers.instruments.weights import of_all_layers, of_head
 from helpers.model import Head, check_order
 
 # ---- the two circuits of a head ("Splitting attention head terms into circuits")
@@ -86,6 +86,13 @@ def copying_statistic(model, layer: int, head: int) -> float:
     return positivity(copying_eigenvalues(model, layer, head)).item()
 
 
+@torch.no_grad()
+def copying_statistics(model) -> Float[Tensor, "layer head"]:
+    """`copying_statistic` of every head."""
+    W = of_all_layers(model)
+    return positivity(_ov_eigenvalues(model.W_E, W.V, W.O, model.W_U))
+
+
 def copying_null(
     d_vocab: int, d_model: int, d_head: int, draws: int, generator: Generator
 ) -> Float[Tensor, " draws"]:
@@ -119,7 +126,7 @@ def top1_copying(model, layer: int, head: int) -> float:
 
 def _ov_eigenvalues(
     W_E: Tensor, W_V: Tensor, W_O: Tensor, W_U: Tensor
-) -> Complex[Tensor, " d_head"]:
+) -> Complex[Tensor, "*heads d_head"]:
     return torch.linalg.eigvals((W_O.double() @ W_U.double()) @ (W_E.double() @ W_V.double()))
 
 

@@ -177,23 +177,20 @@ class Scene:
         cfg, pos = model.cfg, self.shown.shape[1]
         known, new = self.losses(model)
         _, found = model.run_with_cache(self._read, lambda name: name.endswith("pattern"))
-        by_layer = [found["pattern", layer] for layer in range(cfg.n_layers)]
-        scored = [pattern[:-1] for pattern in by_layer]
-        heads_of = range(cfg.n_heads)
-        copying = [
-            [circuits.copying_statistic(model, layer, head) for head in heads_of]
-            for layer in range(cfg.n_layers)
-        ]
+        patterns = torch.cat([found["pattern", layer] for layer in range(cfg.n_layers)], dim=1)
+        scored = patterns[:-1]
+        shown = patterns[-1, :, :pos, :pos]
+        by_layer = (cfg.n_layers, cfg.n_heads)
         seen = dict(
             step=self.trainer.step_number,
             answers=self.answers(model),
             loss=known,
             loss_new=new,
             prefix_matching=rounded(
-                [heads.prefix_matching(pattern, self.probe).tolist() for pattern in scored]
+                heads.prefix_matching(scored, self.probe).view(by_layer).tolist()
             ),
-            previous_token=rounded([heads.previous_token(pattern).tolist() for pattern in scored]),
-            copying=rounded(copying),
+            previous_token=rounded(heads.previous_token(scored).view(by_layer).tolist()),
+            copying=rounded(circuits.copying_statistics(model).tolist()),
             composition=rounded(composition.composition_scores(model, "K").tolist())
             if cfg.n_layers > 1
             else None,
@@ -202,8 +199,7 @@ class Scene:
             else None,
         )
         self.n_looks += 1
-        patterns = torch.stack([pattern[-1, :, :pos, :pos] for pattern in by_layer])
-        return seen, (patterns * 255).round().byte().numpy().tobytes()
+        return seen, (shown * 255).round().byte().numpy().tobytes()
 
     @torch.no_grad()
     def losses(self, model: Callable[[Tensor], Tensor]) -> tuple[float, float]:
