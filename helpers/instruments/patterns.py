@@ -29,13 +29,18 @@ def induction_targets(tokens: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch q
 
 def rows_with_a_target(tokens: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch pos"]:
     """The rows whose token has occurred before. ValueError when there is none."""
-    rows = induction_targets(tokens).any(-1)
-    if not rows.any():
+    return _some_targets(tokens).any(-1)
+
+
+def _some_targets(tokens: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch query key"]:
+    """`induction_targets`. ValueError when there is none."""
+    targets = induction_targets(tokens)
+    if not targets.any():
         raise ValueError(
             f"no token occurs twice in any of {len(tokens)} sequences of {tokens.shape[1]}, so no "
             "row has an induction target; use repeated tokens (heads.probe)"
         )
-    return rows
+    return targets
 
 
 def window_of(pattern: Float[Tensor, "batch head query key"]) -> int | None:
@@ -70,8 +75,7 @@ def prefix_matching(
     values near 1 settle it, because the mean over single cells could not exceed 1/2 there.
     ValueError when no token occurs twice.
     """
-    rows_with_a_target(tokens)
-    targets = within(induction_targets(tokens), window)
+    targets = within(_some_targets(tokens), window)
     rows = targets.any(-1)
     on_target = (pattern * targets[:, None]).sum(-1)
     return on_target.transpose(0, 1)[:, rows].mean(-1)

@@ -30,7 +30,7 @@ from helpers.model import AttentionOnlyTransformer
 from helpers.training.loop import Diverged, Trainer
 from helpers.training.runs import DATA
 
-SECONDS_A_SLICE = 0.035  # between two chances for Pause
+SECONDS_A_SLICE = 0.06  # between two chances for Pause
 EVERY = 5  # steps between two looks ...
 CLOSE = 0.25  # ... but none, where the best prefix matching is above this and no head is born
 MOST_KEPT = 160  # weights, to ask another row of: then every second goes
