@@ -58,8 +58,8 @@ def distances(
     expected: Mapping[str, Float[Tensor, "batch pos symbol"]],
     rows: Bool[Tensor, "batch pos"],
 ) -> dict[str, float]:
-    """KL(rule || model) in nats, the mean over the rows: what it costs to code by the model's
-    probabilities what the rule draws. The model's are those of the symbols, BOS aside."""
+    """KL(rule || model) in nats, the mean over the rows: what it costs extra to code what
+    the rule draws by the model's probabilities. The model's are those of the symbols, BOS aside."""
     log_probs = logits[rows][:, 1:].log_softmax(-1)
     return {
         name: kl_div(log_probs, rule[rows], reduction="batchmean").item()
