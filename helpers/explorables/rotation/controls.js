@@ -46,8 +46,7 @@ export function makeControls(shape, { get, set, chooseToken, forget }) {
   return { rows, follow, stop: play.stop };
 }
 
-// Turns by itself until it is stopped, by half degrees: what a frame is too short for is left to the
-// next.
+// Turns by itself until it is stopped, by half degrees: the rest of a frame's is left to the next.
 function makePlay(get, set) {
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
   const toggle = () => (asked ? stop() : start());
