@@ -21,7 +21,7 @@ executed notebooks into README's table.
 import html
 import re
 from collections.abc import Mapping
-from numbers import Integral, Real
+from numbers import Integral, Number, Real
 from typing import Any, NamedTuple, Self
 
 from IPython.display import display
@@ -109,7 +109,7 @@ def between(value, low: float, high: float, varies: bool = False) -> Bound:
 
 def exactly(value, expected) -> Bound:
     """`value` has to be equal to `expected`: a whole number, a word, or a list of them, compared as
-    one."""
+    one. TypeError for another number, of which two figures are printed."""
     value, expected = (_joined(_plain(one)) for one in (value, expected))
     return Bound((value,), "exactly", (expected,))
 
@@ -143,7 +143,14 @@ def _plain(value):
 
 
 def _joined(value):
-    """A list as the words it is printed in; anything else as it is."""
+    """A list as the words it is printed in; anything else as it is. TypeError for a number that is
+    not whole."""
+    for one in value if isinstance(value, list) else [value]:
+        if isinstance(one, Number) and not isinstance(one, Integral):
+            raise TypeError(
+                f"{one!r} is no whole number; exactly compares whole numbers and words, below, "
+                "above and between compare the rest"
+            )
     return ", ".join(map(_text, value)) or "none" if isinstance(value, list) else value
 
 

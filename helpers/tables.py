@@ -24,14 +24,23 @@ class Table:
                     "value a column"
                 )
         self.numeric = [
-            all(NUMBER.fullmatch(value) for value in column)
-            for column in zip(*self.rows, strict=True)
+            all(NUMBER.fullmatch(row[at]) for row in self.rows) for at in range(len(self.head))
         ]
 
     @classmethod
     def of(cls, records: Sequence[Mapping[str, Any]]) -> "Table":
-        """Of records that all have the same names, which are the head."""
-        return cls([list(record.values()) for record in records], list(records[0]))
+        """Of records that all have the same names, which are the head in the first one's order.
+        ValueError for other names and for no records."""
+        if not records:
+            raise ValueError("there are no records to name the columns; try Table([], head)")
+        head = list(records[0])
+        for record in records:
+            if record.keys() != records[0].keys():
+                raise ValueError(
+                    f"a record of {', '.join(record)} under a head of {', '.join(head)}; give each "
+                    "record the same names"
+                )
+        return cls([[record[name] for name in head] for record in records], head)
 
     def __repr__(self) -> str:
         lines = [self.head, *self.rows]

@@ -38,8 +38,10 @@ def _read_and_bound(statement: ast.stmt) -> tuple[set[str], set[str]]:
     function or a comprehension binds for itself is not from outside."""
     nodes = list(ast.walk(statement))
     names = [node for node in nodes if isinstance(node, ast.Name)]
-    bound = {node.id for node in names if isinstance(node.ctx, ast.Store)}
-    read = {node.id for node in names if not isinstance(node.ctx, ast.Store)}
+    changed = [node.target for node in nodes if isinstance(node, ast.AugAssign)]  # x of x += 1
+    stored = [node for node in names if isinstance(node.ctx, ast.Store)]
+    read = {node.id for node in names if node in changed or node not in stored}
+    bound = {node.id for node in stored if node not in changed}.union(*map(_named, nodes))
     own = {node.arg for node in nodes if isinstance(node, ast.arg)}
     if isinstance(statement, ast.FunctionDef | ast.ClassDef):
         return read - bound - own, {statement.name}
@@ -52,7 +54,14 @@ def _read_and_bound(statement: ast.stmt) -> tuple[set[str], set[str]]:
     }
     if isinstance(statement, ast.For | ast.With):
         inside |= bound
-    return read - inside - own, bound
+    return read - inside - own, bound | {node.id for node in stored}
+
+
+def _named(node: ast.AST) -> set[str]:
+    """What an import, a function or a class is called where it stands."""
+    if isinstance(node, ast.alias):
+        return {node.asname or node.name.partition(".")[0]}
+    return {node.name} if isinstance(node, ast.FunctionDef | ast.ClassDef) else set()
 
 
 def say_instead(sentence: str, *names: str) -> None:

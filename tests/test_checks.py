@@ -289,6 +289,10 @@ def test_what_goes_wrong_on_some_draws_only_is_seen():
     assert not HALF(lambda x: x / 2 if x.shape[0] > x.shape[1] else x, seed=0)
 
 
+def test_what_passed_says_on_how_many_inputs_and_no_more():
+    assert HALF(HALF.solution).details == "6 random inputs."
+
+
 def test_a_mistake_is_named_only_if_it_explains_every_draw():
     assert HALF(lambda x: 2 * x if x.shape[0] > x.shape[1] else 3 * x, seed=0).diagnosis is None
 

@@ -102,6 +102,14 @@ def test_what_is_no_number_is_refused(value):
         above(value, 0.5)
 
 
+@pytest.mark.parametrize("value", [0.501, [3, 0.501], torch.tensor([0.501]), math.nan, 8.0])
+def test_what_is_not_whole_is_not_compared_exactly(value):
+    """Of 0.501 and 0.504 the same figures are printed."""
+    for two in ((value, 8), (8, value)):
+        with pytest.raises(TypeError, match="is no whole number; exactly compares whole numbers"):
+            exactly(*two)
+
+
 def test_an_interval_has_an_inside():
     with pytest.raises(ValueError, match="give the smaller bound first"):
         between(0.5, 0.6, 0.4)

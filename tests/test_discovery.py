@@ -7,6 +7,7 @@ import math
 import os
 import signal
 import threading
+from contextlib import suppress
 from itertools import count
 from types import SimpleNamespace
 
@@ -599,6 +600,14 @@ def test_a_view_that_went_without_a_word_stops_the_work(explorable, impatient):
         explorable.pause()
 
     asyncio.run(scene())
+
+
+@pytest.mark.usefixtures("shapes_unchecked", "impatient")
+def test_a_view_that_cannot_be_heard_while_run_has_the_kernel_does_not_end_it(explorable):
+    explorable._hear(None, dict(do="show"), [])
+    with suppress(KeyboardInterrupt):  # it would end pytest too
+        explorable.run()
+    assert explorable.status == "finished" and explorable._left_alone()
 
 
 def test_a_view_that_acknowledges_keeps_the_training_alive(explorable, impatient):

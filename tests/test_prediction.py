@@ -226,6 +226,21 @@ def test_a_list_of_names_and_answers_is_read(here):
     }
 
 
+@pytest.mark.parametrize(
+    ("names", "written", "meant"),
+    [("ab", "a", "a"), ("ab", "A", "a"), ("AB", "a", "A"), ("aAb", "A", "A"), ("aAb", "B", "b")],
+)
+def test_a_choice_is_read_with_and_without_capitals(here, names, written, meant):
+    choices = {name: "words" for name in names}
+    found = answers.of_group(csv(here, f"Anna,{written}\n"), QUESTION, choices)
+    assert found == {"Anna": Answer(meant)}
+
+
+def test_a_choice_between_two_that_differ_by_capitals_alone_is_not_guessed(here):
+    with pytest.raises(ValueError, match="is 'no'; choose among No, NO"):
+        answers.of_group(csv(here, "Anna,no\n"), QUESTION, dict(No="x", NO="y"))
+
+
 def files(folder: Path) -> list[Path]:
     """Three readers': one kept as it was, in a folder of her name; one who answered nothing."""
     entry = dict(choices=CHOICES, choice="A", number=200)
@@ -260,7 +275,7 @@ def test_votes_say_what_was_expected_and_what_came(here, capsys):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("Anna,D\n", "line 1 of votes.csv is 'D'; choose among A, B, C"),
+        ("Anna,d\n", "line 1 of votes.csv is 'd'; choose among A, B, C"),
         ("Anna,A,soon\n", "line 1 of votes.csv has the number 'soon'"),
         ("Anna,A,inf\n", "line 1 of votes.csv has the number inf"),
         ("name,answer\n,A\n", "line 2 of votes.csv has no name"),

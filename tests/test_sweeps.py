@@ -414,9 +414,12 @@ def test_a_row_tells_the_end_of_a_training_and_the_birth_before_it():
         (["one_layers"], "no recipe is called one_layers; choose of two_layers"),
         ([], "nothing to do: name recipes"),
         (["--merge", "nowhere"], "nowhere"),
+        (["--merge", "."], "no record in records.jsonl; merge a file that holds one"),
     ],
 )
-def test_a_command_without_sense_writes_nothing(words, message, tmp_path, capsys):
+def test_a_command_without_sense_writes_nothing(words, message, tmp_path, capsys, monkeypatch):
+    (tmp_path / "records.jsonl").touch()
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit, match="2"):
         sweeps.main([*words, "--out", str(tmp_path / "out")])
     assert message in capsys.readouterr().err and not (tmp_path / "out").exists()

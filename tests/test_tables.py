@@ -42,6 +42,24 @@ def test_a_row_that_does_not_fit_is_refused():
         Table([["a"]], ["b", "c"])
 
 
-def test_records_give_the_head():
-    table = Table.of([{"cause": "a < b", "see": "c"}, {"cause": "d", "see": "e"}])
-    assert repr(table).splitlines()[0].split() == ["cause", "see"]
+def test_records_give_the_head_and_each_value_stands_under_its_name():
+    table = Table.of([dict(a=1, b=2), dict(b=3, a=4)])
+    assert repr(table).splitlines() == ["a   b", "1   2", "4   3"]
+
+
+@pytest.mark.parametrize(
+    "records, says",
+    [
+        ([], "there are no records to name the columns"),
+        ([dict(a=1, b=2), dict(a=3)], "a record of a under a head of a, b; give each"),
+        ([dict(a=1), dict(a=3, b=2)], "a record of a, b under a head of a; give each"),
+    ],
+)
+def test_records_of_other_names_and_none_are_refused(records, says):
+    with pytest.raises(ValueError, match=says):
+        Table.of(records)
+
+
+def test_a_table_without_rows_is_its_head():
+    assert repr(Table([], ["token", "share"])) == "token   share"
+    assert re.findall(r">(\w+)<", Table([], ["token", "share"])._repr_html_()) == ["token", "share"]

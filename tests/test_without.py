@@ -22,8 +22,17 @@ CELLS = [
     "z = 1\nprint(z)",  # made here before it is read
     "def h(model):\n    return model",
     "x = (",
+    "w = model",
+    "w += 1",  # it reads what it changes
+    "for row in range(3):\n    w += row",
+    "w",
+    "w = 0\nfor row in range(3):\n    w += row",
+    "w",  # made anew
+    "def h():\n    import model.parts\n    return model",
+    "from helpers.lens import model",
+    "print(model)",  # imported
 ]
-NEEDS = [0, 1, 1, 0, 1, 1, 0, 0, 1, 0, 0, 0, 1, 1, 0, 0, 0]
+NEEDS = [0, 1, 1, 0, 1, 1, 0, 0, 1, 0, 0, 0, 1, 1, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 0]
 
 
 def test_a_cell_needs_what_it_reads_and_what_such_cells_make():

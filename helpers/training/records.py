@@ -92,9 +92,12 @@ def read(*paths: Path) -> list[Record]:
 
 
 def merge(into: Path, others: Iterable[Path]) -> list[Record]:
-    """Take over into the first file what the others hold, with the weights beside them."""
+    """Take over into the first file what the others hold, with the weights beside them. ValueError
+    when they hold no record."""
     others = list(others)
     every = read(*([into] if into.exists() else []), *others)
+    if not every:
+        raise ValueError(f"no record in {', '.join(map(str, others))}; merge a file that holds one")
     into.parent.mkdir(parents=True, exist_ok=True)
     for path in others:
         for record in read(path):

@@ -279,36 +279,77 @@ def test_a_text_is_replayed_and_said_to_be(fresh):
     expect(view.get_by_label("Your row")).to_have_value("17 4 52 9 31 17 4 52")
 
 
-def test_a_training_that_is_left_is_not_heard_until_it_is_asked_again(bare):
+@pytest.fixture
+def beside_a_worker(bare):
+    """Runs a function of the page on the model of a training there, whose worker is silent: `ask`
+    chooses another task, `hear` is the worker's word and gives the status after it, and `heard`
+    what the worker was sent."""
+
+    def run(function: str):
+        return bare.page.evaluate(
+            """async (text) => {
+              let worker;
+              const heard = [];
+              globalThis.Worker = class {
+                constructor() {
+                  worker = this;
+                  const traits = { settings: {}, row: { typed: "1" }, status: "training" };
+                  queueMicrotask(() => this.onmessage({ data: { traits } }));
+                }
+                postMessage(message) { heard.push(message.do); }
+              };
+              globalThis.course = { trainer: "", recordings: { text } };
+              const { modelOfTraining } = await import("/helpers/course/site/training.js");
+              const model = await modelOfTraining();
+              const ask = (task) => model.send({ do: "reset", settings: { task } });
+              const hear = (status) => {
+                worker.onmessage({ data: { traits: { status } } });
+                return model.get("status");
+              };
+              return (%s)({ model, ask, hear, heard });
+            }"""
+            % function,
+            base64.b64encode(recordings.text()).decode(),
+        )
+
+    return run
+
+
+def test_a_training_that_is_left_is_not_heard_until_it_is_asked_again(beside_a_worker):
     """Its last look may come when the recording has opened already."""
-    statuses = bare.page.evaluate(
-        """async (text) => {
-          let worker;
-          globalThis.Worker = class {
-            constructor() {
-              worker = this;
-              const traits = { settings: {}, row: { typed: "1" }, status: "training" };
-              queueMicrotask(() => this.onmessage({ data: { traits } }));
-            }
-            postMessage() {}
-          };
-          globalThis.course = { trainer: "", recordings: { text } };
-          const { modelOfTraining } = await import("/helpers/course/site/training.js");
-          const model = await modelOfTraining(), statuses = [];
-          const ask = (task) => model.send({ do: "reset", settings: { task } });
-          const hear = (status) => {
-            worker.onmessage({ data: { traits: { status } } });
-            statuses.push(model.get("status"));
-          };
+    statuses = beside_a_worker(
+        """async ({ ask, hear }) => {
           await ask("text");
-          hear("paused");
+          const left = hear("paused");
           await ask("random periods");
-          hear("finished");
-          return statuses;
-        }""",
-        base64.b64encode(recordings.text()).decode(),
+          return [left, hear("finished")];
+        }"""
     )
     assert statuses == ["ready", "finished"]
+
+
+def test_another_choice_while_a_recording_loads_wins(beside_a_worker):
+    found = beside_a_worker(
+        """async ({ ask, hear, heard }) => {
+          const loaded = ask("text");
+          ask("random periods");
+          await loaded;
+          return [hear("finished"), heard];
+        }"""
+    )
+    assert found == ["finished", ["pause", "reset"]]
+
+
+def test_a_training_that_is_set_going_while_a_recording_loads_rests_when_it_opens(beside_a_worker):
+    found = beside_a_worker(
+        """async ({ model, ask, hear, heard }) => {
+          const loaded = ask("text");
+          model.send({ do: "train" });
+          await loaded;
+          return [hear("training"), heard];
+        }"""
+    )
+    assert found == ["ready", ["pause", "train", "pause"]]
 
 
 NO_WORKERS = "window.Worker = class { constructor() { throw new Error('forbidden'); } };"

@@ -27,14 +27,11 @@ async function modelOfRecording() {
 // From the choice of a text to the next choice of other data a recording answers.
 function replayTexts(model) {
   const others = model.send;
-  let answer = others;
+  let answer = others, resets = 0;
   model.send = async (message) => {
     const task = message.do === "reset" ? message.settings.task : undefined;
-    if (task === "text" && answer === others) {
-      others({ do: "pause" });
-      answer = await recorded("text").then(open, refuse);
-      return;
-    }
+    if (message.do === "reset") resets += 1;
+    if (task === "text" && answer === others) return load(resets);
     if (task && task !== "text" && answer !== others) {
       answer({ do: "pause" });
       answer = others;
@@ -43,16 +40,22 @@ function replayTexts(model) {
     answer(message);
   };
 
-  // What the worker had still to say would come in between.
-  function open(text) {
-    model.isDeaf = true;
-    return replay(model, text);
+  // Nothing comes of a recording when another reset has overtaken it.
+  async function load(asked) {
+    others({ do: "pause" });
+    const come = await recorded("text").catch((error) => error);
+    if (asked === resets) await (come instanceof Error ? refuse : open)(come);
+  }
+
+  async function open(text) {
+    await others({ do: "pause" }); // if it was set going while this was loading
+    model.isDeaf = true; // what the worker had still to say would come in between
+    answer = replay(model, text);
   }
 
   function refuse(error) {
     model.change("trouble", NOT_THERE + error.message);
     model.tell("msg:custom", { type: "refused" }, []);
-    return others;
   }
 }
 

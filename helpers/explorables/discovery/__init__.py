@@ -213,7 +213,7 @@ class Discovery(Explorable):
                     return
                 if self._is_due():
                     self._snapshot()
-            if noted or self._left_alone():
+            if noted:
                 return self._rest()
             yield
         self._rest()
@@ -239,6 +239,8 @@ class Discovery(Explorable):
     async def _train(self) -> None:
         try:
             for _ in self._slices():
+                if self._left_alone():
+                    return self._rest()
                 await asyncio.sleep(0.001)  # the kernel's turn: buttons, other cells
         except Exception as error:
             self.status, self.trouble = "stopped", f"stopped: {type(error).__name__}: {error}"
@@ -279,7 +281,8 @@ class Discovery(Explorable):
         self._unseen, self._heard = 0, time.perf_counter()
 
     def _left_alone(self) -> bool:
-        """Whether the view has gone without a word: its tab was closed, or its browser."""
+        """Whether the view has gone without a word: its tab was closed, or its browser. While
+        run() keeps the kernel busy nothing is heard of any view, and its caller is there."""
         return (
             self._watched
             and self._unseen >= UNSEEN

@@ -103,7 +103,14 @@ def _listed(path: Path, question: str, choices: Mapping[str, str]):
         what = f"line {line} of {path.name}"
         if not name:
             raise ValueError(f"{what} has no name; write a name, a comma and an answer")
-        yield name, checked(choice.upper() or "", _number(number, what), choices, what)
+        yield name, checked(_meant(choice, choices), _number(number, what), choices, what)
+
+
+def _meant(written: str, choices: Mapping[str, str]) -> str:
+    """The choice of this name, or the only one whose name differs by its capitals; else what was
+    written."""
+    alike = [name for name in choices if name.casefold() == written.casefold()]
+    return alike[0] if len(alike) == 1 else written
 
 
 def _number(text: str, what: str) -> float | None:

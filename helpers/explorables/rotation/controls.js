@@ -46,15 +46,15 @@ export function makeControls(shape, { get, set, chooseToken, forget }) {
   return { rows, follow, stop: play.stop };
 }
 
-// Turns by itself until it is stopped.
+// Turns by itself until it is stopped, by half degrees: the rest of a frame's is left to the next.
 function makePlay(get, set) {
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
   const toggle = () => (asked ? stop() : start());
   const button = make("button", { class: "main", onclick: toggle }, "Turn");
-  let asked = 0, last = null; // last: when it last moved
+  let asked = 0, last = null, left = 0; // when it last moved, and the degrees still to go
 
   function start() {
-    last = null;
+    [last, left] = [null, 0];
     button.textContent = "Stop";
     asked = requestAnimationFrame(step);
   }
@@ -62,8 +62,10 @@ function makePlay(get, set) {
     const since = last === null ? 0 : (time - last) / 1000;
     if (last === null || !calm.matches || since > CALM.seconds) {
       last = time;
-      const by = calm.matches ? CALM.degrees : (Math.min(since, 0.1) * 360) / TURN_SECONDS;
-      set("angle", (Math.round(2 * (get("angle") + by)) / 2 || 0) % 360, false);
+      left += calm.matches ? CALM.degrees : (Math.min(since, 0.1) * 360) / TURN_SECONDS;
+      const angle = Math.round(2 * (get("angle") + left)) / 2 || 0;
+      left -= angle - get("angle");
+      set("angle", angle % 360, false);
     }
     asked = requestAnimationFrame(step);
   }
