@@ -13,7 +13,7 @@ COUNTS = {
     births.main: ["jobs"],
     patients.main: ["jobs", "seeds"],
     privileged.main: ["jobs", "steps"],
-    replicas.main: ["jobs"],
+    replicas.main: ["jobs", "count"],
     sweeps.main: ["jobs", "seeds", "steps", "snapshots"],
 }
 

@@ -66,6 +66,12 @@ def test_a_replica_is_trained_and_kept(tmp_path, monkeypatch):
     assert torch.equal(kept.tensors["2/W_E"], weights["W_E"].half())
 
 
+def test_a_count_that_leaves_nothing_to_train_is_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        replicas.main(["chain", "--count", "1", "--out", str(tmp_path)])
+    assert "the shipped seed alone" in capsys.readouterr().err and not [*tmp_path.iterdir()]
+
+
 def test_what_is_not_stored_is_named(capsys):
     with pytest.raises(ValueError, match="no seeds of 'one_layer' are stored; there are: two_lay"):
         replicas.models("one_layer")

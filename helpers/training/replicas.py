@@ -6,7 +6,6 @@
     python -m helpers.training.replicas
 """
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from torch import Tensor
 
 from helpers.model import AttentionOnlyTransformer
 from helpers.training import runs, sweeps
-from helpers.training.command import as_typed, where_to_run
+from helpers.training.command import Parser, as_typed, positive, where_to_run
 from helpers.training.recipes import RECIPES
 from helpers.training.seeds import seeds
 
@@ -60,18 +59,22 @@ def models(recipe: str, data: Path | None = None) -> dict[int, AttentionOnlyTran
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         "python -m helpers.training.replicas",
         description="Train further seeds of the course's runs.",
     )
     parser.add_argument("recipe", nargs="*", default=[*COUNT], help=f"of {', '.join(COUNT)}; all")
     parser.add_argument("--out", type=Path, default=FOLDER, help="default: data/sweeps")
-    parser.add_argument("--count", type=int, help="how many seeds with the shipped one (3 or 8)")
+    parser.add_argument(
+        "--count", type=positive, help="how many seeds with the shipped one (3 or 8)"
+    )
     where_to_run(parser)
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda or mps")
     given = parser.parse_args(arguments)
     if unknown := sorted(set(given.recipe) - set(COUNT)):
         parser.error(f"no recipe is called {', '.join(unknown)}; choose of {', '.join(COUNT)}")
+    if given.count == 1:
+        parser.error("--count 1 is the shipped seed alone, which is not trained; give 2 or more")
     command = as_typed("helpers.training.replicas", arguments)
     for recipe in given.recipe:
         settings = [
