@@ -3,6 +3,7 @@ measured on unseen data."""
 
 import json
 import math
+import re
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -251,7 +252,7 @@ def test_the_courses_tokenizer_is_for_the_library_alone(monkeypatch, tmp_path, f
         raise Asked
 
     monkeypatch.setattr(corpus, "load", load)
-    recipes.library.cache_clear()
+    monkeypatch.setattr(recipes, "_LIBRARIES", {})
     options = {} if folder is None else {"folder": folder}
     with pytest.raises(Asked):
         replace(RECIPES["text"], task=dict(name="text", options=options)).trainer()
@@ -277,9 +278,17 @@ def test_the_library_is_read_once_in_a_process_and_a_folder_as_it_stands(own_tex
 
     monkeypatch.setattr(corpus, "load", reading)
     monkeypatch.setattr(recipes, "TOKENIZER", Path("none"))
-    recipes.library.cache_clear()
+    monkeypatch.setattr(recipes, "_LIBRARIES", {})
     folder = replace(RECIPES["text"], task=dict(name="text", options={"folder": own_text}))
     for recipe in (RECIPES["text"], folder):
         assert recipe.text().d_vocab == recipe.text().d_vocab == 1024
     assert read == [None, own_text, own_text]
-    recipes.library.cache_clear()
+    asked = recipes.library(1024), recipes.library(1024, True), recipes.library(d_vocab=1024)
+    assert len(read) == 3 and len(set(map(id, asked))) == 1
+
+
+def test_the_help_explains_every_recipe(capsys):
+    with pytest.raises(SystemExit):
+        recipes.main(["--help"])
+    explained = capsys.readouterr().out.split("}")[-1].split("options:")[0]
+    assert set(RECIPES) <= set(re.findall(r"\w+", explained))

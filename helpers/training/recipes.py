@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -119,10 +119,15 @@ class Recipe:
         return corpus.load(**options, d_vocab=self.model.d_vocab, progress=progress, tell=tell)
 
 
-@cache
+_LIBRARIES: dict[int, corpus.Corpus] = {}  # by d_vocab alone: who asks for bars reads no other
+
+
 def library(d_vocab: int, progress: bool = False) -> corpus.Corpus:
-    """Python's standard library in the course's own tokens."""
-    return corpus.load(None, d_vocab, TOKENIZER if TOKENIZER.is_file() else None, progress)
+    """Python's standard library in the course's own tokens, held once in a process."""
+    if d_vocab not in _LIBRARIES:
+        tokenizer = TOKENIZER if TOKENIZER.is_file() else None
+        _LIBRARIES[d_vocab] = corpus.load(None, d_vocab, tokenizer, progress)
+    return _LIBRARIES[d_vocab]
 
 
 _BLOCKS = dict(name="repeated_block", options=dict(n_ctx=48, d_vocab=64))
@@ -298,7 +303,8 @@ def main(arguments: list[str] | None = None) -> None:
         "recipe",
         choices=RECIPES,
         help="two_layers: the default run; text: Python source; one_layer, text_one_layer: their "
-        "controls; chain, chain_one_layer: two heads in sequence and side by side",
+        "controls; text_smeared_keys: one layer whose keys know the token before; chain, "
+        "chain_one_layer: two heads in sequence and side by side",
     )
     parser.add_argument(
         "--out",
