@@ -39,6 +39,16 @@ def test_curves_tell_which_seeds_pass_one_half_and_when():
     assert "ours, 3 of 3 seeds, median step 10" in says and says.endswith("control, 0 of 1 seeds.")
 
 
+def test_curves_reach_as_far_as_what_is_told_of_them():
+    late = history([[0, 0.1, 0.1, 0.6, 0.7], [0] * 5])
+    fig, says = plotting.seed_curves({"late": late}, 0.04, last_step=20)
+    drawn = fig.axes[0].get_lines()[0].get_xdata().tolist()
+    assert "late, 1 of 2 seeds, median step 30" in says and drawn == [0, 10, 20, 30]
+    assert fig.axes[0].get_xlim()[1] == 30
+    left, _ = plotting.lottery(history([[0.0] * 30 + [0.9]]))[0].axes
+    assert left.get_xlim()[1] > 300
+
+
 def test_shares_are_told_in_digits_or_in_words_with_their_spread():
     bars = {"exact": [0.96, 0.961], "half": [0.5, 0.25], "wrong": [-3.0, -2.0], "some": [0.1, 0.3]}
     fig, says = plotting.recovered({"toy": bars, "text": bars}, ["wrong"], coarse=["text"])
@@ -65,12 +75,15 @@ def test_a_training_tells_from_which_step_each_curve_is_up():
     _, says = plotting.first_layer_story([0, 8, 16], training)
     assert "matching, in the weights from step 8, rows pulled to the token before from" in says
     assert "step 16, attention on the token before at no step" in says
+    _, says = plotting.first_layer_story([0, 8, 16], training | dict(pull=[0.1, 0.4, 0.2]))
+    assert "rows pulled to the token before from step 8 to 8, attention" in says
 
 
 def test_fits_tell_when_the_median_is_halved():
     curves = torch.ones(3, 100)
     curves[:2, 60:] = 0
     assert "slow about 60" in plotting.fits({"slow": curves})[1]
+    assert plotting.fits({"x": torch.ones(2, 10)})[1].endswith("is halved: x never.")
 
 
 def test_the_lottery_names_the_first_head_and_the_order():
@@ -85,3 +98,10 @@ def test_the_lottery_names_the_first_head_and_the_order():
         "median step 25 (20 to 30)" in plotting.lottery(scores)[1]
         and "in 0 to 1 seeds" in plotting.lottery(scores)[1]
     )
+
+
+def test_the_lottery_counts_the_seeds_in_which_nothing_came():
+    _, says = plotting.lottery(history([[0, 0.3, 0.6, 0.9], [0, 0.1, 0.1, 0.2]]))
+    assert "prefix matching above 0.5, median step 20 (20 to 20) in 1 of 2 seeds" in says
+    _, says = plotting.lottery(history([[0, 0.3, 0.4, 0.4], [0, 0.1, 0.1, 0.2]]))
+    assert "prefix matching above 0.5, in no seed." in says

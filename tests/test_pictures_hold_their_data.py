@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from matplotlib.collections import PathCollection
 from matplotlib.container import BarContainer
 from matplotlib.text import Text
 
@@ -49,7 +50,7 @@ def record(optimizer: str = "AdamW", lr: float = 0.01, turn: str = "rotation") -
             loss=loss,
             **{basis: list(3 + 9 * DRAW.random(3)) for basis in ("used", "stored", "turned")},
         )
-        for loss in (2.9, 2.5, 2.2)
+        for loss in (2.9, 2.5, 2.6, 2.2)
     ]
     return dict(
         optimizer=optimizer,
@@ -134,9 +135,10 @@ MAPS = {
     ),
     "skip_trigram_board": lambda: (
         plotting.skip_trigram_board(
-            {"direct": WIDE, "logits": 2 * WIDE}, NAMES[:2], NAMES[:3], [0, 1], [1, 0]
+            {"direct": WIDE, "head": WIDE, "logits": 2 * WIDE},
+            *(NAMES[:2], NAMES[:3], [0, 1], [1, 0]),
         ),
-        [WIDE, 2 * WIDE],
+        [WIDE, WIDE, 2 * WIDE],
     ),
     "talk_map": lambda: (
         plotting.talk_map(TALK, NAMES[:2], READ, 0.1),
@@ -503,6 +505,97 @@ def test_curves_points_and_bars_stand_where_the_data_say(name):
         for number, wanted in enumerate(expected)
         if not any(same(found, wanted) for found in drawn)
     ] == []
+
+
+# More than a picture has looks for.
+MANY = [*"abcdefg"]
+TOO_MANY = {
+    "lines": lambda: plotting.lines(dict.fromkeys(MANY, {0: 1.0}), "x", "y"),
+    "phase_change": lambda: plotting.phase_change(
+        dict.fromkeys(MANY, [dict(step=[1, 4], a=[0.5, 2.0])]), {"a": "nats"}
+    ),
+    "training_plane": lambda: plotting.training_plane(
+        dict.fromkeys(MANY, [CLOUD]), [*range(len(CLOUD))], [1]
+    ),
+    "undoing": lambda: plotting.undoing([([1, 9], dict.fromkeys(MANY, [[-1.0, -2.0]]))]),
+    "matching_and_copying": lambda: plotting.matching_and_copying(
+        CLOUD, dict.fromkeys(MANY, ([0.1], [0.2]))
+    ),
+    "seed_curves": lambda: plotting.seed_curves(dict.fromkeys(MANY, RUN), 0.1),
+    "rarity": lambda: plotting.rarity(dict.fromkeys(MANY, {0.0: [0.1]}), 0.04),
+    "fits": lambda: plotting.fits(dict.fromkeys(MANY, SEEDS)),
+    "loss_and_levels": lambda: plotting.loss_and_levels([3.0], dict.fromkeys(MANY, 1.0)),
+    "broken_turns": lambda: plotting.broken_turns([0, 90], dict.fromkeys(MANY, [0, 1])),
+    "rounding_cost": lambda: plotting.rounding_cost(dict.fromkeys(MANY, [ROUNDED]), 2.9),
+    "activation_places, points": lambda: plotting.activation_places(
+        dict.fromkeys(MANY, (*CLOUD[:2],)), [0, 1], {"a": [0.0, 0.7]}
+    ),
+    "activation_places, curves": lambda: plotting.activation_places(
+        {"here": (*CLOUD[:2],)}, [0, 1], dict.fromkeys(MANY, [0.0, 0.7])
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TOO_MANY)
+def test_a_picture_refuses_what_it_has_no_look_for(name):
+    with pytest.raises(ValueError, match=r"7 are given \(a, b, .* can tell \d apart"):
+        TOO_MANY[name]()
+
+
+FAR_RECORD = record() | dict(gaps=[0.1, 9.0])
+FAR_RECORD["history"] = [dict(loss=3.4, used=[1.0] * 3)]
+FAR_ROUNDED = ROUNDED | dict(kurtosis=99.0, rotated={"4": -0.2, "3": -0.1})
+LATE = dict(birth=None, controls={"other": ([0, 9], np.array([9.0, 8.0]))}, guesses={"odd": 7.0})
+FAR = {
+    "final_losses": lambda: plotting.final_losses({"a": [0.1, 1.2]}, {"right": 0.0}, 0.5),
+    "fits": lambda: plotting.fits({"a": np.full((2, 3), 4.0)}),
+    "first_layer_story": lambda: plotting.first_layer_story(
+        [0, 4], dict(matching=[-0.9, 0.5], pull=[0.2, 0.3], looking_back=[0.0] * 2)
+    ),
+    "recovered": lambda: plotting.recovered({"toy": {"a": [1.0, 2.5], "b": [3.0]}}),
+    "changes": lambda: plotting.changes({"float32": {"a": 1e-6, "b": 500}}, moved=["b"]),
+    "broken_turns": lambda: plotting.broken_turns([-90, 90], {"right": [0, 0], "wrong": [2, 1]}),
+    "turned": lambda: plotting.turned([0, 90], [0.1, 1e6], [9.0, 3.0], [*WIDE], 1e-4, 2.9),
+    "training_story": lambda: plotting.training_story(
+        HISTORY, [3.0, 2.0], 4.0, dict(prefix_matching=0.1, previous_token=0.1), **LATE
+    ),
+    "birth_frame": lambda: plotting.birth_frame([9.0, 3.0], 1, 4.1, [[ONE]]),
+    "ward": lambda: plotting.ward(
+        {
+            "well": [WELL],
+            "ill": [SimpleNamespace(**vars(WELL) | dict(losses=[9.0] * 16, last_loss=9.0))],
+        },
+        {"guessing": 4.1},
+    ),
+    "phase_change": lambda: plotting.phase_change(
+        {"p": [dict(step=[1, 40], a=[0.5, 2.0])], "q": [dict(step=[1, 4], a=[0.5, 2.0])]},
+        {"a": "nats"},
+    ),
+    "loss_and_levels": lambda: plotting.loss_and_levels([3.0, -2.0], {"a": 2.5, "b": 1.0}),
+    "twin_gaps": lambda: plotting.twin_gaps(
+        [FAR_RECORD], {"all": {("AdamW", "rotation"): "AdamW"}}
+    ),
+    "kurtosis_on_the_way": lambda: plotting.kurtosis_on_the_way([RECORD, FAR_RECORD], 2.9, 2.3),
+    "rounding_cost": lambda: plotting.rounding_cost({"loud": [FAR_ROUNDED]}, 2.9),
+}
+
+
+@pytest.mark.parametrize("name", FAR)
+def test_what_the_sentence_tells_of_lies_within_the_axes(name):
+    """Lines, marks and bars, wherever the data put them."""
+    fig, _ = FAR[name]()
+    fig.canvas.draw()
+    for ax in fig.get_axes():
+        lines = [line.get_transform().transform(line.get_xydata()) for line in ax.get_lines()]
+        marks = [
+            cloud.get_offset_transform().transform(cloud.get_offsets())
+            for cloud in ax.collections
+            if isinstance(cloud, PathCollection)
+        ]
+        bars = [bar.get_window_extent().get_points() for box in ax.containers for bar in box]
+        (left, low), (right, high) = ax.bbox.get_points()
+        for x, y in (point for drawn in (*lines, *marks, *bars) for point in drawn):
+            assert left - 1 < x < right + 1 and low - 1 < y < high + 1
 
 
 @pytest.mark.parametrize("name", ["term_board", "boards", "signed_board", "skip_trigram_board"])

@@ -111,6 +111,23 @@ def test_the_strip_of_sequences_reads_its_data():
     assert f"{batch().determined.float().mean():.0%} of the positions" in says
 
 
+def test_sequences_in_which_nothing_repeats_are_not_said_to_repeat():
+    tokens = np.array([[0, 3, 1, 2, 1, 2], [0, 1, 2, 3, 4, 5], [0, 1, 2, 1, 3, 4]])
+    _, says = plotting.sequences(tokens, np.zeros_like(tokens))
+    assert says == (
+        "3 sequences of 6 tokens, 1 of them with a block that repeats to the end; the blocks have "
+        "2 tokens, and 0% of the positions shown are determined."
+    )
+    _, says = plotting.sequences(tokens[1:], np.zeros_like(tokens[1:]))
+    assert "0 of them with a block that repeats to the end; 0% of the" in says
+
+
+def test_trainings_are_counted_kind_by_kind():
+    one = dict(step=[1, 4], a=[0.5, 2.0])
+    _, says = plotting.phase_change({"p": [one], "q": [one, one, one]}, {"a": "nats"})
+    assert says.startswith("At the end of 1 or 3 trainings each.")
+
+
 def test_a_look_back_shades_each_token_by_its_attention_and_no_later_one():
     weights = np.array([[1, 0, 0, 0], [0.2, 0.8, 0, 0], [0.04, 0.7, 0.26, 0], [0.1, 0.2, 0.3, 0.4]])
     fig, says = plotting.look_back(["BOS", "7", "12", "7"], weights, 2)
@@ -179,6 +196,7 @@ def test_the_story_says_when_the_head_was_born(birth, when):
     assert when in says
     marked = [text.get_text() for text in fig.axes[0].texts if "birth" in text.get_text()]
     assert marked == ([] if birth is None else [" birth, step 20"])
+    assert fig.axes[0].get_title("left").startswith("The loss" if birth else "No head forms")
 
 
 @pytest.mark.parametrize("final, fell", [(0.5, "falls below half"), (4.0, "stays above half")])

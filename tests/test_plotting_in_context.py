@@ -26,6 +26,9 @@ def test_a_loss_is_told_by_what_guessing_costs():
         story(10, 30, 80, 70), 2.8, "", {"one layer": story(10, 10, 10, 10, last_loss=2.5)}
     )
     assert says.endswith("ends: two layers below guessing, one layer near guessing.")
+    _, says = plotting.memories(story(0, 0, 0, 0, last_loss=9.0), 2.8)
+    assert "is there: of nothing; never stored: bigrams and copy and look back and match." in says
+    assert says.endswith("ends: two layers above guessing.")
 
 
 def test_the_phases_of_every_training_are_told():

@@ -78,6 +78,10 @@ def test_every_picture_is_published_as_png_with_its_sentence(name, monkeypatch):
 
 def test_the_pattern_names_its_sharpest_row_and_what_it_attends_to():
     assert "'t4', which attends to 't2'" in plotting.scores_and_pattern(TABLE, _pattern(), NAMES)[1]
+    on_the_first = _pattern()
+    on_the_first[4, 0] = on_the_first[5, 0] = 0.99
+    says = plotting.scores_and_pattern(TABLE, on_the_first, NAMES)[1]
+    assert "the first token apart, the sharpest row is that of 't4', which attends to 't2'" in says
 
 
 @pytest.mark.parametrize("final, says", [(2.03, "comes to rest at"), (2.6, "stays away from")])
@@ -85,9 +89,30 @@ def test_the_loss_reaches_the_entropy_or_does_not(final, says):
     assert f"{says} the line 'entropy' at 2.00" in zero_layers(final)[1]
 
 
-@pytest.mark.parametrize("learned, says", [(TABLE, "close to"), (TABLE.flip(0), "away from")])
-def test_bigrams_lie_on_the_diagonal_or_do_not(learned, says):
-    assert says in plotting.bigrams(TABLE, learned, torch.full((7, 7), 0.02))[1]
+@pytest.mark.parametrize(
+    "losses, levels, says",
+    [
+        ([2.5] * 40, LEVELS, "The loss goes from 2.5 nats and stays away from the line"),
+        ([3.2, 3.3], LEVELS, "The loss goes from 3.2 nats and stays away from the line"),
+        ([3.2] + [2.0] * 40, {"a": 2.4, "b": 2.0}, "'b' at 2.00 nats, below the other lines."),
+        ([3.2] + [2.0] * 40, {"b": 2.0}, "comes to rest at the line 'b' at 2.00 nats."),
+    ],
+)
+def test_where_the_loss_began_and_how_far_the_other_lines_are_is_read_off(losses, levels, says):
+    assert says in plotting.loss_and_levels(losses, levels)[1]
+
+
+@pytest.mark.parametrize(
+    "learned, maps, says",
+    [
+        (TABLE, "Two maps that look alike,", "close to"),
+        (TABLE.flip(0), "Two maps,", "away from"),
+        (3 * TABLE, "Two maps,", "away from"),  # a line, but not the diagonal
+    ],
+)
+def test_bigrams_lie_on_the_diagonal_or_do_not(learned, maps, says):
+    told = plotting.bigrams(TABLE, learned, torch.full((7, 7), 0.02))[1]
+    assert told.startswith(maps) and says in told
 
 
 def test_rare_pairs_do_not_count_for_the_sentence():
@@ -133,12 +158,29 @@ def test_the_plane_computes_its_statistic():
     assert "copier +1.00, turner +0.00" in says
 
 
+def test_an_eigenvalue_beyond_its_panel_is_a_ring_at_the_edge():
+    spectrum = np.array([-9.0] + [0.5] * 8 + [0.1j] * 16)  # of a mean size of 0.584
+    fig, says = plotting.copying_plane({"head": spectrum}, torch.tensor([[1.0], [-1.0]]) + 0j)
+    (ax,) = fig.axes
+    rings = [line.get_xydata().tolist() for line in ax.lines if line.get_marker() == "o"]
+    assert rings == [[[ax.get_xlim()[0], 0]]] and [text.get_text() for text in ax.texts] == [
+        "-15.4"
+    ]
+    assert "over a random cloud" in says  # that lies on a line
+
+
 @pytest.mark.parametrize(
     "head, risen", [(BUGGY, "of the other cells in 2"), (CLEAN, "of the other cells in 0")]
 )
 def test_the_board_counts_the_bugs(head, risen):
     says = bugs(head)[1]
     assert "highest in 2 of 2 rows" in says and risen in says
+
+
+def test_a_board_whose_parts_sum_to_something_else_is_refused():
+    parts = {"direct": torch.eye(2, 3), "head": BUGGY, "logits": BUGGY}
+    with pytest.raises(ValueError, match="before 'logits' sum to something else, by up to 1"):
+        plotting.skip_trigram_board(parts, PAIRS, OUTS, [0, 1], [1, 0])
 
 
 def test_the_board_sees_a_planted_answer_that_lost():
@@ -153,6 +195,8 @@ def test_a_bug_cell_is_compared_with_the_bystanders_alone():
 def test_final_losses_count_the_solved():
     says = PICTURES["final_losses"]()[1]
     assert "with 1 head less than half are solved, with 4 heads more than half" in says
+    uneven = plotting.final_losses({"a": [0.1], "b": [0.1] * 3}, {}, 0.1)[1]
+    assert says.startswith("Final losses of 3 seeds each") and "1 or 3 seeds each" in uneven
 
 
 # What is drawn, and not only what is said of it

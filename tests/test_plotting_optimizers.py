@@ -109,6 +109,14 @@ def test_an_optimisers_second_rate_is_told_apart_by_open_marks():
     assert "AdamW, rate 0.01: 9.0 to 12.0; AdamW, rate 0.003: 3.1 to 3.1." in says
 
 
+def test_a_loss_that_rises_is_drawn_as_it_is():
+    """The axis says held-out loss, and not the lowest so far."""
+    record = grown("AdamW", 0.01, 12.0)
+    record["history"].append(record["history"][-1] | dict(loss=2.4))
+    fig, _ = plotting.kurtosis_on_the_way([record], 2.91, 2.25)
+    assert fig.axes[0].get_lines()[0].get_xdata().tolist() == [2.9, 2.1, 2.4]
+
+
 def streams():
     loud = np.full((2, 3, 4), 0.5)
     loud[:, :, 1] = -3.0
@@ -122,6 +130,18 @@ def test_four_streams_colours_the_loud_coordinates_and_says_how_many_there_are()
         colours = [mpl.colors.to_hex(bar.get_facecolor(), True) for bar in bars.patches]
         assert [i for i, colour in enumerate(colours) if colour != QUIET] == coloured
     assert fig.axes[0].get_ylim() == fig.axes[2].get_ylim()
+
+
+def test_four_streams_says_how_much_the_coloured_coordinates_carry():
+    fig, says = plotting.four_streams(streams(), dict(AdamW=[1], SGD=[3]))
+    assert says.endswith(
+        "Half of the squared length is carried by: AdamW 1 of 4. 25% of the squared length is "
+        "carried by: SGD 1 of 4."
+    )
+    assert [ax.texts[0].get_text() for ax in fig.axes[::2]] == [
+        "half of the squared length in 1 of 4",
+        "25% of the squared length in 1 of 4",
+    ]
 
 
 def test_four_streams_puts_the_first_sequence_below_its_sizes():

@@ -172,3 +172,28 @@ def test_the_corner_tells_the_extremes_of_each_group_and_the_cloud():
         and "left over: matching 0.2 to 0.2, copying -0.4 to -0.4" in says
     )
     assert "within 0.1 of zero" in says
+
+
+@pytest.mark.parametrize(
+    ("worth", "share"),
+    [([1.0, 2.0], "nothing"), ([1.0], "nothing"), ([-1.0, 0, 0.5], "no part, for the whole saves")],
+)
+def test_a_model_without_paths_through_two_heads_saves_nothing_by_them(worth, share):
+    fig, says = plotting.orders({"m": worth})
+    assert f"paths through two heads save: m {share}" in says
+    assert [bool(bar.get_hatch()) for bar in fig.axes[0].patches] == [False, False, True][
+        : len(worth)
+    ]
+
+
+def test_the_errors_are_told_at_the_strengths_that_were_measured():
+    points = {"here": ([0.0, 1.0], [0.0, 1.0])}
+    _, says = plotting.activation_places(points, [0.5, 2], {"a": [0.4, 0.9], "b": [0.3, 1.2]})
+    assert says.endswith("at strength 2: a: 0.9, b: 1.2; at strength 0.5: a: 0.4, b: 0.3.")
+    _, says = plotting.activation_places(points, [0, 1], {"a": [0.0, 0.9], "b": [0.0, 1.2]})
+    assert says.endswith("at a full ReLU: a: 0.9, b: 1.2; without an activation all are 0.0.")
+
+
+def test_of_several_targets_the_mean_is_told():
+    _, says = plotting.score_row({"K": [1.0, 2.0, 6.0]}, ["B", "x", "y"], 2, [1, 2])
+    assert "at the 2 keys right after an earlier copy they are on average: K 4." in says

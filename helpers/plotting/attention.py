@@ -87,7 +87,7 @@ def pattern_row(panels: Mapping[str, Any], title: str = "") -> Picture:
     side = _side(across)
     fig = figure(side * across + 1.5, (side + 0.3) * down + 0.9)
     axes = fig.subplots(down, across, squeeze=False, sharex=True, sharey=True)
-    for ax, (name, pattern) in zip(axes.flat, panels.items(), strict=False):
+    for ax, (name, pattern) in zip(axes.flat[: len(panels)], panels.items(), strict=True):
         image = draw_pattern(ax, array(pattern))
         ax.set_title(name, fontsize=9.5, pad=5)
     for ax in axes.flat[len(panels) :]:
@@ -131,11 +131,11 @@ def scores_and_pattern(scores, pattern, labels: Sequence[str], title: str = "") 
         ax.set_title(name, fontsize=10)
     left.set(ylabel="query (attending)", xlabel="key (attended to)")
     fig.suptitle(title, x=0.01, ha="left")
-    row = int(pattern[1:, 1:].max(-1).argmax()) + 1
-    column = int(pattern[row].argmax())
+    row, column = np.unravel_index(pattern[1:, 1:].argmax(), pattern[1:, 1:].shape)
     return fig, (
         f"Scores of {len(labels)} tokens with one another, and the attention pattern they become; "
-        f"the sharpest row is that of {labels[row]!r}, which attends to {labels[column]!r}."
+        f"the first token apart, the sharpest row is that of {labels[row + 1]!r}, which attends to "
+        f"{labels[column + 1]!r}."
     )
 
 

@@ -8,7 +8,17 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 
-from helpers.plotting.core import COLOUR, INK, SIGNED, Picture, array, figure, letters, styled
+from helpers.plotting.core import (
+    COLOUR,
+    INK,
+    SIGNED,
+    Picture,
+    array,
+    figure,
+    letters,
+    styled,
+    with_looks,
+)
 
 
 @styled
@@ -68,10 +78,10 @@ def changes(
     things = list(next(iter(measured.values())))
     fig = figure(height=0.31 * len(things) + 1.3)
     ax = fig.subplots()
-    floor = 1e-17
+    floor, top = 1e-17, max(30, *(max(values.values()) for values in measured.values()))
     same = max(SAME[precision] for precision in measured)
     ax.axvspan(floor, same, **SPAN, color=COLOUR["copying"])
-    ax.axvspan(CHANGED, 30, **SPAN, color=COLOUR["prefix_matching"])
+    ax.axvspan(CHANGED, top, **SPAN, color=COLOUR["prefix_matching"])
     marks = dict(float32="o", float64="D")
     for precision, values in measured.items():
         for y, thing in enumerate(things):
@@ -87,7 +97,7 @@ def changes(
     ax.set_yticks(range(len(things)), things)
     ax.set(
         xscale="log",
-        xlim=(floor, 30),
+        xlim=(floor, top),
         ylim=(len(things) - 0.4, -0.6),
         xlabel="largest change, as a share of the largest value",
     )
@@ -98,14 +108,14 @@ def changes(
     ax.grid(axis="x")
     ax.set_title(title)
     least = min(values[thing] for thing in moved for values in measured.values())
-    still = [thing for thing in things if thing not in moved]
-    stays = all(
-        values[thing] < SAME[precision] for precision, values in measured.items() for thing in still
-    )
+    ends = {"no change": [], "changed, too,": []}
+    for thing in (thing for thing in things if thing not in moved):
+        stays = all(values[thing] < SAME[precision] for precision, values in measured.items())
+        ends["no change" if stays else "changed, too,"].append(thing)
+    others = ", ".join(f"{', '.join(names)}: {how}" for how, names in ends.items() if names)
     return fig, (
         f"{', '.join(moved)}: changed by "
-        f"{'more than a tenth' if least > CHANGED else f'as little as {least:.0e}'}; "
-        f"{', '.join(still)}: {'no change' if stays else 'changed, too,'} "
+        f"{'more than a tenth' if least > CHANGED else f'as little as {least:.0e}'}; {others} "
         f"beyond {' and '.join(f'{SAME[precision]:g} in {precision}' for precision in measured)}."
     )
 
@@ -175,23 +185,24 @@ def broken_turns(
             )
         ),
     ]
-    for (name, values), (colour, dash) in zip(curves.items(), looks, strict=False):
+    for (name, values), (colour, dash) in with_looks(curves, looks):
         ax.plot(angles, np.maximum(values, 1e-7), color=colour, ls=dash, lw=2, label=name)
     ax.set(
         yscale="log",
         ylim=(1e-7, None),
         xlabel="angle of the turn (degrees)",
         ylabel="largest change of a logit",
-        xlim=(0, max(angles)),
+        xlim=(min(angles), max(angles)),
     )
     fig.legend(loc="outside lower center", ncols=2)
     ax.set_title(title)
-    first, *others = curves
+    (first, right), *others = curves.items()
+    stays = "less than one in ten thousand at every angle"
+    least = min(max(values) for _, values in others)
     return fig, (
-        f"{first}: logits move by "
-        f"{'less than one in ten thousand' if max(curves[first]) < 1e-4 else 'more than rounding'} "
-        f"at every angle; {', '.join(others)}: by more than "
-        f"{'a tenth' if min(max(curves[name]) for name in others) > 0.1 else 'rounding'}."
+        f"{first}: logits move by {stays if max(right) < 1e-4 else 'more than rounding'}; "
+        f"{', '.join(name for name, _ in others)}: {'' if least > 1e-4 else 'not each '}by more "
+        f"than {'a tenth' if least > 0.1 else 'rounding'}."
     )
 
 

@@ -22,6 +22,8 @@ from helpers.plotting.core import (
     styled,
 )
 
+WIDE, HIGH = 4.2, 3.2  # how far the panels of eigenvalues reach, in mean sizes
+
 
 @styled
 def term_board(terms: Mapping[str, Any], labels: Sequence[str], title: str = "") -> Picture:
@@ -72,22 +74,19 @@ def copying_plane(heads: Mapping[str, Any], null, title: str = "") -> Picture:
     """Eigenvalues in the complex plane, a panel a head, over the cloud of random matrices of the
     same shapes.
 
-    Each set is divided by its own mean size, so that only directions and spread are compared.
+    Each set is divided by its own mean size, so that only directions and spread are compared. An
+    eigenvalue beyond the panel is a ring at its edge, with its number.
     """
     null = array(null)
     across = min(len(heads), 2)
     down = -(-len(heads) // across)
     fig = figure(2.9 * across + 0.4, 2.8 * down + 0.3)
     cloud = (null / np.abs(null).mean(-1, keepdims=True)).ravel()
+    spectra = {name: array(of) / np.abs(array(of)).mean() for name, of in heads.items()}
+    axes = fig.subplots(down, across, squeeze=False, sharex=True, sharey=True).flat
     found = []
-    for ax, (name, values) in zip(
-        fig.subplots(down, across, squeeze=False, sharex=True, sharey=True).flat,
-        heads.items(),
-        strict=False,
-    ):
-        values = array(values)
+    for ax, (name, values) in zip(axes[: len(heads)], spectra.items(), strict=True):
         statistic = values.sum().real / np.abs(values).sum()
-        values = values / np.abs(values).mean()
         ax.scatter(cloud.real, cloud.imag, s=4, color=TINT, lw=0, label="random")
         ax.scatter(
             values.real,
@@ -102,9 +101,10 @@ def copying_plane(heads: Mapping[str, Any], null, title: str = "") -> Picture:
         ax.set(
             title=f"{name}: statistic {statistic:+.2f}",
             aspect="equal",
-            xlim=(-4.2, 4.2),
-            ylim=(-3.2, 3.2),
+            xlim=(-WIDE, WIDE),
+            ylim=(-HIGH, HIGH),
         )
+        _mark_beyond(ax, values)
         ax.title.set_fontsize(9)
         found.append(f"{name} {statistic:+.2f}")
     fig.get_layout_engine().set(h_pad=0.08)
@@ -117,11 +117,23 @@ def copying_plane(heads: Mapping[str, Any], null, title: str = "") -> Picture:
     )
     marks[0].set(sizes=[12], color=INK)
     fig.suptitle(title, x=0.01, ha="left")
-    return (
-        fig,
-        "Eigenvalues of the OV circuit over a round random cloud; copying statistic: "
-        f"{', '.join(found)}.",
+    narrow, broad = sorted((cloud.real.std(), cloud.imag.std()))
+    shape = "round random" if narrow > 0.8 * broad else "random"
+    return fig, (
+        f"Eigenvalues of the OV circuit over a {shape} cloud; copying statistic: "
+        f"{', '.join(found)}."
     )
+
+
+def _mark_beyond(ax: Axes, values: np.ndarray) -> None:
+    x, y = values.real.clip(-WIDE, WIDE), values.imag.clip(-HIGH, HIGH)
+    for value, at in zip(values, zip(x, y, strict=True), strict=True):
+        if (value.real, value.imag) != at:
+            ax.plot(*at, "o", ms=6, mfc="none", mec=COLOUR["copying"], clip_on=False)
+            number = f"{value.real:.1f}" + f"{value.imag:+.1f}i" * bool(value.imag)
+            side = np.sign(at[0])
+            place = dict(xytext=(-8 * side, 6), textcoords="offset points")
+            ax.annotate(number, at, ha="right" if side > 0 else "left", **place)
 
 
 def signed_map(

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from helpers.plotting.core import COLOUR, FAINT, INK, NAME, Picture, chance_line, figure, styled
 
 DASH = dict(prefix_matching="solid", previous_token=(0, (4, 1.5)))
-OFF = 4.6  # nats: the loss axis ends here
+OFF = 4.6  # nats: the loss axis ends here, unless a training ends beyond it
 # Most of them end near guessing, so there the axis of the loss is stretched.
 POWER = 2
 STRETCHED = (
@@ -35,6 +35,7 @@ def ward(
         2 * rows, columns, sharex=True, sharey="row", squeeze=False, height_ratios=[1.5, 1] * rows
     )
     healthy, told = next(iter(charts.values())), []
+    off = max(OFF, *(1.05 * chart.last_loss for of in charts.values() for chart in of))
     for number, (name, of) in enumerate(charts.items()):
         row, column = divmod(number, columns)
         above, below = axes[2 * row : 2 * row + 2, column]
@@ -55,7 +56,7 @@ def ward(
         _draw(above, below, of, alpha=0.8, lw=0.9)
         last = np.mean([chart.last_loss for chart in of])
         kept = np.mean([chart.kept_back for chart in of])
-        _diamond(above, kept, len(of[0].losses))
+        _diamond(above, kept, len(of[0].losses), off)
         score = np.mean([chart.prefix_matching[-1] for chart in of])
         told.append(
             f"{name}, loss {last:.1f} nats, at lengths kept back {kept:.1f}, matching {score:.2f}"
@@ -63,7 +64,7 @@ def ward(
     for row in range(rows):
         axes[2 * row, 0].set_yscale("function", functions=STRETCHED)
         axes[2 * row, 0].set(
-            ylabel="loss (nats),\nstretched on top", ylim=(0, OFF), yticks=[0, 2, 3, 4]
+            ylabel="loss (nats),\nstretched on top", ylim=(0, off), yticks=[0, 2, 3, 4]
         )
         axes[2 * row + 1, 0].set(ylabel="best score", ylim=(-0.04, 1.06))
     for ax in axes[-1]:
@@ -88,14 +89,13 @@ def _smooth(losses: Sequence[float], window: int = 8) -> tuple[np.ndarray, np.nd
     return window * (np.arange(len(means)) + 0.5), means
 
 
-def _diamond(ax: Axes, kept_back: float, at: int) -> None:
+def _diamond(ax: Axes, kept_back: float, at: int, off: float) -> None:
     look = dict(color=COLOUR["accent"], ms=6, clip_on=False, zorder=4)
-    beyond = kept_back > OFF
-    ax.plot(at, min(kept_back, OFF - 0.1), marker="D", **look)
-    if beyond:
+    ax.plot(at, min(kept_back, off - 0.1), marker="D", **look)
+    if kept_back > off:
         ax.annotate(
             f"{kept_back:.0f} nats",
-            (at, OFF - 0.1),
+            (at, off - 0.1),
             xytext=(-7, 0),
             textcoords="offset points",
             ha="right",

@@ -21,6 +21,7 @@ from helpers.plotting.core import (
     letters,
     nought,
     styled,
+    with_looks,
 )
 
 # what a later head reads: by its query, key or value
@@ -60,10 +61,12 @@ def score_row(
     axes[0].set_title(title)
     at = list(targets)
     heights = ", ".join(f"{name} {bars[at].mean():.0f}" for name, bars in values.items())
+    where = "the key right after the earlier copy they are"
+    if len(at) > 1:
+        where = f"the {len(at)} keys right after an earlier copy they are on average"
     return (
         fig,
-        f"One row of scores in {len(values)} strips; at the key right after the earlier copy they "
-        f"are: {heights}.".replace(" -0", " 0"),
+        f"One row of scores in {len(values)} strips; at {where}: {heights}.".replace(" -0", " 0"),
     )
 
 
@@ -152,7 +155,7 @@ def boards(
     axes = grid.flatten()
     for ax in axes[len(values) :]:
         ax.axis("off")
-    for ax, (name, panel) in zip(axes, values.items(), strict=False):
+    for ax, (name, panel) in zip(axes[: len(values)], values.items(), strict=True):
         image = ax.imshow(panel, cmap=SIGNED, vmin=-reach, vmax=reach, aspect="auto")
         for (y, x), value in np.ndenumerate(panel):
             ax.text(
@@ -196,9 +199,8 @@ def matching_and_copying(
         cloud[:, 0], cloud[:, 1], ".", color=QUIET, mew=0, ms=4, label=f"{len(cloud)} random pairs"
     )
     colours = (COLOUR["prefix_matching"], KIND["Q"], COLOUR["copying"], COLOUR["accent"])
-    for (name, (x, y)), colour, mark, size in zip(
-        named.items(), colours, "osD*", (15, 10, 6, 5), strict=False
-    ):
+    looks = zip(colours, "osD*", (15, 10, 6, 5), strict=True)
+    for (name, (x, y)), (colour, mark, size) in with_looks(named, looks):
         # a ring: others may lie in it
         face = (
             dict(mfc="none", mew=2, zorder=4) if mark == "o" else dict(mew=0, alpha=0.6, zorder=3)

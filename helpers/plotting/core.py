@@ -1,7 +1,9 @@
 """What every picture shares: the style, the colours, and the sentence that goes with it."""
 
 import io
+from collections.abc import Iterable, Iterator, Mapping
 from functools import wraps
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -147,6 +149,18 @@ def letters(face) -> dict:
 def hatched(colour) -> dict:
     """Bars of a kind of their own: stripes, with the page between them."""
     return dict(facecolor=mpl.colors.to_rgba(colour, 0.35), edgecolor=colour, hatch="////", lw=0)
+
+
+def with_looks(data: Mapping[str, Any], looks: Iterable) -> Iterator[tuple[tuple[str, Any], Any]]:
+    """Each of the data by its name, and with it a look of its own. ValueError for more than there
+    are looks for: the sentence would tell of what is not drawn."""
+    looks = list(looks)
+    if len(data) > len(looks):
+        raise ValueError(
+            f"{len(data)} are given ({', '.join(map(str, data))}), and this picture can tell "
+            f"{len(looks)} apart; draw fewer, or two pictures"
+        )
+    return zip(data.items(), looks[: len(data)], strict=True)
 
 
 def nought(ax: Axes, upright: bool = False) -> None:

@@ -4,7 +4,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from helpers.plotting.core import COLOUR, Picture, array, chance_line, figure, styled, two_digits
+from helpers.plotting.core import (
+    COLOUR,
+    Picture,
+    array,
+    chance_line,
+    figure,
+    styled,
+    two_digits,
+    with_looks,
+)
 
 LOOKS = [
     (COLOUR["prefix_matching"], "-"),
@@ -28,7 +37,7 @@ def lines(
     a legend. `log`: the y axis is logarithmic."""
     fig = figure(6.6, 3.2)
     ax = fig.subplots()
-    for (name, curve), (colour, dash) in zip(curves.items(), LOOKS, strict=False):
+    for (name, curve), (colour, dash) in with_looks(curves, LOOKS):
         ax.plot(list(curve), list(curve.values()), color=colour, ls=dash, label=name)
     if chance is not None:
         chance_line(ax, chance, f"chance:\n{chance:.2f}")

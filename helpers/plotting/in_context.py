@@ -7,7 +7,17 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from helpers.plotting.core import CHANCE, COLOUR, INK, Picture, array, chance_line, figure, styled
+from helpers.plotting.core import (
+    CHANCE,
+    COLOUR,
+    INK,
+    Picture,
+    array,
+    chance_line,
+    figure,
+    styled,
+    with_looks,
+)
 
 MEMORY = {
     "bigrams": (COLOUR["accent"], (0, (1, 1))),
@@ -55,14 +65,18 @@ def memories(
     rest = [name for name in MEMORY if name not in when]
     fell = {"two layers": story, **controls}
     losses = [
-        f"{name} {'below' if np.median(of.triggers[:, -1]) < guess * 3 / 4 else 'near'} guessing"
+        f"{name} {_beside(float(np.median(of.triggers[:, -1])), guess)} guessing"
         for name, of in fell.items()
     ]
     return fig, (
-        f"Half of what is stored in the end is there: {_in_order(when)}"
+        f"Half of what is stored in the end is there: {_in_order(when) or 'of nothing'}"
         + (f"; never stored: {' and '.join(rest)}" if rest else "")
         + f". The loss after triggers ends: {', '.join(losses)}."
     )
+
+
+def _beside(loss: float, guess: float) -> str:
+    return "below" if loss < guess * 3 / 4 else "near" if loss < guess * 5 / 4 else "above"
 
 
 def _in_order(when: Mapping[str, float]) -> str:
@@ -121,7 +135,7 @@ def rarity(
         strict=True,
     )
     told = []
-    for (name, found), (colour, dash, marker, side) in zip(trainings.items(), looks, strict=False):
+    for (name, found), (colour, dash, marker, side) in with_looks(trainings, looks):
         shares = np.array(list(found))
         middle = [np.median(scores) for scores in found.values()]
         ax.plot(shares, middle, color=colour, ls=dash, label=name)

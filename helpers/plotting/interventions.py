@@ -20,6 +20,7 @@ from helpers.plotting.core import (
     letters,
     styled,
     two_digits,
+    with_looks,
 )
 
 
@@ -86,7 +87,9 @@ def seed_curves(
     last_step: int = 400,
 ) -> Picture:
     """The best head's score in many trainings: a thin line a seed, a thick one for the median, a
-    colour a condition."""
+    colour a condition. The axis ends at `last_step`, or where the last of them passes one half."""
+    found = {name: array(run.first(score)) for name, run in runs.items()}
+    last_step = np.nanmax([last_step, *np.concatenate([*found.values()])])  # nan: never
     fig = figure(height=3.4)
     ax = fig.subplots()
     looks = zip(
@@ -95,7 +98,7 @@ def seed_curves(
         strict=True,
     )
     told = []
-    for (name, run), (colour, dash) in zip(runs.items(), looks, strict=False):
+    for (name, run), (colour, dash) in with_looks(runs, looks):
         until = sum(step <= last_step for step in run.steps)
         steps, best = run.steps[:until], array(run.best(score))[:, :until]
         ax.plot(steps, best.T, color=colour, lw=0.5, alpha=0.35)
@@ -107,8 +110,7 @@ def seed_curves(
             lw=2.4,
             label=f"{name} ({len(best)} seeds)",
         )
-        reached = array(run.first(score))
-        reached = reached[~np.isnan(reached)]
+        reached = found[name][~np.isnan(found[name])]
         told.append(
             f"{name}, {len(reached)} of {len(best)} seeds"
             + (f", median step {np.median(reached):.0f}" if len(reached) else "")
@@ -140,14 +142,16 @@ def recovered(
     every machine.
     """
     fig = figure(height=(0.3 * len(next(iter(by_model.values()))) + 0.7) * len(by_model) + 0.5)
+    most = max(max(values) for bars in by_model.values() for values in bars.values())
+    end = max(1.25, 1.05 * most)
     axes = fig.subplots(len(by_model), 1, squeeze=False, sharex=True)[:, 0]
     for ax, (model, bars) in zip(axes, by_model.items(), strict=True):
         for place, (name, values) in enumerate(bars.items()):
-            _draw_shares(ax, place, values, name in wrong)
+            _draw_shares(ax, place, values, name in wrong, end + 0.05)
         for at, dash in ((0, "solid"), (1, (0, (3, 2)))):
             ax.axvline(at, color=INK, lw=0.9, ls=dash, zorder=0)
         ax.set_yticks(range(len(bars)), list(bars))
-        ax.set(xlim=(-0.6, 1.25), ylim=(len(bars) - 0.5, -0.5))
+        ax.set(xlim=(-0.6, end), ylim=(len(bars) - 0.5, -0.5))
         ax.set_title(f"{model} ({len(next(iter(bars.values())))} trainings)")
         ax.tick_params(axis="y", length=0)
     axes[-1].set_xlabel("share of the heads' worth that is left")
@@ -161,14 +165,16 @@ def recovered(
     return fig, f"Left of what the heads are worth. {'; '.join(told)}."
 
 
-def _draw_shares(ax: Axes, place: int, values: Sequence[float], is_wrong: bool) -> None:
+def _draw_shares(
+    ax: Axes, place: int, values: Sequence[float], is_wrong: bool, beside: float
+) -> None:
     first, *others = values
     look = hatched(INK) if is_wrong else dict(color=COLOUR["copying"])
     ax.barh(place, max(first, -0.6), height=0.66, **look)
     inside = [value for value in others if value >= -0.6]
     ax.plot(inside, [place] * len(inside), "o", color=INK, mec="white", ms=5, mew=1)
     cut = "\u2190 " if first < -0.6 else ""  # the bar goes on beyond the axis
-    ax.text(1.3, place, cut + _spread(values, two_digits), va="center")
+    ax.text(beside, place, cut + _spread(values, two_digits), va="center")
 
 
 def _spread(values: Sequence[float], word: Callable[[float], str]) -> str:

@@ -17,6 +17,7 @@ from helpers.plotting.core import (
     figure,
     styled,
     two_digits,
+    with_looks,
 )
 
 OPTIMISER = {
@@ -49,6 +50,7 @@ def twin_gaps(
     """How far the losses of twins are apart, step by step: a panel a question, in each the groups
     `panels[question][optimizer, turn]` by name. A group is its middle seed and, shaded, all of
     them."""
+    top = max(1, *(1.5 * max(record["gaps"]) for record in records))
     fig = figure(height=2.9 * len(panels) + 0.4)
     axes = fig.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     told = []
@@ -63,7 +65,7 @@ def twin_gaps(
             label = f"{name}, {len(group)} seeds"
             ax.plot(steps, np.median(gaps, 0), color=colour, ls=DASH[optimizer], label=label)
             told.append(f"{label}: {_apart([max(record['gaps']) for record in group])}")
-        ax.set(xscale="log", yscale="log", ylim=(1e-8, 1))
+        ax.set(xscale="log", yscale="log", ylim=(1e-8, top))
         ax.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
         ax.set_title(question, fontsize=10.5)
         ax.legend(loc="upper left", fontsize=9)
@@ -93,8 +95,9 @@ def kurtosis_on_the_way(
     title: str = "",
     point: int = 2,
 ) -> Picture:
-    """The kurtosis of the stream against the held-out loss, once that is below 2.8 nats: training
-    goes from left to right, each seed a line. An optimiser's second rate has open marks."""
+    """The kurtosis of the stream against the held-out loss, once that is below 2.8 nats, or where
+    the worst training ends: each seed a line, which goes back where its loss rises. An optimiser's
+    second rate has open marks."""
     fig = figure(height=4.4)
     ax = fig.subplots()
     lines: dict[str, int] = {}
@@ -103,11 +106,11 @@ def kurtosis_on_the_way(
         label = f"{LABEL[record['optimizer']]}, rate {record['lr']:g}"
         filled = record["lr"] == first_rate.setdefault(record["optimizer"], record["lr"])
         history = record["history"]
-        best = np.minimum.accumulate([entry["loss"] for entry in history])
+        held_out = [entry["loss"] for entry in history]
         values = [entry["used"][point] for entry in history]
         colour, dash = OPTIMISER[record["optimizer"]], DASH[record["optimizer"]]
         ax.plot(
-            best,
+            held_out,
             values,
             color=colour,
             ls=dash,
@@ -129,10 +132,10 @@ def kurtosis_on_the_way(
         ha="right",
         transform=ax.get_xaxis_transform(),
     )
-    ax.set(
-        xlim=(2.8, min(entry["loss"] for record in records for entry in record["history"]) - 0.03),
-        ylim=(2.4, None),
-    )
+    worst = max(record["history"][-1]["loss"] for record in records)
+    best = min(entry["loss"] for record in records for entry in record["history"])
+    last = [record["history"][-1]["used"][point] for record in records]
+    ax.set(xlim=(max(2.8, worst + 0.03), best - 0.03), ylim=(min(2.4, 0.95 * min(last)), None))
     ax.set(
         xlabel="held-out loss (nats), better to the right",
         ylabel="kurtosis of the last stream",
@@ -288,13 +291,16 @@ def rounding_cost(
     name; a panel for each number of bits."""
     fig = figure(height=3.7)
     axes = fig.subplots(1, len(bits))
+    tails = [record["kurtosis"] for records in groups.values() for record in records]
     told = []
     for ax, few in zip(axes, map(str, bits), strict=True):
-        for number, (name, records) in enumerate(groups.items()):
-            colour, marker = OPTIMISER[records[0]["optimizer"]], "osD"[number]
+        low = 0.0
+        for (name, records), marker in with_looks(groups, "osD"):
+            colour = OPTIMISER[records[0]["optimizer"]]
             kurtosis, before, after = np.array(
                 [(r["kurtosis"], r["as_trained"][few], r["rotated"][few]) for r in records]
             ).T
+            low = min(low, 1.05 * min(*before, *after))
             ax.vlines(kurtosis, after, before, color=colour, lw=1.1, zorder=1)
             ax.scatter(kurtosis, before, color=colour, marker=marker, s=34, label=name, zorder=3)
             ax.scatter(
@@ -321,8 +327,8 @@ def rounding_cost(
         )
         ax.set(
             xscale="log",
-            xlim=(2.4, 45),
-            ylim=(0, None),
+            xlim=(min(2.4, 0.95 * min(tails)), max(45, 1.05 * max(tails))),
+            ylim=(low, None),
             xlabel="kurtosis of the last stream, as trained",
         )
         ax.set_title(f"{few} bits", fontsize=10)

@@ -27,9 +27,10 @@ def orders(models: Mapping[str, Sequence[float]], title: str = "") -> Picture:
     axes = fig.subplots(down, across, squeeze=False)
     for ax in axes.flat[len(models) :]:
         ax.axis("off")
-    for ax, (name, worth) in zip(axes.flat, models.items(), strict=False):
+    for ax, (name, worth) in zip(axes.flat[: len(models)], models.items(), strict=True):
         drawn = ax.bar(range(len(worth)), worth, width=0.7, color=[QUIET, INK, COLOUR["control"]])
-        drawn[-1].set(**hatched(COLOUR["control"]))
+        for bar in drawn[2:]:
+            bar.set(**hatched(COLOUR["control"]))
         ax.bar_label(drawn, fmt=lambda value: f"{round(value, 1) + 0.0:.1f}", padding=2, fontsize=9)
         ax.set_xticks(range(len(worth)), names[: len(worth)], fontsize=9)
         nought(ax)
@@ -39,7 +40,7 @@ def orders(models: Mapping[str, Sequence[float]], title: str = "") -> Picture:
         ax.set_ylabel("loss saved (nats)")
     fig.suptitle(title, x=0.01, ha="left")
     told = "; ".join(
-        f"{' '.join(name.split())} {_share(worth[-1] / sum(worth))}"
+        f"{' '.join(name.split())} {_share(sum(worth[2:]), sum(worth))}"
         for name, worth in models.items()
     )
     return (
@@ -94,7 +95,9 @@ def term_sum(
     )
 
 
-def _share(part: float) -> str:
+def _share(part: float, whole: float) -> str:
     """In words, which another text of the same kind does not change."""
+    if whole <= 0:
+        return "no part, for the whole saves nothing"
     words = ((0.01, "nothing"), (0.1, "little"), (0.5, "a part"), (0.9, "most"))
-    return next((word for limit, word in words if part < limit), "all")
+    return next((word for limit, word in words if part < limit * whole), "all")

@@ -18,6 +18,7 @@ from helpers.plotting.core import (
     nought,
     styled,
     two_digits,
+    with_looks,
 )
 from helpers.plotting.curves import LOOKS
 
@@ -38,17 +39,18 @@ def phase_change(
     """
     fig = figure(height=1.5 * len(rows) + 1.1)
     panels = np.atleast_1d(fig.subplots(len(rows), 1, sharex=True))
+    last = max(trainings[0]["step"][-1] for trainings in kinds.values())
     told = []
     for ax, (name, label) in zip(panels, rows.items(), strict=True):
         ends = []
-        for (kind, trainings), (colour, dash) in zip(kinds.items(), LOOKS, strict=False):
+        for (kind, trainings), (colour, dash) in with_looks(kinds, LOOKS):
             shown = [step >= first for step in trainings[0]["step"]]
             steps = np.array(trainings[0]["step"])[shown]
             curves = np.array([training[name] for training in trainings], dtype=float)[:, shown]
             ax.plot(steps, curves.T, color=colour, lw=0.6, alpha=0.5)
             ax.plot(steps, curves.mean(0), color=colour, ls=dash, lw=2, label=kind)
             ends.append(f"{kind} {_spread(curves[:, -1])}")
-        ax.set(ylabel=label, xscale="log", xlim=(first, steps[-1]))
+        ax.set(ylabel=label, xscale="log", xlim=(first, last))
         if name in (levels or {}):
             what, level = levels[name]
             chance_line(ax, level, what)
@@ -59,10 +61,8 @@ def phase_change(
     fig.suptitle(title, x=0.01, ha="left")
     marks = {kind: line for kind, line in zip(kinds, _thick(panels[0]), strict=True)}
     fig.legend(marks.values(), marks, loc="outside lower center", ncols=len(marks))
-    return (
-        fig,
-        f"At the end of {len(next(iter(kinds.values())))} trainings each. {'; '.join(told)}.",
-    )
+    counts = dict.fromkeys(str(count) for count in sorted(map(len, kinds.values())))
+    return fig, f"At the end of {' or '.join(counts)} trainings each. {'; '.join(told)}."
 
 
 @styled
@@ -94,7 +94,7 @@ def training_plane(
     fig = figure(height=4.2)
     ax = fig.subplots()
     at = [steps.index(step) for step in marks]
-    for (kind, trainings), (colour, dash) in zip(paths.items(), LOOKS, strict=False):
+    for (kind, trainings), (colour, dash) in with_looks(paths, LOOKS):
         for number, path in enumerate(map(array, trainings)):
             ax.plot(*path.T, color=colour, ls=dash, lw=1.2, label=kind if number == 0 else None)
             ax.plot(*path[at].T, "o", ms=4, color=colour, ls="none")
@@ -129,7 +129,7 @@ def undoing(
     marks, told = {}, []
     for number, (ax, (steps, kinds)) in enumerate(zip(panels, trainings, strict=True)):
         ends = []
-        for (kind, curves), look in zip(kinds.items(), looks, strict=False):
+        for (kind, curves), look in with_looks(kinds, looks):
             for curve in curves:
                 (marks[kind],) = ax.plot(steps, array(curve), **look)
             ends.append(f"{kind} {_spread([array(curve)[-1] for curve in curves])}")

@@ -77,10 +77,14 @@ def sequences(tokens, determined, rows: int = 6) -> Picture:
         "next token"
     )
     ax.spines[:].set_visible(False)
-    periods = [_period(sequence) for sequence in tokens]
+    periods = [_period(sequence) for sequence in tokens.tolist()]
+    how = "each a lead-in of its own length and then a repeated block"
+    if not all(periods):
+        how = f"{sum(map(bool, periods))} of them with a block that repeats to the end"
+    blocks = ", ".join(str(period) for period in periods if period)
     return fig, (
-        f"{len(tokens)} sequences of {tokens.shape[1]} tokens, each a lead-in of its own length "
-        f"and then a repeated block; the blocks have {', '.join(map(str, periods))} tokens, and "
+        f"{len(tokens)} sequences of {tokens.shape[1]} tokens, {how}; "
+        f"{f'the blocks have {blocks} tokens, and ' * bool(blocks)}"
         f"{determined.mean():.0%} of the positions shown are determined."
     )
 
@@ -219,10 +223,8 @@ def _distance(steps: int) -> str:
     return {0: "itself", 1: "one step back"}.get(steps, f"{steps} steps back")
 
 
-def _period(sequence: np.ndarray) -> int:
-    """The distance at which the last token occurred before."""
-    return (
-        int(len(sequence) - 1 - np.flatnonzero(sequence[:-1] == sequence[-1])[-1])
-        if (sequence[:-1] == sequence[-1]).any()
-        else 0
-    )
+def _period(sequence: list[int]) -> int:
+    """How long the block is that repeats to the end; 0 where none does."""
+    block = _block(sequence)
+    copies = sequence[sequence.index(block[0]) :] if block else []
+    return len(block) * (copies[len(block) :] == copies[: -len(block)])

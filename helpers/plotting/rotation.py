@@ -42,7 +42,7 @@ def turned(
     change.axhspan(FLOOR / 10, rounding, color=COLOUR["copying"], alpha=0.12, lw=0)
     change.plot(angles, moved, "o-", ms=4, color=COLOUR["copying"])
     change.text(angles[0], FLOOR / 10, " float32 rounding", va="bottom")
-    change.set(yscale="log", ylim=(FLOOR / 10, 1e3), xticklabels=[])
+    change.set(yscale="log", ylim=(FLOOR / 10, max(1e3, 2 * max(changes))), xticklabels=[])
     change.yaxis.set_major_locator(ticker.FixedLocator([1e-6, 1e-3, 1]))
     change.yaxis.set_minor_locator(ticker.NullLocator())
     change.set_title("largest change of a logit")

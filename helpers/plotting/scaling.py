@@ -34,7 +34,7 @@ def growth(panels: Mapping[str, Costs]) -> Picture:
     fig = figure(height=2.9 * rows)
     axes = fig.subplots(rows, 2, squeeze=False).ravel()
     told = []
-    for ax, (title, costs) in zip(axes, panels.items(), strict=False):
+    for ax, (title, costs) in zip(axes[: len(panels)], panels.items(), strict=True):
         powers = {name: exponent(*both) for name, both in costs.items()}
         for name, (sizes, values) in costs.items():
             ax.plot(

@@ -28,6 +28,13 @@ def skip_trigram_board(
     values = {name: array(part) for name, part in parts.items()}
     planted, bugs = array(planted), array(bugs)
     most = max(float(np.abs(part).max()) for part in values.values())
+    *terms, last = values.values()
+    off = np.abs(sum(terms) - last).max()
+    if off > 1e-3 * most:
+        raise ValueError(
+            f"the parts before {list(values)[-1]!r} sum to something else, by up to {off:.2g}; "
+            "give all of them, and their sum last"
+        )
     fig = figure(height=2.5)
     axes = fig.subplots(1, len(values))
     for place, (ax, (name, part)) in enumerate(zip(axes, values.items(), strict=True)):
@@ -51,7 +58,7 @@ def skip_trigram_board(
             ("= " if place == len(values) - 1 else "+ " if place else "") + name, fontsize=10
         )
     fig.suptitle(title, x=0.01, ha="left")
-    rows, last = np.arange(len(pairs)), list(values.values())[-1]
+    rows = np.arange(len(pairs))
     others = last.copy()
     others[rows, planted] = others[rows, bugs] = np.inf
     right, risen = (last.argmax(-1) == planted).sum(), (last[rows, bugs] > others.min(-1)).sum()
@@ -93,7 +100,6 @@ def final_losses(
             height[done],
             s=36,
             color=COLOUR["copying"],
-            label="solved" if row == 0 else None,
         )
         ax.scatter(
             values[~done], height[~done], s=36, facecolor="none", edgecolor=COLOUR["loss"], lw=1.6
@@ -101,7 +107,7 @@ def final_losses(
     ax.set_yticks(range(len(losses)), losses)
     ax.set(
         ylim=(len(losses) - 0.45, -0.55),
-        xlim=(-0.04, 0.78),
+        xlim=(-0.04, max(0.78, *(1.05 * max(values) for values in losses.values()))),
         xlabel="final loss (nats). Filled: solved",
     )
     ax.set_title(title, pad=22)
@@ -109,8 +115,9 @@ def final_losses(
         (np.asarray(values) < solved).mean()
         for values in (list(losses.values())[0], list(losses.values())[-1])
     )
+    counts = dict.fromkeys(str(count) for count in sorted(map(len, losses.values())))
     return fig, (
-        f"Final losses of {len(next(iter(losses.values())))} seeds each: with {list(losses)[0]} "
+        f"Final losses of {' or '.join(counts)} seeds each: with {list(losses)[0]} "
         f"{_share(few)} are solved, with {list(losses)[-1]} {_share(many)}."
     )
 

@@ -63,7 +63,9 @@ def training_story(
         chance_line(above, level, f"{name}: {level:.2f}")
     if controls:
         above.legend(loc="lower left")
-    above.set(ylabel="loss (nats)", ylim=(0, max(chance_loss, max(losses)) * 1.12))
+    ends = [array(other).max() for _, other in controls.values()]
+    highest = max(chance_loss, *losses, *guesses.values(), *ends)
+    above.set(ylabel="loss (nats)", ylim=(0, 1.12 * highest))
     steps = _from_step_0([entry["step"] for entry in history])
     for name, dash in (("previous_token", (0, (4, 1.5))), ("prefix_matching", "solid")):
         curves = np.array([np.ravel(np.array(entry[name], dtype=float)) for entry in history])
@@ -95,7 +97,8 @@ def training_story(
             f" birth, step {birth}",
             va="top",
         )
-    above.set_title(title or "The loss falls when the heads form")
+    forms = "No head forms" if birth is None else "The loss falls when the heads form"
+    above.set_title(title or forms)
     when = (
         f"first passes one half before {_rounded_up(birth)}"
         if birth is not None
@@ -198,7 +201,12 @@ def birth_frame(
     ax.plot(np.arange(1, step + 1), losses[:step], color=COLOUR["loss"], lw=1.4)
     ax.plot(max(step, 1), losses[max(step, 1) - 1], "o", color=COLOUR["accent"], ms=7)
     chance_line(ax, chance_loss)
-    ax.set(xscale="log", xlabel="training step", ylabel="loss (nats)", ylim=(0, chance_loss * 1.1))
+    ax.set(
+        xscale="log",
+        xlabel="training step",
+        ylabel="loss (nats)",
+        ylim=(0, max(chance_loss * 1.1, *losses)),
+    )
     ax.xaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
     ax.set_title(f"step {step}")
     axes = right.subplots(n_layers, n_heads, squeeze=False)

@@ -20,6 +20,7 @@ from helpers.plotting.core import (
     letters,
     styled,
     two_digits,
+    with_looks,
 )
 
 WORD = dict(Q="query", K="key", V="value")
@@ -114,7 +115,9 @@ def activation_places(
     axes = above.subplots(1, len(points), squeeze=False)[0]
     colours = (COLOUR["copying"], COLOUR["prefix_matching"], COLOUR["previous_token"])
     reach = max(np.abs(array(values)).max() for pair in points.values() for values in pair) * 1.05
-    for ax, (name, (predicted, real)), colour in zip(axes, points.items(), colours, strict=False):
+    for ax, ((name, (predicted, real)), colour) in zip(
+        axes, with_looks(points, colours), strict=True
+    ):
         ax.axline((0, 0), slope=1, **CHANCE)
         ax.plot(array(predicted), array(real), "o", color=colour, ms=2.6, alpha=0.6, mew=0)
         ax.set(
@@ -133,9 +136,8 @@ def activation_places(
         xytext=(0, 3),
         textcoords="offset points",
     )
-    for (name, errors), colour, dash, mark in zip(
-        curves.items(), colours, ("solid", "solid", (0, (4, 2))), "osD", strict=False
-    ):
+    looks = zip(colours, ("solid", "solid", (0, (4, 2))), "osD", strict=True)
+    for (name, errors), (colour, dash, mark) in with_looks(curves, looks):
         ax.plot(strength, errors, color=colour, ls=dash, marker=mark, ms=4.5, label=name)
     ax.set(
         xlabel="strength of the activation (0 none, 1 a full ReLU)",
@@ -144,12 +146,18 @@ def activation_places(
     )
     ax.legend(loc="upper left", fontsize=8.5)
     fig.suptitle(title, x=0.01, ha="left")
-    last = ", ".join(f"{name}: {errors[-1]:.1f}" for name, errors in curves.items())
-    return (
-        fig,
-        f"Relative error of what virtual weights predict, at a full ReLU: {last}; without an "
-        "activation all are 0.0.",
-    )
+    told = "; ".join(_errors(curves, strength, end) for end in (-1, 0))
+    return fig, f"Relative error of what virtual weights predict, {told}."
+
+
+def _errors(curves: Mapping[str, Sequence[float]], strength: Sequence[float], at: int) -> str:
+    """The errors at one of the strengths, in one number where they agree."""
+    full = {0: "without an activation", 1: "at a full ReLU"}
+    where = full.get(strength[at], f"at strength {strength[at]:g}")
+    errors = {name: f"{errors[at]:.1f}" for name, errors in curves.items()}
+    if len({*errors.values()}) == 1:
+        return f"{where} all are {next(iter(errors.values()))}"
+    return f"{where}: {', '.join(f'{name}: {error}' for name, error in errors.items())}"
 
 
 def _name(end) -> str:
