@@ -57,6 +57,8 @@ def test_shares_are_told_in_digits_or_in_words_with_their_spread():
     assert any("← -3.00 to -2.00" in text.get_text() for text in fig.axes[0].texts)
     assert fig.axes[0].get_title(loc="left") == "toy (2 trainings)"
     assert [bool(bar.get_hatch()) for bar in fig.axes[0].patches] == [False, False, True, False]
+    (ax,) = plotting.recovered({"toy": {"a": [0.9], "b": [0.5, 0.4]}})[0].axes
+    assert ax.get_title(loc="left") == "toy (1 or 2 trainings)"
 
 
 def test_the_worst_model_and_one_layer_are_told_by_period():

@@ -572,6 +572,7 @@ FAR = {
         {"a": "nats"},
     ),
     "loss_and_levels": lambda: plotting.loss_and_levels([3.0, -2.0], {"a": 2.5, "b": 1.0}),
+    "rank_sweep": lambda: plotting.rank_sweep({1: 0.5, 4: -0.01}, {1: 1.4, 4: 0.0}, 0.8),
     "twin_gaps": lambda: plotting.twin_gaps(
         [FAR_RECORD], {"all": {("AdamW", "rotation"): "AdamW"}}
     ),

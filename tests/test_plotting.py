@@ -128,6 +128,11 @@ def test_trainings_are_counted_kind_by_kind():
     assert says.startswith("At the end of 1 or 3 trainings each.")
 
 
+def test_an_event_that_did_not_come_in_every_training_is_told():
+    _, says = plotting.order_of_events({"a": [30.0, 20.0], "b": [np.nan, 90], "c": [np.nan] * 2})
+    assert says == "When it comes, in steps: a 20 to 30; b 90 to never; c never."
+
+
 def test_a_look_back_shades_each_token_by_its_attention_and_no_later_one():
     weights = np.array([[1, 0, 0, 0], [0.2, 0.8, 0, 0], [0.04, 0.7, 0.26, 0], [0.1, 0.2, 0.3, 0.4]])
     fig, says = plotting.look_back(["BOS", "7", "12", "7"], weights, 2)

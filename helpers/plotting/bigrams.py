@@ -116,9 +116,10 @@ def rank_sweep(
         textcoords="offset points",
         ha="right",
     )
-    shown = {width: max(excess, 1e-3) for width, excess in written.items()}
+    # a log axis has no zero
+    by_svd, by_training = (np.maximum([*of.values()], 1e-3) for of in (written, trained))
     for width, excess in written.items():
-        if excess < 1e-3:  # a log axis has no zero
+        if excess < 1e-3:
             ax.annotate(
                 "0: exact",
                 (width, 1e-3),
@@ -129,8 +130,8 @@ def rank_sweep(
                 fontsize=8,
             )
     ax.plot(
-        list(shown),
-        list(shown.values()),
+        list(written),
+        by_svd,
         color=COLOUR["accent"],
         ls=(0, (4, 1.5)),
         marker="s",
@@ -139,7 +140,7 @@ def rank_sweep(
     )
     ax.plot(
         list(trained),
-        list(trained.values()),
+        by_training,
         color=COLOUR["copying"],
         marker="o",
         ms=5,

@@ -134,6 +134,11 @@ def two_digits(value: float) -> str:
     return f"{round(value, 2) + 0.0:.2f}"  # + 0.0 turns -0.00 into 0.00
 
 
+def either(counts: Iterable[int]) -> str:
+    """So many, where all agree; else each number that there is: 3, or 1 or 3."""
+    return " or ".join(map(str, sorted({*counts})))
+
+
 def letters(face) -> dict:
     """How to write on this colour, whatever the page behind it is. Where the page shows through,
     white letters have an edge in the colour itself."""

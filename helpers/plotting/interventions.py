@@ -15,6 +15,7 @@ from helpers.plotting.core import (
     Picture,
     array,
     chance_line,
+    either,
     figure,
     hatched,
     letters,
@@ -152,7 +153,7 @@ def recovered(
             ax.axvline(at, color=INK, lw=0.9, ls=dash, zorder=0)
         ax.set_yticks(range(len(bars)), list(bars))
         ax.set(xlim=(-0.6, end), ylim=(len(bars) - 0.5, -0.5))
-        ax.set_title(f"{model} ({len(next(iter(bars.values())))} trainings)")
+        ax.set_title(f"{model} ({either(map(len, bars.values()))} trainings)")
         ax.tick_params(axis="y", length=0)
     axes[-1].set_xlabel("share of the heads' worth that is left")
     if title:

@@ -14,6 +14,7 @@ from helpers.plotting.core import (
     INK,
     Picture,
     chance_line,
+    either,
     figure,
     styled,
     two_digits,
@@ -157,7 +158,7 @@ def kurtosis_on_the_way(
     )
     return (
         fig,
-        f"Kurtosis of the last stream at the end of training, over {max(lines.values())} seeds. "
+        f"Kurtosis of the last stream at the end of training, over {either(lines.values())} seeds. "
         f"{told}. Null {null:.2f}.",
     )
 

@@ -14,6 +14,7 @@ from helpers.plotting.core import (
     Picture,
     array,
     chance_line,
+    either,
     figure,
     nought,
     styled,
@@ -61,8 +62,8 @@ def phase_change(
     fig.suptitle(title, x=0.01, ha="left")
     marks = {kind: line for kind, line in zip(kinds, _thick(panels[0]), strict=True)}
     fig.legend(marks.values(), marks, loc="outside lower center", ncols=len(marks))
-    counts = dict.fromkeys(str(count) for count in sorted(map(len, kinds.values())))
-    return fig, f"At the end of {' or '.join(counts)} trainings each. {'; '.join(told)}."
+    count = either(map(len, kinds.values()))
+    return fig, f"At the end of {count} trainings each. {'; '.join(told)}."
 
 
 @styled
@@ -72,7 +73,7 @@ def order_of_events(events: Mapping[str, Sequence[float]], title: str = "") -> P
     ax = fig.subplots()
     for place, steps in enumerate(events.values()):
         steps = array(steps).astype(float)
-        ax.plot([steps.min(), steps.max()], [place, place], color=FAINT, lw=3)
+        ax.plot(np.sort(steps), [place] * len(steps), color=FAINT, lw=3)
         ax.plot(steps, [place] * len(steps), "o", ms=7, color=COLOUR["prefix_matching"], alpha=0.8)
     ax.set_yticks(range(len(events)), events)
     ax.set(xlabel="training step", xscale="log", ylim=(len(events) - 0.5, -0.5))
@@ -191,5 +192,7 @@ def _spread(values) -> str:
 
 
 def _steps(values) -> str:
-    low, high = np.min(array(values)), np.max(array(values))
-    return f"{low:.0f}" if low == high else f"{low:.0f} to {high:.0f}"
+    """The first and the last, or never where it comes in some trainings only (nan)."""
+    ends = np.sort(array(values).astype(float))[[0, -1]]  # nan stands last
+    told = ["never" if np.isnan(step) else f"{step:.0f}" for step in ends]
+    return " to ".join(dict.fromkeys(told))

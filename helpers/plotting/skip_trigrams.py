@@ -7,7 +7,7 @@ import matplotlib as mpl
 import numpy as np
 
 from helpers.plotting.circuits import signed_map
-from helpers.plotting.core import CHANCE, COLOUR, Picture, array, figure, styled
+from helpers.plotting.core import CHANCE, COLOUR, Picture, array, either, figure, styled
 
 
 @styled
@@ -115,9 +115,8 @@ def final_losses(
         (np.asarray(values) < solved).mean()
         for values in (list(losses.values())[0], list(losses.values())[-1])
     )
-    counts = dict.fromkeys(str(count) for count in sorted(map(len, losses.values())))
     return fig, (
-        f"Final losses of {' or '.join(counts)} seeds each: with {list(losses)[0]} "
+        f"Final losses of {either(map(len, losses.values()))} seeds each: with {list(losses)[0]} "
         f"{_share(few)} are solved, with {list(losses)[-1]} {_share(many)}."
     )
 
