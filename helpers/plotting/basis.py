@@ -78,7 +78,7 @@ def changes(
     things = list(next(iter(measured.values())))
     fig = figure(height=0.31 * len(things) + 1.3)
     ax = fig.subplots()
-    floor, top = 1e-17, max(30, *(max(values.values()) for values in measured.values()))
+    floor, top = 1e-17, max(30, *(2 * max(values.values()) for values in measured.values()))
     same = max(SAME[precision] for precision in measured)
     ax.axvspan(floor, same, **SPAN, color=COLOUR["copying"])
     ax.axvspan(CHANGED, top, **SPAN, color=COLOUR["prefix_matching"])

@@ -301,7 +301,7 @@ def rounding_cost(
             kurtosis, before, after = np.array(
                 [(r["kurtosis"], r["as_trained"][few], r["rotated"][few]) for r in records]
             ).T
-            low = min(low, 1.05 * min(*before, *after))
+            low = min(low, 1.1 * min(*before, *after))
             ax.vlines(kurtosis, after, before, color=colour, lw=1.1, zorder=1)
             ax.scatter(kurtosis, before, color=colour, marker=marker, s=34, label=name, zorder=3)
             ax.scatter(
@@ -328,7 +328,7 @@ def rounding_cost(
         )
         ax.set(
             xscale="log",
-            xlim=(min(2.4, 0.95 * min(tails)), max(45, 1.05 * max(tails))),
+            xlim=(min(2.4, 0.95 * min(tails)), max(45, 1.15 * max(tails))),
             ylim=(low, None),
             xlabel="kurtosis of the last stream, as trained",
         )
