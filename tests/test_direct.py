@@ -55,3 +55,9 @@ def test_it_goes_through_a_familys_own_last_norm(bridge_of, family):
 def test_a_norm_behind_the_attention_is_refused(bridge_of):
     with pytest.raises(ValueError, match="norm behind its attention"):
         direct_effects(bridge_of("gemma2"), TOKENS)
+
+
+def test_a_copy_that_padding_follows_says_nothing_to_anything():
+    model = AttentionOnlyTransformer(ModelConfig())
+    with pytest.raises(ValueError, match="in none of 2 sequences does a token follow"):
+        direct_effects(model, torch.tensor([[0, 3, 3, heads.PAD], [0, 3, 4, 5]]))

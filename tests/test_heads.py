@@ -615,6 +615,18 @@ def test_two_positions_have_no_score_and_three_may():
         heads.repeat_loss(planted(), three)  # nobody knows what follows the copy
 
 
+def test_a_copy_that_padding_follows_has_no_loss():
+    padded = torch.tensor([[0, 3, 3, heads.PAD]])
+    for loss in (
+        lambda: heads.repeat_loss(planted(), padded),
+        lambda: heads.score_with_loss(planted(), padded),
+        lambda: heads.discover(planted(), tokens=[[0, 3, 3, 9]], pad=9),
+    ):
+        with pytest.raises(ValueError, match="in none of 1 sequences does a token follow"):
+            loss()
+    assert len(heads.discover(planted(), tokens=[[0, 3, 3, 9]], pad=9, ablate=False).rows) == 4
+
+
 def test_a_zero_layer_model_has_no_heads():
     report = heads.discover(AttentionOnlyTransformer(ModelConfig(n_layers=0)))
     assert (report.rows, report.induction_heads) == ([], [])

@@ -201,6 +201,23 @@ def test_edges_that_run_backward_and_normalized_models_are_refused():
         interventions.patch_effect(normalized, small_probe(normalized), [Edge((0, 0), (1, 0), "k")])
 
 
+def test_what_is_made_of_all_sequences_meets_all_of_them_however_few_go_at_once(monkeypatch):
+    model = random_model()
+    tokens, edges = heads.probe(16, 32, sequences=5), [Edge((0, 0), (1, 1), "k")]
+
+    def measured() -> list[float]:
+        told = ideals(model, tokens, [(0, 0)], [(1, 1)])
+        return [
+            interventions.ablation(model, tokens, [(0, 0)], keep_patterns=True),
+            interventions.patch_effect(model, tokens, edges).loss,
+            *interventions.loss_recovered(model, tokens, told, [(1, 1)]).values(),
+        ]
+
+    whole = measured()
+    monkeypatch.setattr(heads, "MOST_LOGITS", 2 * 32 * 16)
+    assert measured() == pytest.approx(whole, rel=1e-2, abs=1e-5)
+
+
 # ---- what is held fixed, and ideals
 
 

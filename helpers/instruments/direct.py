@@ -9,7 +9,7 @@ from torch import Tensor
 
 from helpers.hooks import layer_of
 from helpers.instruments import weights
-from helpers.instruments.patterns import PAD, rows_with_a_target
+from helpers.instruments.patterns import rows_that_count
 
 
 @torch.no_grad()
@@ -18,8 +18,8 @@ def direct_effects(model, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "la
     average over the rows whose token has occurred before. The last norm divides by the length that
     it divides by in the whole model; nan for layers that do not attend.
 
-    ValueError when no token occurs twice before the last, and for a model with a norm behind its
-    attention, which would have to be kept as well.
+    ValueError when no such row has a next token, and for a model with a norm behind its attention,
+    which would have to be kept as well.
     """
     tokens, cfg = tokens.to(model.W_U.device), model.cfg
     layers = weights.attending_layers(model)
@@ -28,7 +28,7 @@ def direct_effects(model, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "la
             "this model has a norm behind its attention, so what a head writes has no length of "
             "its own; its copying score needs none"
         )
-    rows = rows_with_a_target(tokens[:, :-1]) & (tokens[:, 1:] != PAD)
+    rows = rows_that_count(tokens)
     right = weights.raising(model, tokens[:, 1:])[rows]  # [row, d_model]
     found = torch.full((cfg.n_layers, cfg.n_heads, len(right)), torch.nan).to(right)
     length = torch.ones(len(right), 1).to(right)

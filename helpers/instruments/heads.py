@@ -29,6 +29,7 @@ from helpers.instruments.patterns import (
     induction_targets,
     prefix_matching,
     previous_token,
+    rows_that_count,
     rows_with_a_target,
     uniform_pattern,
     window_of,
@@ -81,7 +82,7 @@ class _Enough(Exception):
 def score_with_loss(model, tokens: Int[Tensor, "batch pos"]) -> tuple[Scores, float]:
     """`score` and `repeat_loss`, from one forward pass."""
     found, _, hooks = _scoring(model, tokens)
-    loss = _mean_loss(model, tokens, _rows_that_count(tokens), hooks)  # all at once, for the scores
+    loss = _mean_loss(model, tokens, rows_that_count(tokens), hooks)  # all at once, for the scores
     return Scores(*found), loss
 
 
@@ -124,14 +125,18 @@ def _scoring(
     return found, windows, hooks
 
 
-def repeat_loss(model, tokens: Int[Tensor, "batch pos"], fwd_hooks: Sequence = ()) -> float:
+def repeat_loss(
+    model, tokens: Int[Tensor, "batch pos"], fwd_hooks: Sequence = (), whole: bool = False
+) -> float:
     """Mean loss, in nats, at the rows whose token has occurred before: on a probe, where induction
     knows the answer. ValueError when there is no such row before the last, whose loss nobody knows.
 
     The sequences go through the model in batches of MOST_LOGITS; a hook sees one batch at a time.
+    With `whole` they go at once, as hooks need it that were made of all of them.
     """
-    at_once = max(1, MOST_LOGITS // (tokens.shape[1] * model.cfg.d_vocab))
-    rows = _rows_that_count(tokens)
+    rows = rows_that_count(tokens)
+    most = max(1, MOST_LOGITS // (tokens.shape[1] * model.cfg.d_vocab))
+    at_once = len(tokens) if whole else most
     parts = zip(tokens.split(at_once), rows.split(at_once), strict=True)
     losses = [
         _mean_loss(model, part, here, fwd_hooks) * int(here.sum())
@@ -139,10 +144,6 @@ def repeat_loss(model, tokens: Int[Tensor, "batch pos"], fwd_hooks: Sequence = (
         if here.any()
     ]
     return sum(losses) / int(rows.sum())
-
-
-def _rows_that_count(tokens: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch row"]:
-    return rows_with_a_target(tokens[:, :-1]) & (tokens[:, 1:] != PAD)
 
 
 @torch.no_grad()

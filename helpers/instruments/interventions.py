@@ -1,8 +1,8 @@
 """What happens when a part of a trained model is taken out, cut off, or replaced by what it is said
 to be.
 
-Everything here makes hooks; pass them to `heads.repeat_loss`, to `model.run_with_hooks` or to
-`Hooked`.
+Everything here makes hooks; pass them to `heads.repeat_loss` (those that are made of tokens with
+`whole`), to `model.run_with_hooks` or to `Hooked`.
 
 - Ablation: a head's output becomes zero or its own mean, and what follows is recomputed (full) or
   keeps the patterns that it had (pattern-preserving).
@@ -103,7 +103,8 @@ def ablation(
         raise ValueError(f"an ablation to {to!r}; choose 'zero' or 'mean'")
     hooks = zero_heads(model, heads) if to == "zero" else mean_heads(model, tokens, heads)
     frozen = frozen_patterns(model, tokens) if keep_patterns else []
-    return repeat_loss(model, tokens, [*frozen, *hooks]) - repeat_loss(model, tokens)
+    changed = repeat_loss(model, tokens, [*frozen, *hooks], whole=keep_patterns)
+    return changed - repeat_loss(model, tokens)
 
 
 # ---- path patching
@@ -177,7 +178,7 @@ def patch_effect(
     clean = head_outputs(model, tokens)
     instead = clean.mean((1, 2), keepdim=True).expand_as(clean) if instead is None else instead
     hooks = patch(edges, clean, instead)
-    rise = repeat_loss(model, tokens, hooks) - repeat_loss(model, tokens)
+    rise = repeat_loss(model, tokens, hooks, whole=True) - repeat_loss(model, tokens)
     readers = sorted({edge.reader for edge in edges})
     fall = [
         _matching(model, tokens, reader) - _matching(model, tokens, reader, hooks)
@@ -293,7 +294,7 @@ def loss_recovered(
             "heads whose ablation costs something"
         )
     return {
-        name: 1 - (repeat_loss(model, tokens, hooks) - intact) / worth
+        name: 1 - (repeat_loss(model, tokens, hooks, whole=True) - intact) / worth
         for name, hooks in replacements.items()
     }
 

@@ -32,6 +32,18 @@ def rows_with_a_target(tokens: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch 
     return _some_targets(tokens).any(-1)
 
 
+def rows_that_count(tokens: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch row"]:
+    """Of the rows whose next token is known, those whose token has occurred before. ValueError when
+    there is none."""
+    rows = rows_with_a_target(tokens[:, :-1]) & (tokens[:, 1:] != PAD)
+    if not rows.any():
+        raise ValueError(
+            f"in none of {len(tokens)} sequences does a token follow one that has occurred before, "
+            "so there is no answer to score; use repeated tokens (heads.probe)"
+        )
+    return rows
+
+
 def _some_targets(tokens: Int[Tensor, "batch pos"]) -> Bool[Tensor, "batch query key"]:
     """`induction_targets`. ValueError when there is none."""
     targets = induction_targets(tokens)
