@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from helpers.model import AttentionOnlyTransformer, ModelConfig
+from helpers.model import AttentionOnlyTransformer, Head, ModelConfig, check_order
 from helpers.sequences import BOS
 
 # the score of a full match; half a match leaves e^-16 of the attention to those that do not match
@@ -115,8 +115,8 @@ def pointer_arithmetic(d_vocab: int, n_ctx: int) -> AttentionOnlyTransformer:
     model.W_K[0, 0, at.position, d_vocab:] = torch.eye(n_ctx)
     _move(model, 0, at.position, at.pointer, but=0)
 
-    # Of m copies each successor gets 1 / m, which is 2 / n_ctx or more; BOS, the successor of none,
-    # gets 1 / n_ctx.
+    # Of m copies each successor gets 1 / m, and BOS, the successor of none, 1 / n_ctx: less, for
+    # there are fewer copies than tokens.
     _look_for_equal(
         model, 1, at.pointer, at.position, sharp=n_ctx * SHARP, step=torch.eye(n_ctx).roll(1, 1)
     )
@@ -128,8 +128,8 @@ def pointer_arithmetic(d_vocab: int, n_ctx: int) -> AttentionOnlyTransformer:
 def planted_composer(
     model: AttentionOnlyTransformer,
     kind: Literal["Q", "K", "V"],
-    writer: tuple[int, int],
-    reader: tuple[int, int],
+    writer: Head,
+    reader: Head,
     generator: Generator,
     directions: int | None = None,
 ) -> AttentionOnlyTransformer:
@@ -138,14 +138,12 @@ def planted_composer(
     1 / sqrt(d_head). Nothing else is special about the two heads.
 
     `directions`: a weaker one, that reads so many of the d_head directions written, and others at
-    random. ValueError for another kind than Q, K, V, for a reader that is not in a later layer, and
-    for directions that are not there.
+    random. ValueError for another kind than Q, K, V, for heads that do not exist, for a reader that
+    is not in a later layer, and for directions that are not there.
     """
-    if kind not in ("Q", "K", "V") or not writer[0] < reader[0]:
-        raise ValueError(
-            f"kind {kind!r} from {writer} to {reader}; choose 'Q', 'K' or 'V' and a reader in a "
-            "later layer"
-        )
+    if kind not in ("Q", "K", "V"):
+        raise ValueError(f"kind is {kind!r}; choose 'Q', 'K' or 'V'")
+    check_order(model, writer, reader)
     directions = model.cfg.d_head if directions is None else directions
     if not 0 <= directions <= model.cfg.d_head:
         raise ValueError(
@@ -251,8 +249,8 @@ def _frequencies(count: int) -> Float[Tensor, " waves"]:
 def _waves(n_ctx: int) -> Float[Tensor, "n_ctx waves_times_2"]:
     """Each position as points on circles, (cos, sin) of angles that grow by pi, pi/2, pi/4, ... a
     step. Positions agree best, with a product of 8 or more, when they are equal; all others miss
-    that by 3 or more. The slowest wave is longer than twice the context, so that no two distances
-    look alike."""
+    that by 3 or more. The slowest wave is as long as twice the context or longer, so that no two
+    distances look alike."""
     angle = torch.arange(n_ctx)[:, None] * _frequencies(max(8, math.ceil(math.log2(n_ctx)) + 1))
     return torch.stack([angle.cos(), angle.sin()], -1).flatten(1)
 

@@ -20,6 +20,15 @@ def layer_of(hook) -> int:
     return int(hook.name.split(".")[1])
 
 
+def check_head_of(hook, head: int, n_heads: int) -> None:
+    """ValueError for a head that the layer in which a hook stands does not have."""
+    if not 0 <= head < n_heads:
+        raise ValueError(
+            f"there is no head {head} in layer {layer_of(hook)}: it has {n_heads}, counted from 0; "
+            "give pairs (layer, head)"
+        )
+
+
 HookFunction = Callable[[Tensor, HookPoint], Tensor | None]
 NameFilter = str | Callable[[str], bool]
 

@@ -440,10 +440,19 @@ def test_a_shared_subspace_is_the_strongest_voice():
 # ---- the handmade circuits
 
 
-@pytest.mark.parametrize(("kind", "reader"), [("k", (1, 0)), ("K", (0, 1))])
-def test_what_cannot_be_planted_is_refused(kind, reader, shapes_unchecked):
-    with pytest.raises(ValueError, match="choose 'Q', 'K' or 'V' and a reader in a later layer"):
-        handmade.planted_composer(random_model(), kind, (0, 0), reader, torch.Generator())
+@pytest.mark.parametrize(
+    ("kind", "writer", "reader", "says"),
+    [
+        ("k", (0, 0), (1, 0), "kind is 'k'; choose 'Q', 'K' or 'V'"),
+        ("K", (0, 0), (0, 1), "give a head of an earlier layer first"),
+        ("K", (-1, 0), (1, 0), "there is no head 0 in layer -1"),
+        ("K", (0, 99), (1, 0), "there is no head 99 in layer 0"),
+        ("K", (0, 0), (1, -1), "there is no head -1 in layer 1"),
+    ],
+)
+def test_what_cannot_be_planted_is_refused(kind, writer, reader, says, shapes_unchecked):
+    with pytest.raises(ValueError, match=says):
+        handmade.planted_composer(random_model(), kind, writer, reader, torch.Generator())
 
 
 @pytest.mark.parametrize(

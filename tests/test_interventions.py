@@ -244,6 +244,15 @@ def test_a_clamped_model_trains_scores_and_is_seen_by_other_hooks_as_clamped():
     assert model.W_Q.grad[0, 0].any() and model.W_V.grad[0, 1].any()
 
 
+@pytest.mark.parametrize("at", [(0, -1), (0, 3), (-1, 0), (2, 0)])
+def test_heads_that_do_not_exist_are_not_held_fixed(at, shapes_unchecked):
+    model = random_model()
+    tokens = small_probe(model)
+    for hooks in (interventions.clamp([at]), interventions.match_exactly([at], tokens)):
+        with pytest.raises(ValueError, match=f"there is no head {at[1]} in|no hook is called"):
+            model.run_with_hooks(tokens, hooks)
+
+
 def ideals(model, tokens, previous, induction) -> dict:
     shift, match = interventions.clamp(previous), interventions.match_exactly(induction, tokens)
     copied = interventions.copy_exactly(model, induction, tokens)

@@ -40,3 +40,5 @@ def test_no_head_of_the_same_layer_hears_it():
 def test_a_head_that_does_not_exist_is_refused():
     with pytest.raises(ValueError, match="there is no head 7 in layer 1"):
         messages.heard(MODEL, TOKENS, (1, 7))
+    with pytest.raises(ValueError, match="there is no head -1 in layer 0: it has 4"):
+        moved((0, -1), (1, 2))

@@ -36,6 +36,8 @@ def test_a_loss_without_heads_is_what_hooks_on_them_make_it(model):
         torch.testing.assert_close(ours, hooked)
         assert (ours - whole).abs().max() > 0.01
     torch.testing.assert_close(phases.losses(model, tokens), whole)  # the model is as it was
+    with pytest.raises(ValueError, match="there is no head -1 in layer 0"):
+        phases.losses(model, tokens, [(0, -1)])
 
 
 def test_with_patterns_kept_a_first_layer_head_costs_what_its_own_writing_is_worth(model):

@@ -82,6 +82,17 @@ def test_pulls_are_what_sets_the_targets_apart_and_add_up(bridge_of):
     assert total == pytest.approx(torch.stack(found).mean().item(), abs=1e-4)
 
 
+@pytest.mark.parametrize("stranger", [(1, 0), (0, 4), (0, -1), (99, 0)])
+def test_a_head_that_wrote_nothing_here_cannot_be_cut(bridge_of, stranger, shapes_unchecked):
+    terms = writers.key_terms(bridge_of("llama"), TOKENS, 1, 3)
+    layer, head = stranger
+    says = (
+        rf"^{layer}\.{head} wrote nothing that head 1\.3 reads; its writers are embedding, 0\.0, "
+    )
+    with pytest.raises(ValueError, match=says):
+        terms.matching(TOKENS, [(0, 1), stranger])
+
+
 def test_rotations_leave_the_distance_alone():
     q, k = torch.randn(2, 1, 8)
     scores = [

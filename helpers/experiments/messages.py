@@ -10,14 +10,17 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from helpers.hooks import check_head_of
 from helpers.model import Head, check_head
 
 
 def push(writer: Head, position: int, message: Float[Tensor, " d_head"]) -> tuple[str, Callable]:
-    """A hook by which a head says `message` at one position, on top of what it says there."""
+    """A hook by which a head says `message` at one position, on top of what it says there. It
+    raises a ValueError for a head that does not exist."""
     layer, head = writer
 
     def say(z, hook):
+        check_head_of(hook, head, z.shape[2])
         z = z.clone()
         z[:, position, head] += message
         return z

@@ -25,7 +25,7 @@ from torch import Generator, Tensor
 from helpers.corpus import Corpus, copying
 from helpers.instruments import contexts, groups, heads
 from helpers.instruments.interventions import frozen_patterns
-from helpers.model import AttentionOnlyTransformer, Head
+from helpers.model import AttentionOnlyTransformer, Head, check_head
 from helpers.training import runs, sweeps
 from helpers.training.command import as_typed, positive, where_to_run
 from helpers.training.loop import train
@@ -73,11 +73,13 @@ def distances(model, tokens: Int[Tensor, "batch pos"], laws: Laws) -> dict[str, 
 def losses(
     model: AttentionOnlyTransformer, tokens: Int[Tensor, "window pos"], out: Sequence[Head] = ()
 ) -> Float[Tensor, "window row"]:
-    """The loss (nats) of every row without these heads: their output matrices are zero."""
+    """The loss (nats) of every row without these heads: their output matrices are zero. ValueError
+    for a head that does not exist."""
     if out:
         model = copy.deepcopy(model)
-        for layer, head in out:
-            model.W_O[layer, head] = 0
+        for at in out:
+            check_head(model, *at)
+            model.W_O[at] = 0
     return torch.cat(
         [
             F.cross_entropy(model(some)[:, :-1].transpose(1, 2), some[:, 1:], reduction="none")

@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from helpers.hooks import layer_of
+from helpers.hooks import check_head_of, layer_of
 from helpers.instruments.circuits import full_ov
 from helpers.instruments.heads import repeat_loss, zero_heads
 from helpers.instruments.patterns import ideal_patterns, prefix_matching
@@ -218,7 +218,8 @@ def shift_pattern(pos: int, back: int = 1) -> Float[Tensor, "query key"]:
 
 def clamp(heads: Sequence[Head], back: int = 1) -> Hooks:
     """The patterns of these heads become `shift_pattern`, for any tokens; no gradient reaches their
-    queries and keys."""
+    queries and keys. As all hooks on patterns here they raise a ValueError for a head that does not
+    exist."""
     return [
         _set_pattern(at, lambda pattern: shift_pattern(pattern.shape[-1], back).to(pattern))
         for at in heads
@@ -303,6 +304,7 @@ def _set_pattern(at: Head, make: Callable[[Tensor], Tensor]) -> tuple[str, Calla
     layer, head = at
 
     def hold(pattern, hook):
+        check_head_of(hook, head, pattern.shape[1])
         pattern = pattern.clone()
         pattern[:, head] = make(pattern[:, head])
         return pattern

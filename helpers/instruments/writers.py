@@ -54,8 +54,14 @@ class KeyTerms(NamedTuple):
     terms: Float[Tensor, "writer batch query key"]
 
     def pattern(self, without: tuple[Head, ...] | list[Head] = ()) -> Float[Tensor, "batch q k"]:
-        """The attention that these scores give, some heads' direct paths to the keys cut."""
+        """The attention that these scores give, some heads' direct paths to the keys cut.
+        ValueError for a head that wrote nothing here."""
         cut = set(map(named, without))
+        if strangers := sorted(cut - set(self.writers)):
+            raise ValueError(
+                f"{', '.join(strangers)} wrote nothing that head {named(self.head)} reads; its "
+                f"writers are {', '.join(self.writers)}, the heads as pairs (layer, head)"
+            )
         kept = [name not in cut for name in self.writers]
         scores = self.terms[torch.tensor(kept)].sum(0)
         hidden = torch.ones(scores.shape[-2:]).triu(1).bool()
