@@ -142,6 +142,13 @@ def test_matching_with_one_earlier_head_is_the_pairs_own_positivity():
     assert circuits.matching_statistic(model, 1, 1, only) == pytest.approx(pair, abs=1e-5)
 
 
+def test_every_heads_matching_is_that_of_each():
+    model, previous = AttentionOnlyTransformer(ModelConfig(n_layers=3, seed=4)), torch.rand(3, 4)
+    found = circuits.matching_statistics(model, 2, previous)
+    each = [circuits.matching_statistic(model, 2, head, previous) for head in range(4)]
+    assert found.tolist() == each and len({*each}) == 4
+
+
 def test_the_first_layer_has_nothing_to_match_with():
     with pytest.raises(ValueError, match="no head comes before layer 0"):
         circuits.matching_statistic(AttentionOnlyTransformer(ModelConfig()), 0, 0, torch.ones(2, 4))

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from helpers import handmade
-from helpers.instruments import circuits, paths, virtual_weights
+from helpers.instruments import circuits, paths, virtual_weights, weights
 from helpers.instruments.heads import induction_targets, probe
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 from tests.oracles import full_matching
@@ -63,6 +63,15 @@ def all_heads(model: AttentionOnlyTransformer) -> list[tuple[int, int]]:
     return [
         (layer, head) for layer in range(model.cfg.n_layers) for head in range(model.cfg.n_heads)
     ]
+
+
+def test_all_heads_are_those_of_the_layers_that_attend():
+    model = AttentionOnlyTransformer(ModelConfig(n_layers=2, n_heads=3))
+    assert weights.all_heads(model) == all_heads(model)
+    hybrid = SimpleNamespace(
+        cfg=SimpleNamespace(n_layers=4, n_heads=2), blocks_with=lambda part: [(1, None), (3, None)]
+    )
+    assert weights.all_heads(hybrid) == [(1, 0), (1, 1), (3, 0), (3, 1)]
 
 
 # ---- QK and OV

@@ -4,6 +4,7 @@ no others."""
 import math
 from collections.abc import Callable
 from statistics import mean
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from helpers.instruments import heads, patterns
+from helpers.instruments import heads, patterns, probes
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 
 PREVIOUS, INDUCTION = (0, 1), (1, 1)  # where `planted` puts its two heads
@@ -559,6 +560,20 @@ def test_tokens_and_ids_may_be_lists_arrays_and_whole_numbers_of_any_kind(writte
     assert torch.equal(
         heads.repeated_tokens(written(ids), block=4), heads.repeated_tokens(ids, block=4)
     )
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "opens", "probed"),
+    [
+        (None, 0, dict(bos=0, special=())),
+        (SimpleNamespace(bos_token_id=5, all_special_ids=[5, 6]), 5, dict(bos=5, special=[5, 6])),
+        (SimpleNamespace(bos_token_id=None, all_special_ids=[6]), None, dict(bos=0, special=[6])),
+        (SimpleNamespace(), None, dict(bos=0, special=())),
+    ],
+)
+def test_where_no_id_opens_a_text_the_probe_opens_with_0(tokenizer, opens, probed):
+    model = SimpleNamespace(tokenizer=tokenizer)
+    assert probes.opening_id(model) == opens and probes.special_ids(model) == probed
 
 
 def test_an_id_that_is_given_twice_is_drawn_no_more_often():

@@ -160,21 +160,15 @@ def save(trainings: dict[str, list[History]], path: Path = FILE) -> None:
 
 
 def _read_off(model: AttentionOnlyTransformer) -> dict[str, list[float]]:
-    last, n_heads = model.cfg.n_layers - 1, range(model.cfg.n_heads)
-    previous = (
-        heads.score(model, heads.probe(model.cfg.d_vocab, model.cfg.n_ctx)).previous_token
-        if last
-        else None
-    )
+    cfg, last = model.cfg, model.cfg.n_layers - 1
+    matching = [0.0] * cfg.n_heads
+    if last:
+        previous = heads.score(model, heads.probe(cfg.d_vocab, cfg.n_ctx)).previous_token
+        matching = circuits.matching_statistics(model, last, previous).tolist()
     return dict(
-        matching_weights=[
-            circuits.matching_statistic(model, last, head, previous) if last else 0.0
-            for head in n_heads
-        ],
+        matching_weights=matching,
         copying_weights=circuits.copying_statistics(model)[-1].tolist(),
-        gate=model.smear[0].sigmoid().tolist()
-        if model.cfg.smeared_keys
-        else [1.0 for _ in n_heads],
+        gate=model.smear[0].sigmoid().tolist() if cfg.smeared_keys else [1.0] * cfg.n_heads,
     )
 
 

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
-from helpers.instruments import basis, circuits, composition, heads
+from helpers.instruments import basis, circuits, composition, heads, weights
 from helpers.model import AttentionOnlyTransformer, ModelConfig
 
 # ---- what one would say of a model
@@ -29,8 +29,7 @@ def measures(
 ) -> dict[str, Tensor]:
     """Weights, activations and all that the course computes from them, by name."""
     logits, cache = model.run_with_cache(tokens)
-    layers = range(model.cfg.n_layers)
-    every_head = [(layer, head) for layer in layers for head in range(model.cfg.n_heads)]
+    layers, every_head = range(model.cfg.n_layers), weights.all_heads(model)
     return {
         "weights": model.W_O,
         "stream": cache["resid_post", model.cfg.n_layers - 1],

@@ -25,6 +25,7 @@ from torch import Generator, Tensor
 from helpers.corpus import Corpus, copying
 from helpers.instruments import contexts, groups, heads
 from helpers.instruments.interventions import frozen_patterns
+from helpers.instruments.weights import all_heads
 from helpers.model import AttentionOnlyTransformer, Head, check_head
 from helpers.training import runs, sweeps
 from helpers.training.command import as_typed, positive, where_to_run
@@ -174,10 +175,6 @@ def run(kind: str, seed: int, steps: int | None = None) -> tuple[dict[str, Any],
     tensors |= {"lost": torch.stack(lost)} if lost else {}
     record = dict(kind=kind, seed=seed, snapshots=snapshots, without=without)
     return record, tensors
-
-
-def all_heads(model) -> list[Head]:
-    return [(layer, at) for layer in range(model.cfg.n_layers) for at in range(model.cfg.n_heads)]
 
 
 def rounded(value: Any, digits: int = 4) -> Any:

@@ -97,11 +97,8 @@ def along_a_training(
     for model in models:
         cfg = model.cfg
         previous = heads.score(model, heads.probe(cfg.d_vocab, cfg.n_ctx)).previous_token
-        last = cfg.n_layers - 1
-        matching = [
-            circuits.matching_statistic(model, last, head, previous) for head in range(cfg.n_heads)
-        ]
-        found["matching"].append(max(matching))
+        matching = circuits.matching_statistics(model, cfg.n_layers - 1, previous)
+        found["matching"].append(matching.max().item())
         found["pull"].append(aimed_back(pull_on_first_layer(model, batch)))
         found["looking_back"].append(previous[0].max().item())
     return found

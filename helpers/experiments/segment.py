@@ -26,9 +26,10 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from helpers.experiments.periods import accuracy
 from helpers.instruments import circuits, heads
 from helpers.model import ModelConfig
-from helpers.sequences import Batch, Task
+from helpers.sequences import Task
 from helpers.training import runs, sweeps
 from helpers.training.command import as_typed, positive, where_to_run
 from helpers.training.loop import TrainingConfig
@@ -87,15 +88,6 @@ def even_shares(recipe: Recipe) -> float:
     share = again.sum(-1) / torch.arange(1, tokens.shape[1] + 1)
     counted = determined if recipe.training.rows == "determined" else determined | True
     return share[counted].mean().item() * (recipe.model.d_vocab - 1)
-
-
-@torch.no_grad()
-def accuracy(model, batch: Batch) -> float:
-    """The share of the rows that can be known whose likeliest token is the right one. The latest
-    earlier copy of a token is by chance often another than the segment's, so that even a perfect
-    head stays below 1."""
-    right = model(batch.tokens).argmax(-1) == batch.targets
-    return right[batch.determined].float().mean().item()
 
 
 def run(condition: str, seed: int, most: int = MOST) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from helpers.instruments.circuits import OV, virtual_head_ov, virtual_head_pattern
+from helpers.instruments.weights import all_heads
 from helpers.sequences import Batch, additive_log_probs, cross_entropy, vote_tables
 
 STEADY = 0.9  # of the attention, in every row on average
@@ -33,8 +34,7 @@ class Path(NamedTuple):
 def paths_through(model, tokens: Int[Tensor, "batch pos"]) -> list[Path]:
     """The paths of a model of two heads, the nearest first and those that look nowhere last.
     ValueError for another number of heads."""
-    cfg = model.cfg
-    heads = [(layer, head) for layer in range(cfg.n_layers) for head in range(cfg.n_heads)]
+    heads = all_heads(model)
     if len(heads) != 2:
         raise ValueError(f"the model has {len(heads)} heads; the voters' models have two")
     _, cache = model.run_with_cache(tokens, lambda name: name.endswith("hook_pattern"))
@@ -42,7 +42,7 @@ def paths_through(model, tokens: Int[Tensor, "batch pos"]) -> list[Path]:
     for name, (layer, head) in zip(("first head", "second head"), heads, strict=True):
         back = distance(cache["pattern", layer][:, head])
         found.append(Path(name, back, model.W_E @ OV(model, layer, head) @ model.W_U))
-    if cfg.n_layers == 2:
+    if model.cfg.n_layers == 2:
         back = distance(virtual_head_pattern(model, tokens, *heads))
         through = model.W_E @ virtual_head_ov(model, *heads) @ model.W_U
         found.append(Path("virtual head", back, through))

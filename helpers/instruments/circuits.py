@@ -23,7 +23,7 @@ import torch
 from jaxtyping import Complex, Float, Int
 from torch import Generator, Tensor
 
-from helpers.instruments.weights import of_all_layers, of_head
+from helpers.instruments.weights import all_heads, of_all_layers, of_head
 from helpers.model import Head, check_order
 
 # ---- the two circuits of a head ("Splitting attention head terms into circuits")
@@ -155,7 +155,7 @@ def matching_statistic(
     """The positivity of the matching eigenvalues against all earlier heads at once, each weighted
     by how much it attends to the previous token (`heads.score`): the paper's QK trace over the sum
     of absolute values."""
-    earlier = [(at, other) for at in range(layer) for other in range(model.cfg.n_heads)]
+    earlier = [at for at in all_heads(model) if at[0] < layer]
     if not earlier:
         raise ValueError(
             f"no head comes before layer {layer}; matching needs a head of a later layer"
@@ -165,6 +165,15 @@ def matching_statistic(
         previous_token[writer] * part for writer, (_, part) in zip(earlier, factors, strict=True)
     )
     return positivity(torch.linalg.eigvals(moved.double().T @ factors[0][0].double())).item()
+
+
+def matching_statistics(
+    model, layer: int, previous_token: Float[Tensor, "layer head"]
+) -> Float[Tensor, " head"]:
+    """`matching_statistic` of every head of a layer."""
+    heads = range(model.cfg.n_heads)
+    found = [matching_statistic(model, layer, head, previous_token) for head in heads]
+    return torch.tensor(found, dtype=torch.double)
 
 
 def corner(model, previous: Head, head: Head) -> tuple[float, float]:

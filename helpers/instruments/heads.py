@@ -295,7 +295,7 @@ def discover(
         raise ValueError(
             "both ids and tokens given; give ids to draw a probe from, or tokens to score on"
         )
-    cfg, layers = model.cfg, weights.attending_layers(model)
+    cfg, heads = model.cfg, weights.all_heads(model)
     if tokens is None:
         tokens = probe(cfg.d_vocab, cfg.n_ctx, ids=ids, seed=seed, **special_ids(model))
     tokens = token_ids(tokens)
@@ -306,7 +306,6 @@ def discover(
         )
     tokens = _padded(tokens, pad)
     scores, windows = _scored(model, tokens)
-    heads = [(layer, head) for layer in layers for head in range(cfg.n_heads)]
     chance = chance_lines(tokens)
     within = {window: chance_lines(tokens, window) for window in sorted({*windows.values()})}
     rows = [HeadRow(*at, *(score[at].item() for score in scores), None) for at in heads]

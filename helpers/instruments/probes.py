@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Int
 from torch import Tensor
 
-from helpers.sequences import TokenIds, token_ids
+from helpers.sequences import BOS, TokenIds, token_ids
 
 
 def probe(
@@ -51,13 +51,19 @@ def probe(
     return torch.stack(rows)
 
 
-def special_ids(model) -> dict[str, Any]:
-    """Which id opens a text of this model, and which are no tokens of a text, for `probe`. The
-    course's models have BOS 0 and nothing else of the kind; a bridge has it from its tokenizer."""
+def opening_id(model) -> int | None:
+    """What a text opens with: 0 for the course's models; for one with a tokenizer that one's BOS,
+    which may be None."""
     tokenizer = getattr(model, "tokenizer", None)
-    bos = getattr(tokenizer, "bos_token_id", None)
-    special = getattr(tokenizer, "all_special_ids", ())
-    return dict(bos=0 if bos is None else bos, special=special)
+    return BOS if tokenizer is None else getattr(tokenizer, "bos_token_id", None)
+
+
+def special_ids(model) -> dict[str, Any]:
+    """Which id opens a text of this model, 0 where none does, and which are no tokens of a text,
+    for `probe`."""
+    bos = opening_id(model)
+    special = getattr(getattr(model, "tokenizer", None), "all_special_ids", ())
+    return dict(bos=BOS if bos is None else bos, special=special)
 
 
 def repeated_tokens(

@@ -45,7 +45,7 @@ from helpers.instruments.composition import (
     turned_readers,
     written_factor,
 )
-from helpers.instruments.weights import of_head
+from helpers.instruments.weights import all_heads, of_head
 from helpers.model import Head, check_head
 
 Writer = str | Head
@@ -58,12 +58,12 @@ Reader = str | tuple[int, int, str]
 def writers(model) -> list[Writer]:
     """The embedding, the positions, and every head (layer, head), in the order in which they
     write."""
-    return ["embed", "pos", *_heads(model)]
+    return ["embed", "pos", *all_heads(model)]
 
 
 def readers(model) -> list[Reader]:
     """Q, K and V of every head, then the unembedding."""
-    return [*((*head, kind) for head in _heads(model) for kind in "QKV"), "unembed"]
+    return [*((*head, kind) for head in all_heads(model) for kind in "QKV"), "unembed"]
 
 
 def pairs(model) -> Iterator[tuple[Writer, Reader]]:
@@ -298,10 +298,6 @@ def _after(model, reader: Reader, met: str) -> Tensor:
     W = of_head(model, *head)
     other = W.K if kind == "Q" else W.Q
     return ((model.W_E if met == "token" else model.W_pos) @ other).T / math.sqrt(other.shape[1])
-
-
-def _heads(model) -> list[tuple[int, int]]:
-    return list(product(range(model.cfg.n_layers), range(model.cfg.n_heads)))
 
 
 def _written_factor(model, writer: Writer) -> Float[Tensor, "rank d_model"]:

@@ -5,6 +5,7 @@ a layer, lets a group of query heads share one key head, and multiplies by the g
 Whoever looks at weights asks here, so that a query head never meets the keys of another group.
 """
 
+from itertools import product
 from typing import NamedTuple
 
 import torch
@@ -12,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from helpers.instruments.patterns import directions
-from helpers.model import AttentionOnlyTransformer, check_head
+from helpers.model import AttentionOnlyTransformer, Head, check_head
 
 
 class HeadWeights(NamedTuple):
@@ -41,6 +42,11 @@ def attending_layers(model) -> list[int]:
             "to score; give a transformer, or a hybrid that has some attention"
         )
     return found
+
+
+def all_heads(model) -> list[Head]:
+    """Every (layer, head) of the layers that attend."""
+    return list(product(attending_layers(model), range(model.cfg.n_heads)))
 
 
 def of_layer(model, layer: int) -> HeadWeights:

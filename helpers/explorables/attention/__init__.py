@@ -26,10 +26,9 @@ from helpers.explorables.shared.tokens import (
     Tokenizer,
     encoded,
     one_sequence,
-    opening_id,
     token_labels,
 )
-from helpers.instruments import weights
+from helpers.instruments import probes, weights
 from helpers.model import Head, check_head
 from helpers.sequences import TokenIds, token_ids
 
@@ -101,7 +100,7 @@ class Attention(Explorable):
             )
         n_shown = len(shown_heads(self._model, self._heads))
         most = min(self._model.cfg.n_ctx, math.isqrt(MOST_ENTRIES // n_shown))
-        bos = opening_id(self._model) if self._bos == "own" else self._bos
+        bos = probes.opening_id(self._model) if self._bos == "own" else self._bos
         ids, labels = encoded(text, self._tokenizer, most, bos)
         self.scene = make_scene(self._model, ids, labels, self._heads)
         self.text, self.most, self.trouble = text, most, ""
@@ -153,12 +152,11 @@ class Attention(Explorable):
 def shown_heads(model, heads: Sequence[Head] | None = None) -> list[Head]:
     """The heads to show: those given, or all. ValueError for a model without heads, for heads that
     it does not have, for one that is given twice, and for none at all."""
-    n_layers, n_heads = model.cfg.n_layers, model.cfg.n_heads
-    if not n_layers:
+    if not model.cfg.n_layers:
         raise ValueError(
             "a model of 0 layers has no heads to look at; give one with a layer or more"
         )
-    every = [(layer, head) for layer in weights.attending_layers(model) for head in range(n_heads)]
+    every = weights.all_heads(model)
     if heads is None:
         return every
     strangers = [head for head in heads if head not in every]

@@ -48,13 +48,6 @@ def encoded(
     return [*opening, *ids], ["BOS" for _ in opening] + list(tokenizer.token_strings(ids))
 
 
-def opening_id(model) -> int | None:
-    """What a text opens with: 0 for the course's models; for one with a tokenizer that one's BOS,
-    which may be None."""
-    tokenizer = getattr(model, "tokenizer", None)
-    return BOS if tokenizer is None else tokenizer.bos_token_id
-
-
 def one_sequence(values, name: str = "tokens") -> Tensor:
     """As [1, pos]. ValueError unless it is one sequence, [pos] or [1, pos], with something in
     it."""
