@@ -31,6 +31,28 @@ def test_the_latest_copy_counts_and_not_the_first():
     assert wrong[0].nonzero().flatten().tolist() == [3]
 
 
+@pytest.mark.parametrize("kinds", [3, 12])
+def test_each_row_is_told_by_what_followed_its_copies(kinds):
+    """All earlier copies one by one, padding at the end of a row included."""
+    tokens = torch.randint(kinds, (6, 25), generator=torch.Generator().manual_seed(0))
+    tokens[0, 15:] = heads.PAD
+    found = contexts.copies(tokens)
+    for number, words in enumerate(tokens.tolist()):
+        for row, following in enumerate(words[1:]):
+            earlier = [at for at in range(1, row) if words[at] == words[row] != heads.PAD]
+            said = [words[at + 1] for at in earlier]
+            right = bool(said) and said[-1] == following
+            told = dict(
+                right=right,
+                earlier=not right and following in said,
+                wrong=bool(said) and following not in said,
+                none=not said,
+            )
+            assert {
+                name: kind[number, row].item() for name, kind in found._asdict().items()
+            } == told
+
+
 def test_bos_is_no_copy_even_where_it_stands_again():
     *_, none = contexts.copies(torch.tensor([[0, 3, 0, 3, 4]]))
     assert none[0, 0] and none[0, 2]  # a 0 inside a text, before which 0 stood as BOS alone

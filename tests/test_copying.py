@@ -138,7 +138,7 @@ def test_the_weight_is_chosen_on_the_training_files_alone():
     found = copying.worth(text, n_ctx=50)
     windows = text.validation_windows(50)
     bigram = copying.bigram_probability(copying.pair_counts(text), windows)
-    assert copying.best_weight(bigram, *copying.copied(windows)) == 0.99
+    assert copying.best_weight(bigram, *copying.copied(*windows[:2])) == 0.99
     assert found.right == 1.0 and found.gained < 1.0 < found.bigram_loss - 2
 
 
@@ -147,7 +147,7 @@ def test_the_opening_bos_is_a_copy_of_nothing_and_a_files_start_is_a_token(match
     body = torch.tensor([[5, 6, 0, 5, 6, 0, 5, 7]])
     windows = after_bos(body, torch.ones_like(body, dtype=torch.bool))
     # tokens are BOS 5 6 0 5 6 0 5
-    possible, right = copying.copied(windows, matching)
+    possible, right = copying.copied(*windows[:2], matching)
     if matching == 1:
         assert possible.tolist() == [[False, False, False, False, True, True, True, True]]
         assert right.tolist() == [[False, False, False, False, True, True, True, False]]
@@ -160,6 +160,13 @@ def test_the_latest_copy_is_the_one_that_counts():
     assert copying.latest_copies(torch.tensor([[7, 3, 7, 7, 3, -1]])).tolist() == [
         [-1, -1, 0, 2, 1, -1]
     ]
+
+
+@pytest.mark.parametrize("matching", [0, 3])
+def test_only_one_token_or_two_can_match(matching):
+    tokens = torch.tensor([[0, 5, 6, 5, 6]])
+    with pytest.raises(ValueError, match=f"matching is {matching}; give 1 .* 2 for a pair"):
+        copying.copied(tokens, tokens, matching)
 
 
 def test_windows_longer_than_the_text_are_refused():

@@ -53,10 +53,10 @@ def worth(text: Corpus, n_ctx: int = 256) -> Copying:
     bigram = bigram_probability(counts, asked)
 
     def gained(matching: int) -> float:
-        w = best_weight(bigram_probability(counts, learnt), *copied(learnt, matching))
-        return (mixed(bigram, *copied(asked, matching), w).log() - bigram.log()).mean().item()
+        w = best_weight(bigram_probability(counts, learnt), *copied(*learnt[:2], matching))
+        return (mixed(bigram, *copied(*asked[:2], matching), w).log() - bigram.log()).mean().item()
 
-    possible, right = copied(asked)
+    possible, right = copied(*asked[:2])
     bigram_is_right = counts.argmax(-1)[asked.tokens] == asked.targets
     return Copying(
         bigram_loss=-bigram.log().mean().item(),
@@ -68,29 +68,39 @@ def worth(text: Corpus, n_ctx: int = 256) -> Copying:
     )
 
 
+def spans(tokens: Int[Tensor, "window row"], matching: int) -> Int[Tensor, "window row"]:
+    """The last `matching` tokens up to each row, one or two, as one number, the same where they are
+    the same; -1 where BOS, which opens the window, is one of them. ValueError for more."""
+    if matching not in (1, 2):
+        raise ValueError(f"matching is {matching}; give 1 for the present token, 2 for a pair")
+    ids = tokens.clone()
+    ids[:, :1] = -1
+    if matching == 1:
+        return ids
+    first, second = ids[:, :-1], ids[:, 1:]
+    pairs = first * (ids.max() + 1) + second
+    return F.pad(pairs.where((first >= 0) & (second >= 0), -1), (1, 0), value=-1)
+
+
 def latest_copies(ids: Int[Tensor, "window row"]) -> Int[Tensor, "window row"]:
-    """The latest earlier row of the window with the same id, -1 where there is none."""
+    """The latest earlier row of the window with the same id, -1 where there is none. An id below 0
+    is a copy of nothing."""
     order = ids.argsort(dim=-1, stable=True)  # equal ids side by side, the earlier first
     ranked = ids.gather(-1, order)
-    again = F.pad(ranked[:, 1:] == ranked[:, :-1], (1, 0))
+    again = F.pad((ranked[:, 1:] == ranked[:, :-1]) & (ranked[:, 1:] >= 0), (1, 0))
     before = F.pad(order[:, :-1], (1, 0))
     return torch.empty_like(order).scatter_(-1, order, torch.where(again, before, -1))
 
 
 def copied(
-    windows: Batch, matching: int = 1
+    tokens: Int[Tensor, "window row"], targets: Int[Tensor, "window row"], matching: int = 1
 ) -> tuple[Bool[Tensor, "window row"], Bool[Tensor, "window row"]]:
     """(possible, right) at each row: do the last `matching` tokens, one or two, stand earlier in
     the window, and is what followed them there what follows now? The BOS that opens a window is a
     copy of nothing."""
-    ids = windows.tokens.clone()
-    ids[:, 0] = -1
-    if matching == 2:  # each pair as one number; those of the first two rows never come again
-        base = int(ids.max()) + 1
-        ids = F.pad(ids[:, :-1] * base + ids[:, 1:], (1, 0), value=-2 * base)
-    rows = latest_copies(ids)
+    rows = latest_copies(spans(tokens, matching))
     possible = rows >= 0
-    return possible, possible & (windows.targets.gather(-1, rows.clamp(min=0)) == windows.targets)
+    return possible, possible & (targets.gather(-1, rows.clamp(min=0)) == targets)
 
 
 def pair_counts(text: Corpus) -> Int[Tensor, "present next"]:

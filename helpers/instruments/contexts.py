@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from helpers.corpus.copying import copied, latest_copies, spans
 from helpers.instruments.heads import zero_heads
-from helpers.instruments.patterns import induction_targets
 from helpers.instruments.weights import in_single
 from helpers.model import Head
 
@@ -32,11 +32,8 @@ class Copies(NamedTuple):
 def copies(tokens: Int[Tensor, "batch pos"]) -> Copies:
     """What followed each row's token where it stood before, beside what follows it now. Token 0 of
     each sequence is BOS and a copy of nothing."""
-    targets = induction_targets(tokens)[:, :-1]  # [batch, row, key]
-    latest = tokens.shape[1] - 1 - targets.flip(-1).long().argmax(-1)
-    possible, following = targets.any(-1), tokens[:, 1:]
-    right = possible & (tokens.gather(1, latest) == following)
-    some = (targets & (tokens[:, None] == following[..., None])).any(-1)
+    possible, right = copied(tokens[:, :-1], tokens[:, 1:])
+    some = latest_copies(spans(tokens, 2))[:, 1:] >= 0  # the pair of both stands earlier
     return Copies(right, some & ~right, possible & ~some, ~possible)
 
 
