@@ -55,6 +55,11 @@ def test_a_token_is_taken_up_when_its_pair_stood_there_before(more, share):
     assert sum(by_hand) / 4 == share
 
 
+def test_of_nothing_no_share_is_taken_up():
+    with pytest.raises(ValueError, match="no tokens follow these"):
+        taken_up(BLOCK, BLOCK[:, :0])
+
+
 def test_rows_do_not_see_each_other():
     both = taken_up(BLOCK, torch.tensor([[4, 6], [4, 6]]))
     assert both.tolist() == [0, 1]

@@ -60,6 +60,11 @@ def test_what_is_loaded_is_by_share_and_every_seed():
     assert list(found["everywhere"]) == sorted(rarity.REPEATING)
 
 
+def test_a_training_leaves_the_threads_to_its_caller(monkeypatch):
+    monkeypatch.setattr(torch, "set_num_threads", None)
+    assert rarity.run(3, "repeats", 0, steps=1)["repeating"] == 3
+
+
 def test_the_command_trains_all_of_them(tmp_path):
     rarity.main(["--steps", "1", "--seeds", "1", "--out", str(tmp_path)])
     record = json.loads((tmp_path / "sweep.json").read_text(encoding="utf-8"))

@@ -88,6 +88,7 @@ def test_a_training_ends_when_half_is_answered(monkeypatch):
 
 def test_a_training_that_never_answers_ends_with_its_tokens(monkeypatch):
     monkeypatch.setattr(segment, "LOOK_EVERY", 4096)
+    monkeypatch.setattr(torch, "set_num_threads", None)  # its caller's to choose
     made = segment.run("half as wide", 0, most=10_000)
     assert made["tokens"] is None and len(made["looks"]) == 2
 
@@ -109,6 +110,13 @@ def test_what_is_loaded_is_by_condition_and_every_seed(tmp_path):
     found = segment.load(tmp_path)["as it is"]
     assert found.million.tolist() == [3, torch.inf]
     assert found.answered.tolist() == pytest.approx([0.6, 0.1])
+
+
+def test_a_training_that_was_never_looked_at_is_loaded_too(tmp_path):
+    made = segment.run("half as wide", 0, most=4096)
+    sweeps.save(tmp_path, "made up", [made])
+    found = segment.load(tmp_path)["half as wide"]
+    assert made["looks"] == [] and found.million.isinf().all() and found.answered.isnan().all()
 
 
 @pytest.mark.usefixtures("shapes_unchecked")

@@ -133,7 +133,6 @@ def run(kind: str, seed: int, steps: int | None = None) -> tuple[dict[str, Any],
     the in-context learning scores of all held-out windows, a row for each of `without`; `last`
     [row], the mean loss at the end. `steps` cuts a training short.
     """
-    torch.set_num_threads(1)
     recipe = RECIPES[kind].seeded(seed)
     text, n_ctx, probe = recipe.text(), recipe.model.n_ctx, recipe.probe()
     tokens, laws = text.validation_windows(n_ctx, WINDOWS).tokens, Laws(text)

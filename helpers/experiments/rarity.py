@@ -19,7 +19,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from torch import Generator
 
 from helpers.model import AttentionOnlyTransformer
@@ -62,7 +61,6 @@ def seldom(repeating: int, counted: Counted, batch: int, generator: Generator) -
 def run(repeating: int, counted: Counted, seed: int, steps: int | None = None) -> dict[str, Any]:
     """Train one seed, and measure it on blocks of lengths that it never reads: the best head's
     prefix matching, and the loss on rows that repeat (nats)."""
-    torch.set_num_threads(1)
     recipe = DEFAULT.seeded(seed)
 
     def task(batch: int, generator: Generator) -> Batch:

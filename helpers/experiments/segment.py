@@ -95,7 +95,6 @@ def run(condition: str, seed: int, most: int = MOST) -> dict[str, Any]:
     apart, give the accuracy on sequences that are the same for all, and the best head's prefix
     matching and previous-token score on repeated random tokens. `tokens`: how many were read when
     half of the rows were answered rightly; None if that never was so."""
-    torch.set_num_threads(1)
     recipe = CONDITIONS[condition].seeded(seed)
     a_step = recipe.training.batch * recipe.model.n_ctx
     recipe = replace(recipe, training=replace(recipe.training, steps=most // a_step))
@@ -133,7 +132,8 @@ def settings(n_seeds: int = SEEDS) -> list[dict[str, Any]]:
 
 class Ended(NamedTuple):
     """How the trainings of a condition ended: the tokens read until half of the rows were answered
-    (million; inf where that never was so), and the share that was answered at the last look."""
+    (million; inf where that never was so), and the share that was answered at the last look (nan
+    where none was taken, within fewer than LOOK_EVERY tokens)."""
 
     million: Float[Tensor, " seed"]
     answered: Float[Tensor, " seed"]
@@ -147,7 +147,7 @@ def load(folder: Path = FOLDER) -> dict[str, Ended]:
     return {
         condition: Ended(
             torch.tensor([(one["tokens"] or math.inf) / 1e6 for one in trainings]),
-            torch.tensor([one["looks"][-1][0] for one in trainings]),
+            torch.tensor([one["looks"][-1][0] if one["looks"] else math.nan for one in trainings]),
         )
         for condition, trainings in found.items()
     }

@@ -33,7 +33,9 @@ def taken_up(
 ) -> Float[Tensor, " batch"]:
     """Which share of the tokens in `more` follow their token as one like it did once before: the
     pair of them stands somewhere earlier in its row, in `tokens` or in `more` itself. It is what
-    induction would write."""
+    induction would write. ValueError for no tokens in `more`."""
+    if not more.shape[1]:
+        raise ValueError("no tokens follow these, so no share of them is taken up; give 1 or more")
     rows = torch.cat([tokens, more], 1)
     pairs = torch.stack([rows[:, :-1], rows[:, 1:]], -1)  # [batch, pos - 1, 2]
     alike = (pairs[:, :, None] == pairs[:, None]).all(-1)  # [batch, this pair, that pair]
