@@ -40,6 +40,22 @@ export function countFrames() {
   window.requestAnimationFrame = (draw) => { asked++; return ask(draw); };
 }
 
+// From now on frames come in `window.passFrames` alone: so many, so many milliseconds apart.
+export function holdFrames() {
+  const due = new Map();
+  let asked = 0, now = 0;
+  window.requestAnimationFrame = (draw) => { due.set(++asked, draw); return asked; };
+  window.cancelAnimationFrame = (one) => due.delete(one);
+  window.passFrames = (count, apart) => {
+    for (let passed = 0; passed < count; passed++) {
+      const draws = [...due.values()];
+      due.clear();
+      now += apart;
+      for (const draw of draws) draw(now);
+    }
+  };
+}
+
 // ---- what is seen
 
 // What is cut off at the right edge.

@@ -197,28 +197,21 @@ def test_the_graph_is_dragged_as_the_slider_is_and_its_words_cannot_be_selected(
 
 @pytest.mark.parametrize("frame", [7, 16])  # milliseconds
 def test_it_turns_by_itself_as_fast_on_any_screen_until_stopped(bare, frame):
-    """By the page's own time."""
-    bare.stop_time()
-    bare.page.evaluate(
-        """(frame) => {
-          window.requestAnimationFrame = (done) => setTimeout(() => done(performance.now()), frame);
-          window.cancelAnimationFrame = clearTimeout;
-        }""",
-        frame,
-    )
+    bare.measure("holdFrames")
     bare.show(EVERY["rotation"].make())
-    bare.pass_time(100)
-    angle, page = bare.page.locator(".rotation .angle"), bare.page
+    page = bare.page
+
+    def after(milliseconds):
+        page.evaluate("(given) => passFrames(...given)", [milliseconds // frame, frame])
+        return page.locator(".rotation .angle").inner_text()
+
     page.get_by_role("button", name="Turn", exact=True).focus()
     page.keyboard.press("Enter")
-    bare.pass_time(2000)
-    turned = (2000 - 2 * frame) * 360 / 14_000  # its first frame and the drawing of its last
-    assert turned - 1 < float(angle.inner_text().rstrip("°")) < turned + 1
+    turned = 2000 * 360 / 14_000
+    assert turned - 1 < float(after(2000).rstrip("°")) < turned + 1
     page.keyboard.press("Enter")
-    bare.pass_time(100)
-    stopped = angle.inner_text()
-    bare.pass_time(1000)
-    assert angle.inner_text() == stopped
+    stopped = after(100)
+    assert after(1000) == stopped
 
 
 def test_it_fits_a_narrow_page(bare, page):
