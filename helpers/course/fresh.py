@@ -1,9 +1,10 @@
 """Do the claims hold on seeds that nobody has looked at? `make fresh SEEDS="1 2 3"` asks.
 
-For each set of seeds everything that the course trains is trained anew, in build/fresh, and every
-notebook is executed on it. COURSE_SEEDS gives the seeds (set 3 has 3000, 3001, ...), COURSE_DATA
-the folder of runs; nothing that is shipped is touched. What has been trained is kept, so a second
-call only executes. A table of all claims ends it; the exit status is 1 when one does not hold.
+For each set of seeds all that the course trains but its models of text (with --text, these too) is
+trained anew, in build/fresh, and every notebook is executed on it. COURSE_SEEDS gives the seeds
+(set 3 has 3000, 3001, ...), COURSE_DATA the folder of runs; nothing that is shipped is touched.
+What has been trained is kept, so a second call only executes. A table of all claims ends it; the
+exit status is 1 when one does not hold.
 
     python -m helpers.course.fresh 1 2 3        --text: also the runs on text, many minutes each
 """
