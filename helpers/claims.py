@@ -148,8 +148,8 @@ def _joined(value):
     for one in value if isinstance(value, list) else [value]:
         if isinstance(one, Number) and not isinstance(one, Integral):
             raise TypeError(
-                f"{one!r} is no whole number; exactly compares whole numbers and words, below, "
-                "above and between compare the rest"
+                f"{one!r} is a {type(one).__name__}; exactly compares whole numbers (int) and "
+                "words, below, above and between compare the rest"
             )
     return ", ".join(map(_text, value)) or "none" if isinstance(value, list) else value
 

@@ -892,6 +892,17 @@ def test_a_head_that_copies_little_better_than_blindly_is_not_named(monkeypatch)
 # ---- windows
 
 
+def test_each_window_has_its_line_of_chance_and_names_its_layers():
+    rows = [heads.HeadRow(layer, 0, 0.1, 0.1, 0.0, None) for layer in range(5)]
+    chances = {8: dict(prefix_matching=0.08), 16: dict(prefix_matching=0.06)}
+    table = heads.HeadReport(rows, {}, [], {1: 8, 3: 16, 4: 16}, chances).table()
+    lines = [(row[1], row[-1]) for row in table.rows[1:3]]
+    assert lines == [
+        ("0.08", "layers that see 8 tokens: 1"),
+        ("0.06", "layers that see 16 tokens: 3 4"),
+    ]
+
+
 def test_a_window_is_known_by_what_all_heads_can_see():
     pos, tokens = 20, heads.probe(40, 20, sequences=2)
     near = patterns.uniform_pattern(pos, window=6).expand(2, 3, -1, -1)

@@ -75,10 +75,12 @@ def test_the_worst_model_and_one_layer_are_told_by_period():
 def test_a_training_tells_from_which_step_each_curve_is_up():
     training = dict(matching=[0.2, 0.35, 0.9], pull=[0.1, 0.2, 0.4], looking_back=[0.1, 0.1, 0.2])
     _, says = plotting.first_layer_story([0, 8, 16], training)
-    assert "matching, in the weights from step 8, rows pulled to the token before from" in says
-    assert "step 16, attention on the token before at no step" in says
+    assert says == (
+        "Above 0.3: matching, in the weights first at step 8; rows pulled to the token before "
+        "first at step 16; attention on the token before at no step."
+    )
     _, says = plotting.first_layer_story([0, 8, 16], training | dict(pull=[0.1, 0.4, 0.2]))
-    assert "rows pulled to the token before from step 8 to 8, attention" in says
+    assert "rows pulled to the token before first at step 8, not at the end;" in says
 
 
 def test_fits_tell_when_the_median_is_halved():

@@ -123,25 +123,17 @@ def streams():
     return dict(AdamW=loud, SGD=np.ones((2, 3, 4)))
 
 
-def test_four_streams_colours_the_loud_coordinates_and_says_how_many_there_are():
+def test_four_streams_colours_the_loud_coordinates_and_says_what_they_carry():
     fig, says = plotting.four_streams(streams(), dict(AdamW=[1], SGD=[0, 3]))
-    assert says.endswith("is carried by: AdamW 1 of 4; SGD 2 of 4.")
+    carried = [
+        f"{share} of the squared length in {of} of 4" for share, of in (("92%", 1), ("50%", 2))
+    ]
+    assert says.endswith(f"AdamW {carried[0]}; SGD {carried[1]}.")
+    assert [ax.texts[0].get_text() for ax in fig.axes[::2]] == carried
     for bars, coloured in zip(fig.axes[::2], ([1], [0, 3]), strict=True):
         colours = [mpl.colors.to_hex(bar.get_facecolor(), True) for bar in bars.patches]
         assert [i for i, colour in enumerate(colours) if colour != QUIET] == coloured
     assert fig.axes[0].get_ylim() == fig.axes[2].get_ylim()
-
-
-def test_four_streams_says_how_much_the_coloured_coordinates_carry():
-    fig, says = plotting.four_streams(streams(), dict(AdamW=[1], SGD=[3]))
-    assert says.endswith(
-        "Half of the squared length is carried by: AdamW 1 of 4. 25% of the squared length is "
-        "carried by: SGD 1 of 4."
-    )
-    assert [ax.texts[0].get_text() for ax in fig.axes[::2]] == [
-        "half of the squared length in 1 of 4",
-        "25% of the squared length in 1 of 4",
-    ]
 
 
 def test_four_streams_puts_the_first_sequence_below_its_sizes():

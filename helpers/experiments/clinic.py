@@ -255,8 +255,8 @@ CAUSES = {
         dict(
             head=False, time=True, moved=True, seen=True, noise=False, elsewhere=False, back=False
         ),
-        "nobody tells a position which token stands before it, so it can only guess among those "
-        "seen",
+        "nobody tells a position which token stands before it, so it bets on distances or guesses "
+        "among those seen",
         "a second layer, or smeared keys",
         ("nothing changed",),
     ),

@@ -15,7 +15,7 @@ from helpers.instruments.patterns import rows_that_count
 @torch.no_grad()
 def direct_effects(model, tokens: Int[Tensor, "batch pos"]) -> Float[Tensor, "layer head"]:
     """By how much (logits) what a head writes raises the right next token above the mean of all, on
-    average over the rows whose token has occurred before. The last norm divides by the length that
+    average over the rows whose token has occurred before. The last norm divides by the size that
     it divides by in the whole model; nan for layers that do not attend.
 
     ValueError when no such row has a next token, and for a model with a norm behind its attention,

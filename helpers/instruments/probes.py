@@ -47,7 +47,7 @@ def probe(
     rows = []
     for length in torch.linspace((longest + 1) // 2, longest, sequences).round().int().tolist():
         block = ids[torch.randperm(len(ids), generator=generator)[:length]]
-        rows.append(F.pad(block.repeat(pos // length + 1)[: pos - 1], (1, 0), value=bos))
+        rows.append(F.pad(block[torch.arange(pos - 1) % length], (1, 0), value=bos))
     return torch.stack(rows)
 
 

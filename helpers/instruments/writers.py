@@ -1,8 +1,8 @@
 """Who wrote what a head of a language model reads: its scores, one term for each writer of its
 keys.
 
-The stream is the sum of what embedding, heads and MLPs wrote. A norm divides it by a length and
-multiplies by gains; with the length kept as it was, that is linear, and so is W_K. Rotary positions
+The stream is the sum of what embedding, heads and MLPs wrote. A norm divides it by its size and
+multiplies by gains; with the size kept as it was, that is linear, and so is W_K. Rotary positions
 turn queries and keys by angles that grow with the position, which is linear again. So a score falls
 into terms, one a writer, and to take a writer's term away is to cut its direct path to these keys.
 

@@ -117,11 +117,8 @@ def copying_plane(heads: Mapping[str, Any], null, title: str = "") -> Picture:
     )
     marks[0].set(sizes=[12], color=INK)
     fig.suptitle(title, x=0.01, ha="left")
-    narrow, broad = sorted((cloud.real.std(), cloud.imag.std()))
-    shape = "round random" if narrow > 0.8 * broad else "random"
     return fig, (
-        f"Eigenvalues of the OV circuit over a {shape} cloud; copying statistic: "
-        f"{', '.join(found)}."
+        f"Eigenvalues of the OV circuit over a random cloud; copying statistic: {', '.join(found)}."
     )
 
 

@@ -21,46 +21,37 @@ def four_streams(
     """A stream [batch, pos, d_model] by the optimiser that made it, two in a row. Above, how large
     each coordinate is: its root mean square over all tokens, where 1 is what it would be if all
     were alike. Below, the first sequence, a row a position. The coordinates in `loud` are
-    coloured; they carry half of the squared length, or the share that is said."""
+    coloured, and it is said what they carry of the squared length."""
     scaled = {name: _to_size_one(array(x)) for name, x in streams.items()}
     sizes = {name: np.sqrt(np.square(x).mean((0, 1))) for name, x in scaled.items()}
-    shares = {name: _share(size, loud[name]) for name, size in sizes.items()}
+    carried = {
+        name: f"{np.square(size[[*loud[name]]]).sum() / np.square(size).sum():.0%} of the squared "
+        f"length in {len(loud[name])} of {len(size)}"
+        for name, size in sizes.items()
+    }
     rows = -(-len(streams) // 2)
     fig = figure(height=2.7 * rows + 0.3)
     panels = fig.subfigures(rows, 2, wspace=0.04, hspace=0.05, squeeze=False).flatten()
     for panel, (name, x) in zip(panels[: len(scaled)], scaled.items(), strict=True):
         bars, board = panel.subplots(2, 1, height_ratios=[1, 1.7])
-        _draw_bars(bars, sizes[name], loud[name], OPTIMISER[name], shares[name])
+        _draw_bars(bars, sizes[name], loud[name], OPTIMISER[name], carried[name])
         bars.set_title(LABEL[name], fontsize=9, weight="bold", pad=3)
         board.imshow(x[0], cmap=SIGNED, vmin=-3, vmax=3, aspect="auto")
         board.set(xticks=[], yticks=[], ylabel="position", xlabel="coordinate of the stream")
         board.spines[:].set_visible(True)
     fig.suptitle(title, x=0.01, ha="left")
-    told = {name: f"{LABEL[name]} {len(loud[name])} of {len(size)}" for name, size in sizes.items()}
-    by_share = [
-        f"{share[0].upper()}{share[1:]} of the squared length is carried by: "
-        f"{'; '.join(words for name, words in told.items() if shares[name] == share)}."
-        for share in dict.fromkeys(shares.values())
-    ]
+    told = "; ".join(f"{LABEL[name]} {words}" for name, words in carried.items())
     return fig, (
         "The last stream by optimiser, red above zero and blue below, and how large each of its "
-        f"coordinates is. {' '.join(by_share)}"
+        f"coordinates is. {told}."
     )
-
-
-def _share(sizes: np.ndarray, loud: Collection[int]) -> str:
-    """What these coordinates carry of the squared length: half, if that takes every one of them."""
-    squares = np.square(sizes)
-    carried = squares[[*loud]] / squares.sum()
-    is_half = len(loud) and carried.sum() - carried.min() < 0.5 <= carried.sum() + 1e-6
-    return "half" if is_half else f"{carried.sum():.0%}"
 
 
 def _to_size_one(x: np.ndarray) -> np.ndarray:
     return x / np.sqrt(np.square(x).mean())
 
 
-def _draw_bars(ax: Axes, sizes: np.ndarray, loud: Collection[int], colour: str, share: str) -> None:
+def _draw_bars(ax: Axes, sizes: np.ndarray, loud: Collection[int], colour: str, said: str) -> None:
     places = np.arange(len(sizes))
     colours = [colour if place in loud else QUIET for place in places]
     ax.bar(places, sizes, width=0.86, color=colours)
@@ -72,6 +63,5 @@ def _draw_bars(ax: Axes, sizes: np.ndarray, loud: Collection[int], colour: str, 
         ylabel="size",
     )
     ax.yaxis.set_major_locator(ticker.MaxNLocator(3, integer=True))
-    said = f"{share} of the squared length in {len(loud)} of {len(sizes)}"
     place = dict(transform=ax.transAxes, ha="right", va="top")
     ax.text(1, 0.99, said, **place)

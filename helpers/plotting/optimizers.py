@@ -96,9 +96,9 @@ def kurtosis_on_the_way(
     title: str = "",
     point: int = 2,
 ) -> Picture:
-    """The kurtosis of the stream against the held-out loss, once that is below 2.8 nats, or where
-    the worst training ends: each seed a line, which goes back where its loss rises. An optimiser's
-    second rate has open marks."""
+    """The kurtosis of the stream against the held-out loss, from 2.8 nats on,
+    or higher where a training ends higher: each seed a line, which goes back where its loss rises.
+    An optimiser's second rate has open marks."""
     fig = figure(height=4.4)
     ax = fig.subplots()
     lines: dict[str, int] = {}
@@ -135,8 +135,7 @@ def kurtosis_on_the_way(
     )
     worst = max(record["history"][-1]["loss"] for record in records)
     best = min(entry["loss"] for record in records for entry in record["history"])
-    last = [record["history"][-1]["used"][point] for record in records]
-    ax.set(xlim=(max(2.8, worst + 0.03), best - 0.03), ylim=(min(2.4, 0.95 * min(last)), None))
+    ax.set(xlim=(max(2.8, worst + 0.03), best - 0.03), ylim=(min(2.4, ax.dataLim.y0), None))
     ax.set(
         xlabel="held-out loss (nats), better to the right",
         ylabel="kurtosis of the last stream",

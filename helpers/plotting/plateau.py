@@ -136,11 +136,11 @@ def first_layer_story(steps: Sequence[int], training: Mapping[str, Sequence[floa
         values = np.array(training[key])
         ax.plot(steps, values, color=colour, ls=dash, marker="o", ms=3.5, lw=2, label=name)
         above = [step for step, value in zip(steps, values, strict=True) if value > 0.3]
-        until = f" to {above[-1]}" if above and values[-1] <= 0.3 else ""
-        halves.append(f"{name} from step {above[0]}{until}" if above else f"{name} at no step")
+        until = ", not at the end" if values[-1] <= 0.3 else ""
+        halves.append(f"{name} first at step {above[0]}{until}" if above else f"{name} at no step")
         low = min(low, 1.1 * values.min())
     ax.set(xlabel="training step", ylabel="share", ylim=(low, 1.04))
     nought(ax)
     ax.legend(loc="upper left", fontsize=8.5)
     ax.set_title("One training: what moves first?")
-    return fig, f"Above 0.3: {', '.join(halves)}."
+    return fig, f"Above 0.3: {'; '.join(halves)}."
