@@ -177,6 +177,8 @@ def test_the_papers_probe_repeats_distinct_tokens_of_those_given():
 def test_the_papers_probe_needs_enough_ids():
     with pytest.raises(ValueError, match="25 distinct tokens.*10 ids"):
         heads.repeated_tokens(range(10))
+    tokens = heads.repeated_tokens(range(1, 11), block=10)  # just enough
+    assert tokens[0, 1:11].sort().values.tolist() == [*range(1, 11)]
 
 
 # ---- copying
