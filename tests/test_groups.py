@@ -156,7 +156,7 @@ def test_a_head_that_copies_and_one_that_does_not_have_their_own_colours():
     figure, says = head_board(heads.HeadReport(rows, dict(copying=-0.9), [(0, 0)]), "A board")
     discs = [disc.get_offsets().tolist() for disc in figure.axes[0].collections[1:]]
     assert discs == [[[0, 0]], [[0, 1]], [[1, 0]]]
-    assert "1 look after earlier copies, do not copy directly" in says
+    assert "1 look right after earlier copies, do not copy directly" in says
 
 
 def test_the_rule_is_in_the_help(capsys):

@@ -10,8 +10,8 @@ from helpers.plotting.core import COLOUR, INK, QUIET, Picture, figure, styled
 LARGEST = 150  # square points, of a disc whose score is 1
 SEEN = 0.1  # from which score on a head has a disc
 KINDS = {
-    "look after earlier copies, and copy": COLOUR["prefix_matching"],
-    "look after earlier copies, do not copy directly": COLOUR["accent"],
+    "look right after earlier copies, and copy": COLOUR["prefix_matching"],
+    "look right after earlier copies, do not copy directly": COLOUR["accent"],
     "look at the token before": COLOUR["previous_token"],
 }
 

@@ -96,9 +96,9 @@ def kurtosis_on_the_way(
     title: str = "",
     point: int = 2,
 ) -> Picture:
-    """The kurtosis of the stream against the held-out loss, from 2.8 nats on,
-    or higher where a training ends higher: each seed a line, which goes back where its loss rises.
-    An optimiser's second rate has open marks."""
+    """The kurtosis of the stream against the held-out loss, from 2.8 nats on, or higher
+    where a training ends higher: each seed a line, which goes back where its loss rises. An
+    optimiser's second rate has open marks."""
     fig = figure(height=4.4)
     ax = fig.subplots()
     lines: dict[str, int] = {}

@@ -63,8 +63,8 @@ def training_story(
         chance_line(above, level, f"{name}: {level:.2f}")
     if controls:
         above.legend(loc="lower left")
-    ends = [array(other).max() for _, other in controls.values()]
-    highest = max(chance_loss, *losses, *guesses.values(), *ends)
+    theirs = [array(other).max() for _, other in controls.values()]
+    highest = max(chance_loss, *losses, *guesses.values(), *theirs)
     above.set(ylabel="loss (nats)", ylim=(0, 1.12 * highest))
     steps = _from_step_0([entry["step"] for entry in history])
     for name, dash in (("previous_token", (0, (4, 1.5))), ("prefix_matching", "solid")):
